@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Demand: the bytes a step needs beside weights. *asked* is what ComfyUI reserves by its formula,
+// *live* what is truly allocated at the peak, *reserved* live plus the allocator's slack.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ebb/bytes.h"
+#include "ebb/machine.h"
+#include "ebb/weights.h"
+#include "ebb/workflow.h"
+
+namespace ebb {
+
+/// The size of a picture, a video or their latent. For latents, height and width are the latent's.
+struct Shape {
+  std::int64_t batch = 1;
+  std::int64_t channels = 0;
+  std::int64_t frames = 1;  ///< latent frames for latents, pictures for images
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  bool video = false;       ///< has a time axis, even of length 1
+
+  std::int64_t elements() const { return batch * channels * frames * height * width; }
+  bool operator==(const Shape&) const = default;
+};
+
+/// What a step needs beside weights. Unknown parts say why in their source.
+struct Demand {
+  Quantity asked;     ///< passed to the loader as memory required (two batches for a sampler)
+  Quantity minimum;   ///< passed as minimum (one batch); the budget for weights is cut by this one
+  Quantity live;      ///< allocated at the peak
+  Quantity reserved;  ///< taken from the driver at the peak
+  double low = 1;     ///< factors on live and reserved: what the row's source leaves open
+  double high = 1;
+  std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
+  int repeats = 1;                ///< denoising steps that read all weights once each
+  double flops = 0;               ///< of one repeat; 0 if unknown
+};
+
+/// Values that replace what the workflow says: a table over --frames, or a fix being tried.
+struct SizeOverrides {
+  std::optional<std::int64_t> frames;
+  std::optional<std::int64_t> width;
+  std::optional<std::int64_t> height;
+  bool tile_vae = false;  ///< decode in tiles where the workflow does not
+
+  bool operator==(const SizeOverrides&) const = default;
+};
+
+/// What kind of work a node does with weights.
+enum class StepKind { other, load, encode_text, encode_vision, encode_image, sample, decode, upscale };
+const char* to_string(StepKind kind);
+
+/// What one node needs, read off the prompt.
+struct NodeDemand {
+  StepKind kind = StepKind::other;
+  std::vector<int> uses;      ///< weights (index) needed on the GPU by this node, main one first
+  std::vector<int> reads;     ///< weights (index) this loader node reads from disk
+  std::vector<int> loras;     ///< LoRA weights (index) applied to uses[0]
+  std::optional<Shape> shape; ///< latent sampled, picture decoded or encoded
+  Demand demand;
+  std::string note;           ///< why something is unknown; empty if nothing is
+};
+
+/// The whole prompt: its weights and, per node (same order as prompt.nodes), its demand.
+struct PromptDemand {
+  std::vector<Weights> weights;
+  std::vector<NodeDemand> nodes;
+  std::optional<Shape> picture;  ///< the main picture or video in pixels, for the headline
+  std::vector<std::string> notes;
+};
+
+/// Finds the loaders, follows MODEL, CLIP, VAE, LATENT and IMAGE links, and gives every node its
+/// weights and demand. Errors: a broken model file, a size that is not usable (negative, 10^9).
+Result<PromptDemand> estimate_demand(const Prompt& prompt, const WeightsSearch& search,
+                                     const Machine& machine, const SizeOverrides& sizes = {});
+
+}  // namespace ebb

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine everything is computed for: memory, link and disk rates, operating system, and
+// ComfyUI's version and flags. Every value says whether it was given, probed, taken from a table
+// or assumed.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ebb/bytes.h"
+#include "ebb/result.h"
+
+namespace ebb {
+
+/// A ComfyUI release, as comfyui_version.py spells it.
+struct ComfyVersion {
+  int major = 0;
+  int minor = 3;
+  int patch = 73;
+
+  auto operator<=>(const ComfyVersion&) const = default;
+};
+
+/// Reads `0.3.73` or `v0.3.73`. Errors: anything else.
+Result<ComfyVersion> parse_comfy_version(std::string_view text);
+std::string to_string(const ComfyVersion& version);
+
+enum class VramState { normal, low, none, high };  ///< --normalvram, --lowvram, --novram, --highvram
+enum class CacheKind { standard, classic, lru, none, ram };  ///< standard = the version's default
+
+/// ComfyUI's own command line, as far as it changes memory. Flags that change nothing here are
+/// kept in `other`, so that a launch script can be rewritten without losing them.
+struct ComfyFlags {
+  std::optional<double> reserve_vram_gib;  ///< --reserve-vram
+  VramState vram_state = VramState::normal;
+  CacheKind cache = CacheKind::standard;
+  int cache_lru_entries = 0;
+  bool disable_smart_memory = false;
+  bool gpu_only = false;
+  bool cpu = false;
+  bool cpu_vae = false;
+  bool disable_dynamic_vram = false;
+  bool disable_async_offload = false;
+  bool disable_pinned_memory = false;
+  bool disable_cuda_malloc = false;
+  bool disable_xformers_and_pytorch_attention = false;  ///< an attention flag that changes estimates
+  std::vector<std::string> other;
+
+  bool operator==(const ComfyFlags&) const = default;
+};
+
+/// Reads ComfyUI's flags as they stand on its command line, quotes included. Errors: a flag no
+/// ComfyUI version has, a value that is missing or not a number, flags that exclude each other.
+Result<ComfyFlags> parse_comfy_flags(std::string_view text);
+std::string to_string(const ComfyFlags& flags);
+
+enum class Os { linux, windows };
+
+/// One row of the table of graphics cards. Rates are the maker's; what is reached is assumed.
+struct Gpu {
+  std::string id;                   ///< `rtx5090`, the spelling of --gpu
+  std::string name;                 ///< `RTX 5090`
+  std::int64_t vram_mib = 0;        ///< what the driver reports, in MiB
+  int pcie_generation = 4;
+  int pcie_lanes = 16;
+  double half_tflops = 0;           ///< dense fp16/bf16 with fp32 accumulation, maker's figure
+  std::string source;
+};
+
+/// All known cards, smallest id first.
+const std::vector<Gpu>& gpus();
+/// Finds a card by id or name in any usual spelling (`RTX 5090`, `nvidia geforce rtx 5090`).
+/// Errors: unknown name, with the nearest ones in the hint.
+Result<Gpu> find_gpu(std::string_view name);
+
+struct Machine {
+  std::string gpu;           ///< `RTX 5090`, or empty when only --vram was given
+  Quantity vram_total;       ///< the driver's total
+  Quantity vram_free;        ///< free before ComfyUI loads its first model
+  Quantity ram_total;
+  Quantity ram_others;       ///< RAM held by everybody else and ComfyUI's idle process
+  Os os = Os::linux;
+  NumberKind os_kind = NumberKind::assumed;
+  Figure link_bytes_per_second;    ///< RAM to VRAM, sustained
+  Figure disk_bytes_per_second;    ///< cold sequential read of a model file
+  Figure ram_bytes_per_second;     ///< a copy within RAM, also a warm read from the page cache
+  Figure compute_flops_per_second; ///< sustained half precision, for seconds of a denoising step
+  ComfyVersion comfyui;
+  NumberKind comfyui_kind = NumberKind::assumed;
+  ComfyFlags flags;
+
+  std::int64_t vram_others_bytes() const { return vram_total.bytes - vram_free.bytes; }
+};
+
+/// What the command line says of the machine; what is absent is probed, then assumed.
+struct MachineOptions {
+  std::string gpu;
+  std::optional<std::int64_t> vram_bytes;
+  std::optional<std::int64_t> vram_free_bytes;
+  std::optional<std::int64_t> ram_bytes;
+  std::optional<Os> os;
+  std::optional<ComfyVersion> comfyui;
+  std::optional<std::string> flags;
+  std::string file;  ///< a machine file, as save_machine writes it; options win over it
+};
+
+/// Puts a machine together: options, then the machine file, then (unless a card or VRAM size was
+/// given) NVML and the operating system, then stated assumptions. Errors: no GPU found and none
+/// given; a bad flag; a machine file that can't be read; free above total.
+Result<Machine> resolve_machine(const MachineOptions& options);
+
+/// Writes a machine file (TOML) that resolve_machine reads back. Atomic; refuses nothing.
+Result<Done> save_machine(const Machine& machine, const std::string& path);
+
+}  // namespace ebb

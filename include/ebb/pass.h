@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The run as ComfyUI would do it: steps in order, passes with one set of weights in use, cuts
+// between them; and the Timeline that a policy or a plan makes of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ebb/demand.h"
+#include "ebb/machine.h"
+#include "ebb/weights.h"
+#include "ebb/workflow.h"
+
+namespace ebb {
+
+/// The order in which ComfyUI executes a prompt.
+struct Order {
+  std::vector<int> nodes;            ///< positions in prompt.nodes; only nodes that run
+  bool depends_on_outputs = false;   ///< another order of the output nodes gives another order
+  std::vector<std::string> notes;
+};
+
+/// ComfyUI's scheduler for this version. `outputs` (positions in prompt.nodes) sets the order in
+/// which output nodes are taken; empty: as they stand in the prompt. Errors: a cycle, a link to a
+/// node that is not there, no output node; each with the node's label.
+Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
+                          const std::vector<int>& outputs = {});
+
+/// One execution of one node.
+struct Step {
+  int node = -1;  ///< position in prompt.nodes
+  std::string id;
+  std::string class_type;
+  std::string title;
+  StepKind kind = StepKind::other;
+  std::vector<int> uses;   ///< weights in use, main one first
+  std::vector<int> reads;  ///< weights read from disk by this step
+  std::vector<int> loras;  ///< LoRA weights applied to uses[0]
+  std::optional<Shape> shape;
+  Demand demand;
+  /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
+  std::vector<int> consumers;
+  std::vector<std::string> output_types;
+};
+
+/// A maximal run of steps with the same set of weights in use.
+struct Pass {
+  int first_step = 0;  ///< index into Passes::steps
+  int last_step = 0;   ///< inclusive
+  int main_step = 0;   ///< the step with the largest demand
+  StepKind kind = StepKind::other;
+  std::vector<int> weights;  ///< in use, main one first
+};
+
+/// Data that crosses a cut: it was made before and is needed after.
+struct Crossing {
+  std::string type;  ///< `LATENT`, `CONDITIONING`, `IMAGE`
+  std::string node;  ///< id of the node that made it
+  Quantity bytes;
+};
+
+/// The boundary after pass `after_pass`.
+struct Cut {
+  int after_pass = 0;
+  std::vector<Crossing> crossing;
+};
+
+struct Passes {
+  std::vector<Weights> weights;
+  std::vector<Step> steps;
+  std::vector<Pass> passes;
+  std::vector<Cut> cuts;  ///< one fewer than passes
+  std::optional<Shape> picture;
+  std::vector<std::string> notes;
+};
+
+/// Puts order and demand together.
+Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
+
+/// What a plan adds at a cut.
+enum class CutAction { keep, unload_all, park, drop };
+const char* to_string(CutAction action);
+
+struct CutOrder {
+  int after_pass = 0;
+  CutAction action = CutAction::keep;
+  std::vector<int> weights;  ///< for park and drop; empty: all that the pass used
+};
+
+/// Replaces ComfyUI's estimate for one model's sampler (the measured budget node).
+struct Budget {
+  int weights = 0;
+  std::int64_t minimum_bytes = 0;
+};
+
+/// Levers that act during the run, beside flags (in Machine) and sizes (in SizeOverrides).
+struct Levers {
+  std::vector<CutOrder> cuts;
+  std::vector<Budget> budgets;
+};
+
+/// ComfyUI's decision for one model at one load.
+struct Load {
+  int weights = 0;
+  bool full = false;                  ///< everything is on the GPU, parameters outside the list too
+  std::int64_t free_bytes = 0;        ///< free VRAM when the budget was computed, own weights included
+  std::int64_t minimum_bytes = 0;     ///< demand subtracted: the step's minimum or the floor
+  std::int64_t reserve_bytes = 0;     ///< reserve subtracted with it
+  std::int64_t usable_bytes = 0;      ///< the budget for weights; negative never
+  std::int64_t loaded_bytes = 0;
+  std::int64_t offloaded_bytes = 0;   ///< as ComfyUI logs it: listed modules left out
+  std::int64_t buffer_bytes = 0;      ///< kept free for streaming, 0.8.0 and later
+  std::string log;                    ///< ComfyUI's own line
+};
+
+struct Eviction {
+  int weights = 0;
+  std::int64_t bytes = 0;  ///< left VRAM
+  bool partial = false;
+};
+
+/// State around one step. Vectors over weights are in bytes, indexed as Passes::weights.
+struct StepState {
+  std::vector<std::int64_t> vram;   ///< resident while the step runs
+  std::vector<std::int64_t> ram;    ///< held in RAM while the step runs (offloaded parts, backups)
+  std::int64_t vram_others_bytes = 0;
+  std::int64_t live_bytes = 0;      ///< demand while it runs; 0 where unknown (see known)
+  std::int64_t reserved_bytes = 0;
+  bool demand_known = true;
+  std::int64_t ram_data_bytes = 0;  ///< latents, images, conditioning kept by the cache
+  std::int64_t vram_peak_bytes = 0; ///< the most during the step, demand (reserved) included
+  std::int64_t ram_peak_bytes = 0;  ///< the most during the step, transfers and others included
+  std::int64_t read_bytes = 0;      ///< from disk
+  std::int64_t moved_bytes = 0;     ///< over the link, both ways, before the step's work starts
+  std::int64_t streamed_bytes = 0;  ///< over the link during the work, all repeats together
+  std::vector<Load> loads;
+  std::vector<Eviction> evictions;
+  std::optional<double> read_seconds;
+  std::optional<double> move_seconds;
+  std::optional<double> stream_seconds;   ///< link time for streaming, hidden or not
+  std::optional<double> stall_seconds;    ///< the part of it that compute does not hide
+  std::optional<double> compute_seconds;
+};
+
+/// What a policy or a plan makes of the passes; one state per step.
+struct Timeline {
+  std::string policy;  ///< `classic 0.3.73`
+  std::vector<StepState> steps;
+  std::int64_t vram_limit_bytes = 0;
+  std::int64_t ram_limit_bytes = 0;
+  std::vector<std::string> notes;
+};
+
+enum class Verdict { fits, tight, offloads, ram_short, spills, unknown };
+const char* to_string(Verdict verdict);
+/// Higher is worse; unknown is the worst.
+int rank(Verdict verdict);
+
+/// One pass summed up. Numbers are those of its main step and main weights.
+struct PassOutcome {
+  Verdict verdict = Verdict::unknown;
+  std::string cause;  ///< the terms that bind, one sentence; empty when it fits
+  Quantity asked;     ///< the demand that ComfyUI subtracts (its one-batch estimate)
+  Quantity live;
+  Quantity reserved;
+  std::optional<std::int64_t> usable_bytes;
+  std::optional<std::int64_t> loaded_bytes;
+  std::optional<std::int64_t> offloaded_bytes;
+  std::optional<std::int64_t> vram_peak_bytes;
+  std::optional<std::int64_t> ram_peak_bytes;
+  std::int64_t read_bytes = 0;
+  std::optional<double> read_seconds;
+  std::optional<double> stream_seconds;   ///< of one repeat
+  std::optional<double> stall_seconds;    ///< of one repeat
+  std::optional<double> compute_seconds;  ///< of one repeat
+  int repeats = 1;
+};
+
+struct Outcome {
+  Verdict verdict = Verdict::unknown;
+  std::string cause;  ///< of the worst pass
+  std::vector<PassOutcome> passes;
+  std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
+  std::int64_t vram_peak_bytes = 0;
+  std::int64_t ram_peak_bytes = 0;
+  std::int64_t read_bytes = 0;
+  std::optional<double> seconds;  ///< reads, moves, stalls and compute together, where all known
+};
+
+/// Sums a timeline up, with a verdict per pass and for the run.
+Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& machine);
+
+}  // namespace ebb

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ebb {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error system_error(const std::string& path, const char* what) {
+  return input_error(fmt::format("{}: {}", what, std::strerror(errno)), path);
+}
+
+/// Opens a regular file for reading and returns its size.
+Result<std::int64_t> check_regular(int fd, const std::string& path) {
+  if (fd < 0) return system_error(path, "cannot be opened");
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return system_error(path, "cannot be read");
+  if (!S_ISREG(info.st_mode)) {
+    return input_error(S_ISDIR(info.st_mode) ? "is a folder, not a file" : "is not a regular file",
+                       path);
+  }
+  return static_cast<std::int64_t>(info.st_size);
+}
+
+Result<std::string> read_from(int fd, const std::string& path, std::int64_t offset,
+                              std::int64_t count) {
+  std::string text(static_cast<std::size_t>(count), '\0');
+  std::size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t n = pread(fd, text.data() + have, text.size() - have,
+                            static_cast<off_t>(offset + static_cast<std::int64_t>(have)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return system_error(path, "cannot be read");
+    if (n == 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  text.resize(have);
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::int64_t limit_bytes) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto size = check_regular(file.get(), path);
+  if (!size) return size.error();
+  if (*size > limit_bytes) {
+    return input_error(fmt::format("has {} bytes; more than {} are not read", *size, limit_bytes),
+                       path);
+  }
+  return read_from(file.get(), path, 0, *size);
+}
+
+Result<std::string> read_range(const std::string& path, std::int64_t offset, std::int64_t count) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto size = check_regular(file.get(), path);
+  if (!size) return size.error();
+  return read_from(file.get(), path, offset, count);
+}
+
+Result<std::int64_t> file_size(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  return check_regular(file.get(), path);
+}
+
+Result<Done> write_file(const std::string& path, const std::string& text) {
+  std::string temporary = path + ".ebb-XXXXXX";
+  const Descriptor file(mkstemp(temporary.data()));
+  if (file.get() < 0) return system_error(path, "cannot be written");
+  struct stat old {};
+  const mode_t mode = stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : 0644;
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t n = write(file.get(), text.data() + written, text.size() - written);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    written += static_cast<std::size_t>(n);
+  }
+  const bool whole = written == text.size() && fchmod(file.get(), mode) == 0 &&
+                     fsync(file.get()) == 0 && rename(temporary.c_str(), path.c_str()) == 0;
+  if (!whole) {
+    const Error error = system_error(path, "cannot be written");
+    unlink(temporary.c_str());
+    return error;
+  }
+  return Done{};
+}
+
+}  // namespace ebb
