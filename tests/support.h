@@ -35,7 +35,7 @@ class TempDir {
 }  // namespace ebb::test
 
 /// Skips the test, in one sentence, where ../shared is absent.
-#define EBB_NEED_SHARED()                                                         \
-  if (!ebb::test::shared_dir())                                                   \
+#define EBB_NEED_SHARED()                                                        \
+  if (!ebb::test::shared_dir())                                                  \
   GTEST_SKIP() << "../shared (recorded facts and workflow corpus) is not here; " \
                   "this test compares against it"

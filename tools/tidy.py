@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what a compiler does not: layers, sizes, columns, forgotten files. One line per finding."""
+"""Checks what a compiler does not: layers, sizes, columns, forgotten files; a line per finding."""
 import pathlib
 import re
 import sys
@@ -56,7 +56,8 @@ def check_functions(path, lines):
             start, indent = number, match[1]
         elif start and line.startswith(indent + "}"):
             if number - start + 1 > FUNCTION_MAX:
-                report(path, start, f"function of {number - start + 1} lines; {FUNCTION_MAX} at most")
+                length = number - start + 1
+                report(path, start, f"function of {length} lines; {FUNCTION_MAX} at most")
             start = None
 
 

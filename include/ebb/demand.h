@@ -22,7 +22,7 @@ struct Shape {
   std::int64_t frames = 1;  ///< latent frames for latents, pictures for images
   std::int64_t height = 0;
   std::int64_t width = 0;
-  bool video = false;       ///< has a time axis, even of length 1
+  bool video = false;  ///< has a time axis, even of length 1
 
   std::int64_t elements() const { return batch * channels * frames * height * width; }
   bool operator==(const Shape&) const = default;
@@ -52,18 +52,27 @@ struct SizeOverrides {
 };
 
 /// What kind of work a node does with weights.
-enum class StepKind { other, load, encode_text, encode_vision, encode_image, sample, decode, upscale };
+enum class StepKind {
+  other,
+  load,
+  encode_text,
+  encode_vision,
+  encode_image,
+  sample,
+  decode,
+  upscale
+};
 const char* to_string(StepKind kind);
 
 /// What one node needs, read off the prompt.
 struct NodeDemand {
   StepKind kind = StepKind::other;
-  std::vector<int> uses;      ///< weights (index) needed on the GPU by this node, main one first
-  std::vector<int> reads;     ///< weights (index) this loader node reads from disk
-  std::vector<int> loras;     ///< LoRA weights (index) applied to uses[0]
-  std::optional<Shape> shape; ///< latent sampled, picture decoded or encoded
+  std::vector<int> uses;       ///< weights (index) needed on the GPU by this node, main one first
+  std::vector<int> reads;      ///< weights (index) this loader node reads from disk
+  std::vector<int> loras;      ///< LoRA weights (index) applied to uses[0]
+  std::optional<Shape> shape;  ///< latent sampled, picture decoded or encoded
   Demand demand;
-  std::string note;           ///< why something is unknown; empty if nothing is
+  std::string note;  ///< why something is unknown; empty if nothing is
 };
 
 /// The whole prompt: its weights and, per node (same order as prompt.nodes), its demand.

@@ -29,7 +29,12 @@ struct ComfyVersion {
 Result<ComfyVersion> parse_comfy_version(std::string_view text);
 std::string to_string(const ComfyVersion& version);
 
-enum class VramState { normal, low, none, high };  ///< --normalvram, --lowvram, --novram, --highvram
+enum class VramState {
+  normal,
+  low,
+  none,
+  high
+};  ///< --normalvram, --lowvram, --novram, --highvram
 enum class CacheKind { standard, classic, lru, none, ram };  ///< standard = the version's default
 
 /// ComfyUI's own command line, as far as it changes memory. Flags that change nothing here are
@@ -47,7 +52,8 @@ struct ComfyFlags {
   bool disable_async_offload = false;
   bool disable_pinned_memory = false;
   bool disable_cuda_malloc = false;
-  bool disable_xformers_and_pytorch_attention = false;  ///< an attention flag that changes estimates
+  bool disable_xformers_and_pytorch_attention =
+      false;  ///< an attention flag that changes estimates
   std::vector<std::string> other;
 
   bool operator==(const ComfyFlags&) const = default;
@@ -62,12 +68,12 @@ enum class Os { linux, windows };
 
 /// One row of the table of graphics cards. Rates are the maker's; what is reached is assumed.
 struct Gpu {
-  std::string id;                   ///< `rtx5090`, the spelling of --gpu
-  std::string name;                 ///< `RTX 5090`
-  std::int64_t vram_mib = 0;        ///< what the driver reports, in MiB
+  std::string id;             ///< `rtx5090`, the spelling of --gpu
+  std::string name;           ///< `RTX 5090`
+  std::int64_t vram_mib = 0;  ///< what the driver reports, in MiB
   int pcie_generation = 4;
   int pcie_lanes = 16;
-  double half_tflops = 0;           ///< dense fp16/bf16 with fp32 accumulation, maker's figure
+  double half_tflops = 0;  ///< dense fp16/bf16 with fp32 accumulation, maker's figure
   std::string source;
 };
 
@@ -78,17 +84,17 @@ const std::vector<Gpu>& gpus();
 Result<Gpu> find_gpu(std::string_view name);
 
 struct Machine {
-  std::string gpu;           ///< `RTX 5090`, or empty when only --vram was given
-  Quantity vram_total;       ///< the driver's total
-  Quantity vram_free;        ///< free before ComfyUI loads its first model
+  std::string gpu;      ///< `RTX 5090`, or empty when only --vram was given
+  Quantity vram_total;  ///< the driver's total
+  Quantity vram_free;   ///< free before ComfyUI loads its first model
   Quantity ram_total;
-  Quantity ram_others;       ///< RAM held by everybody else and ComfyUI's idle process
+  Quantity ram_others;  ///< RAM held by everybody else and ComfyUI's idle process
   Os os = Os::linux;
   NumberKind os_kind = NumberKind::assumed;
-  Figure link_bytes_per_second;    ///< RAM to VRAM, sustained
-  Figure disk_bytes_per_second;    ///< cold sequential read of a model file
-  Figure ram_bytes_per_second;     ///< a copy within RAM, also a warm read from the page cache
-  Figure compute_flops_per_second; ///< sustained half precision, for seconds of a denoising step
+  Figure link_bytes_per_second;     ///< RAM to VRAM, sustained
+  Figure disk_bytes_per_second;     ///< cold sequential read of a model file
+  Figure ram_bytes_per_second;      ///< a copy within RAM, also a warm read from the page cache
+  Figure compute_flops_per_second;  ///< sustained half precision, for seconds of a denoising step
   ComfyVersion comfyui;
   NumberKind comfyui_kind = NumberKind::assumed;
   ComfyFlags flags;

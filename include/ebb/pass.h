@@ -17,8 +17,8 @@ namespace ebb {
 
 /// The order in which ComfyUI executes a prompt.
 struct Order {
-  std::vector<int> nodes;            ///< positions in prompt.nodes; only nodes that run
-  bool depends_on_outputs = false;   ///< another order of the output nodes gives another order
+  std::vector<int> nodes;           ///< positions in prompt.nodes; only nodes that run
+  bool depends_on_outputs = false;  ///< another order of the output nodes gives another order
   std::vector<std::string> notes;
 };
 
@@ -104,15 +104,15 @@ struct Levers {
 /// ComfyUI's decision for one model at one load.
 struct Load {
   int weights = 0;
-  bool full = false;                  ///< everything is on the GPU, parameters outside the list too
-  std::int64_t free_bytes = 0;        ///< free VRAM when the budget was computed, own weights included
-  std::int64_t minimum_bytes = 0;     ///< demand subtracted: the step's minimum or the floor
-  std::int64_t reserve_bytes = 0;     ///< reserve subtracted with it
-  std::int64_t usable_bytes = 0;      ///< the budget for weights; negative never
+  bool full = false;               ///< everything is on the GPU, parameters outside the list too
+  std::int64_t free_bytes = 0;     ///< free VRAM when the budget was computed, own weights included
+  std::int64_t minimum_bytes = 0;  ///< demand subtracted: the step's minimum or the floor
+  std::int64_t reserve_bytes = 0;  ///< reserve subtracted with it
+  std::int64_t usable_bytes = 0;   ///< the budget for weights; negative never
   std::int64_t loaded_bytes = 0;
-  std::int64_t offloaded_bytes = 0;   ///< as ComfyUI logs it: listed modules left out
-  std::int64_t buffer_bytes = 0;      ///< kept free for streaming, 0.8.0 and later
-  std::string log;                    ///< ComfyUI's own line
+  std::int64_t offloaded_bytes = 0;  ///< as ComfyUI logs it: listed modules left out
+  std::int64_t buffer_bytes = 0;     ///< kept free for streaming, 0.8.0 and later
+  std::string log;                   ///< ComfyUI's own line
 };
 
 struct Eviction {
@@ -123,24 +123,24 @@ struct Eviction {
 
 /// State around one step. Vectors over weights are in bytes, indexed as Passes::weights.
 struct StepState {
-  std::vector<std::int64_t> vram;   ///< resident while the step runs
-  std::vector<std::int64_t> ram;    ///< held in RAM while the step runs (offloaded parts, backups)
+  std::vector<std::int64_t> vram;  ///< resident while the step runs
+  std::vector<std::int64_t> ram;   ///< held in RAM while the step runs (offloaded parts, backups)
   std::int64_t vram_others_bytes = 0;
-  std::int64_t live_bytes = 0;      ///< demand while it runs; 0 where unknown (see known)
+  std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
-  std::int64_t ram_data_bytes = 0;  ///< latents, images, conditioning kept by the cache
-  std::int64_t vram_peak_bytes = 0; ///< the most during the step, demand (reserved) included
-  std::int64_t ram_peak_bytes = 0;  ///< the most during the step, transfers and others included
-  std::int64_t read_bytes = 0;      ///< from disk
-  std::int64_t moved_bytes = 0;     ///< over the link, both ways, before the step's work starts
-  std::int64_t streamed_bytes = 0;  ///< over the link during the work, all repeats together
+  std::int64_t ram_data_bytes = 0;   ///< latents, images, conditioning kept by the cache
+  std::int64_t vram_peak_bytes = 0;  ///< the most during the step, demand (reserved) included
+  std::int64_t ram_peak_bytes = 0;   ///< the most during the step, transfers and others included
+  std::int64_t read_bytes = 0;       ///< from disk
+  std::int64_t moved_bytes = 0;      ///< over the link, both ways, before the step's work starts
+  std::int64_t streamed_bytes = 0;   ///< over the link during the work, all repeats together
   std::vector<Load> loads;
   std::vector<Eviction> evictions;
   std::optional<double> read_seconds;
   std::optional<double> move_seconds;
-  std::optional<double> stream_seconds;   ///< link time for streaming, hidden or not
-  std::optional<double> stall_seconds;    ///< the part of it that compute does not hide
+  std::optional<double> stream_seconds;  ///< link time for streaming, hidden or not
+  std::optional<double> stall_seconds;   ///< the part of it that compute does not hide
   std::optional<double> compute_seconds;
 };
 

@@ -34,7 +34,7 @@ enum class FixKind { nothing, flag, node, parameter, order };
 const char* to_string(FixKind kind);
 
 struct Fix {
-  std::string id;      ///< `drop-reserve-vram`, `budget`, `unload-at-cut-2`: stable names
+  std::string id;  ///< `drop-reserve-vram`, `budget`, `unload-at-cut-2`: stable names
   FixKind kind = FixKind::nothing;
   std::string title;   ///< what to do, an imperative
   std::string effect;  ///< what changes, with numbers: `offloaded 2,300 -> 0 MiB`

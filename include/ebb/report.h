@@ -12,7 +12,7 @@ namespace ebb {
 
 /// Everything `ebb plan` found out. Plain data: the forms below add nothing to it.
 struct Report {
-  std::string file;            ///< as the user gave it
+  std::string file;  ///< as the user gave it
   Trial trial;
   Prediction prediction;
   std::vector<std::string> order;  ///< node ids as ComfyUI executes them

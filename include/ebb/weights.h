@@ -49,12 +49,12 @@ struct Weights {
   std::vector<std::string> files;  ///< as the workflow names them; two for a pair of text encoders
   std::string node;                ///< the loader's node id
   WeightsRole role = WeightsRole::other;
-  std::string architecture;        ///< row of the demand table, such as `wan21-14b`; empty: unknown
-  std::int64_t bytes = 0;          ///< ComfyUI's model_size: all tensors after loading
-  std::int64_t listed_bytes = 0;   ///< sum over `modules`; the rest never counts in a partial load
-  std::int64_t file_bytes = 0;     ///< bytes to read from disk
-  std::int64_t loader_bytes = 0;   ///< text encoders: size the loader judges by (default dtype)
-  std::int64_t parameters = 0;     ///< number of weights, for seconds; 0 if unknown
+  std::string architecture;       ///< row of the demand table, such as `wan21-14b`; empty: unknown
+  std::int64_t bytes = 0;         ///< ComfyUI's model_size: all tensors after loading
+  std::int64_t listed_bytes = 0;  ///< sum over `modules`; the rest never counts in a partial load
+  std::int64_t file_bytes = 0;    ///< bytes to read from disk
+  std::int64_t loader_bytes = 0;  ///< text encoders: size the loader judges by (default dtype)
+  std::int64_t parameters = 0;    ///< number of weights, for seconds; 0 if unknown
   BytesFrom bytes_from = BytesFrom::unknown;
   std::string source;              ///< where the number comes from, or why it is unknown
   std::string stored_type;         ///< `fp8_e4m3fn`, `bf16`, `Q4_K`
@@ -67,8 +67,8 @@ struct Weights {
 
 /// A request from a loader node: which file, in which role, loaded how.
 struct WeightsRequest {
-  std::string node;                ///< loader's node id
-  std::string id_suffix;           ///< "", ".clip", ".vae" for checkpoints
+  std::string node;       ///< loader's node id
+  std::string id_suffix;  ///< "", ".clip", ".vae" for checkpoints
   WeightsRole role = WeightsRole::other;
   std::vector<std::string> files;  ///< one, or several text encoders loaded as one
   std::string folder;              ///< ComfyUI's folder kind: `diffusion_models`, `text_encoders`
@@ -78,9 +78,9 @@ struct WeightsRequest {
 
 /// Where model files are found: ComfyUI's folders plus extra_model_paths.yaml, and sizes given.
 struct WeightsSearch {
-  std::vector<std::string> model_folders;          ///< --models; each laid out as ComfyUI's models/
-  std::map<std::string, std::int64_t> given_bytes; ///< --bytes NAME=SIZE
-  ComfyVersion comfyui;                            ///< decides how types are counted
+  std::vector<std::string> model_folders;  ///< --models; each laid out as ComfyUI's models/
+  std::map<std::string, std::int64_t> given_bytes;  ///< --bytes NAME=SIZE
+  ComfyVersion comfyui;                             ///< decides how types are counted
 };
 
 /// Finds the weights for a request: given by the user, read from the file's header if a model

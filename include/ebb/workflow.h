@@ -27,10 +27,10 @@ struct Link {
 /// One input of a node: either a link or a JSON value.
 struct PromptInput {
   std::string name;
-  std::string type;           ///< `MODEL`, `INT`, `COMBO`; empty when nobody says
+  std::string type;  ///< `MODEL`, `INT`, `COMBO`; empty when nobody says
   std::optional<Link> link;
-  std::string value;          ///< JSON text as ComfyUI would get it; empty when linked
-  bool lazy = false;          ///< ComfyUI follows the link only when the node asks for it
+  std::string value;  ///< JSON text as ComfyUI would get it; empty when linked
+  bool lazy = false;  ///< ComfyUI follows the link only when the node asks for it
 
   /// The value read as a number or a string; nothing if it is linked or of another kind.
   std::optional<double> number() const;
@@ -39,13 +39,13 @@ struct PromptInput {
 
 /// One node to be executed.
 struct PromptNode {
-  std::string id;             ///< "57", "12:3" inside a subgraph
+  std::string id;  ///< "57", "12:3" inside a subgraph
   std::string class_type;
   std::string title;
   std::vector<PromptInput> inputs;        ///< in the order ComfyUI gets them: it decides execution
   std::vector<std::string> output_types;  ///< `MODEL`, `LATENT`; empty strings where unknown
-  bool known = false;         ///< its class is in the table of node definitions
-  bool output_node = false;   ///< ComfyUI starts from it (for unknown classes: a guess, see notes)
+  bool known = false;                     ///< its class is in the table of node definitions
+  bool output_node = false;  ///< ComfyUI starts from it (for unknown classes: a guess, see notes)
 
   const PromptInput* input(std::string_view name) const;
   std::string label() const;  ///< `node 37 UNETLoader`, for messages
@@ -58,7 +58,7 @@ struct Prompt {
   std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
 
   const PromptNode* find(std::string_view id) const;
-  int position(std::string_view id) const;     ///< -1 if absent
+  int position(std::string_view id) const;  ///< -1 if absent
   /// The node an input is linked to, or null.
   const PromptNode* origin(const PromptInput& input) const;
 };
@@ -74,8 +74,8 @@ class Workflow {
   ~Workflow();
 
   WorkflowFormat format() const;
-  const std::string& file() const;   ///< as the user gave it
-  std::string_view json() const;     ///< the JSON text of the graph or prompt itself
+  const std::string& file() const;  ///< as the user gave it
+  std::string_view json() const;    ///< the JSON text of the graph or prompt itself
   /// Model files named in the graph's metadata: file name -> folder such as `diffusion_models`.
   std::map<std::string, std::string> declared_models() const;
 

@@ -33,8 +33,9 @@ Result<std::int64_t> parse_size(std::string_view text) {
   const double factor =
       digits == std::string_view::npos ? 1 : unit_factor(trim(trimmed.substr(digits)));
   if (!number || factor == 0 || !(*number * factor < 0x1p62)) {
-    return usage_error(fmt::format("\"{}\" is not a size", text),
-                       "Write it like 24G, 30724MiB, 13.3GiB (powers of 1024) or 14.3GB (of 1000).");
+    return usage_error(
+        fmt::format("\"{}\" is not a size", text),
+        "Write it like 24G, 30724MiB, 13.3GiB (powers of 1024) or 14.3GB (of 1000).");
   }
   return static_cast<std::int64_t>(std::llround(*number * factor));
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ebb/version.h"
 #include <cstdio>
+
+#include "ebb/version.h"
 int main() { std::puts("ebb " EBB_VERSION); }

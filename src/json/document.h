@@ -65,8 +65,8 @@ class JsonValue {
   JsonValue find(std::string_view key) const;  ///< of duplicate keys the last, as everywhere
   JsonValue at(std::size_t index) const;       ///< linear; iterate where all are wanted
 
-  std::string key() const;      ///< decoded; empty outside objects
-  std::string string() const;   ///< decoded; empty for other kinds
+  std::string key() const;               ///< decoded; empty outside objects
+  std::string string() const;            ///< decoded; empty for other kinds
   bool is(std::string_view text) const;  ///< a string with exactly this value
   std::optional<double> number() const;
   std::optional<std::int64_t> integer() const;  ///< a number that is whole, `1.0` included
@@ -74,9 +74,9 @@ class JsonValue {
   std::string text_or(std::string_view fallback) const;
   std::int64_t integer_or(std::int64_t fallback) const { return integer().value_or(fallback); }
 
-  std::string_view raw() const;      ///< the exact spelling
-  std::int64_t offset() const;       ///< of the first byte in the document
-  std::string pointer() const;       ///< `/nodes/3/inputs` (RFC 6901), for messages
+  std::string_view raw() const;  ///< the exact spelling
+  std::int64_t offset() const;   ///< of the first byte in the document
+  std::string pointer() const;   ///< `/nodes/3/inputs` (RFC 6901), for messages
 
   class Iterator {
    public:
@@ -99,8 +99,7 @@ class JsonValue {
 
  private:
   friend class JsonDocument;
-  JsonValue(const JsonDocument::State* state, std::uint32_t index)
-      : state_(state), index_(index) {}
+  JsonValue(const JsonDocument::State* state, std::uint32_t index) : state_(state), index_(index) {}
   const JsonDocument::Node& node() const { return state_->nodes[index_]; }
 
   const JsonDocument::State* state_ = nullptr;

@@ -221,9 +221,9 @@ void locate(std::string_view text, std::int64_t offset, Where& where) {
   const auto before = text.substr(0, static_cast<std::size_t>(offset));
   where.line = 1 + std::count(before.begin(), before.end(), '\n');
   const auto line_start = before.rfind('\n');
-  where.column = 1 + static_cast<std::int64_t>(
-                         line_start == std::string_view::npos ? before.size()
-                                                              : before.size() - line_start - 1);
+  where.column = 1 + static_cast<std::int64_t>(line_start == std::string_view::npos
+                                                   ? before.size()
+                                                   : before.size() - line_start - 1);
 }
 
 }  // namespace ebb

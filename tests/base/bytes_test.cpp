@@ -16,7 +16,8 @@ TEST(Bytes, ReadsSizesAsPeopleWriteThem) {
 }
 
 TEST(Bytes, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "G", "-1G", "24X", "24GG", "1e999G", "nan", "1..2G", "99999999999T"}) {
+  for (const char* text :
+       {"", "G", "-1G", "24X", "24GG", "1e999G", "nan", "1..2G", "99999999999T"}) {
     const auto size = parse_size(text);
     ASSERT_FALSE(size.ok()) << text;
     EXPECT_EQ(size.error().code, ErrorCode::usage);

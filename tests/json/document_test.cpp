@@ -63,8 +63,9 @@ TEST(Json, ErrorsNameLineColumnAndContainer) {
 
 TEST(Json, RefusesBrokenText) {
   for (const char* text :
-       {"", "  ", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "01", "1.", "-", "1e", "\"a", "\"\\x\"",
-        "\"\\u12g4\"", "tru", "[1] 2", "{\"a\":1,}", "\"a\nb\"", "]", "[}", "nul", "+1"}) {
+       {"",           "  ",       "{",  "[1,]", "{\"a\"}", "{\"a\":}",    "{a:1}", "01",
+        "1.",         "-",        "1e", "\"a",  "\"\\x\"", "\"\\u12g4\"", "tru",   "[1] 2",
+        "{\"a\":1,}", "\"a\nb\"", "]",  "[}",   "nul",     "+1"}) {
     const auto document = JsonDocument::parse(text, "t.json");
     ASSERT_FALSE(document.ok()) << text;
     EXPECT_EQ(document.error().where.file, "t.json");
