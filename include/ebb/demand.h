@@ -38,7 +38,8 @@ struct Demand {
   double high = 1;
   std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
   int repeats = 1;                ///< denoising steps that read all weights once each
-  double flops = 0;               ///< of one repeat; 0 if unknown
+  int forwards = 1;               ///< conditionings a repeat computes: 2 with CFG, else 1
+  double flops = 0;               ///< of one repeat, all forwards together; 0 if unknown
 };
 
 /// Values that replace what the workflow says: a table over --frames, or a fix being tried.
