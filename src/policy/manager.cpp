@@ -11,8 +11,8 @@ namespace {
 
 constexpr double kEverything = 1e30;
 constexpr double kNoLimit = 1e32;
-constexpr double kAlmostNothing = 0.1;  // a budget of zero would mean "no limit"
-constexpr std::int64_t kSizeMax = 1LL << 60;
+constexpr double kAlmostNothing = 0.1;        // a budget of zero would mean "no limit"
+constexpr std::int64_t kSizeMax = 1LL << 46;  // 64 TiB: sums over 100,000 weights are safe
 
 std::int64_t usable_size(std::int64_t bytes) {
   return std::clamp<std::int64_t>(bytes, 0, kSizeMax);
@@ -78,7 +78,11 @@ int Manager::add(Managed weights) {
   return static_cast<int>(states_.size()) - 1;
 }
 
-void Manager::place_on_gpu(int weights) { states_[size_t(weights)].placed = true; }
+void Manager::place_on_gpu(int weights) {
+  State& state = states_[size_t(weights)];
+  state.placed = true;
+  count_device(state);
+}
 
 void Manager::set_patches(int weights, int patches, std::vector<ManagedRun> runs) {
   State& state = states_[size_t(weights)];
@@ -87,19 +91,24 @@ void Manager::set_patches(int weights, int patches, std::vector<ManagedRun> runs
   state.next_runs = std::move(runs);
 }
 
-std::int64_t Manager::device_bytes(int weights) const {
-  const State& state = states_[size_t(weights)];
-  if (state.weights.on_cpu) return 0;
-  if (state.placed) return state.weights.size_bytes;
-  std::int64_t bytes = state.outside_on_gpu ? state.weights.size_bytes - state.listed_bytes : 0;
-  for (std::size_t i = 0; i < state.loaded.size(); ++i)
-    bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
-  return bytes;
+// To be called after every change of what is on the device.
+void Manager::count_device(State& state) {
+  std::int64_t bytes = 0;
+  if (state.placed && !state.weights.on_cpu) {
+    bytes = state.weights.size_bytes;
+  } else if (!state.weights.on_cpu) {
+    if (state.outside_on_gpu) bytes = state.weights.size_bytes - state.listed_bytes;
+    for (std::size_t i = 0; i < state.loaded.size(); ++i)
+      bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
+  }
+  device_bytes_ += bytes - state.device_bytes;
+  state.device_bytes = bytes;
 }
 
 std::int64_t Manager::patched_device_bytes(int weights) const {
   const State& state = states_[size_t(weights)];
   std::int64_t bytes = 0;
+  if (state.weights.stays_on_gpu) return 0;
   for (std::size_t i = 0; i < state.loaded.size(); ++i)
     if (state.weights.runs[i].patched)
       bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
@@ -115,12 +124,6 @@ std::int64_t Manager::streamed_bytes(int weights) const {
     if (run.castable) bytes += (run.count - state.loaded[i]) * run.bytes;
   }
   return bytes;
-}
-
-std::int64_t Manager::free_bytes() const {
-  std::int64_t free = settings_.free_bytes - taken_bytes_;
-  for (std::size_t i = 0; i < states_.size(); ++i) free -= device_bytes(static_cast<int>(i));
-  return free;
 }
 
 CallRecord Manager::load(const std::vector<int>& weights, double memory_required_bytes,
@@ -173,13 +176,15 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
       to_free = required_bytes - static_cast<double>(free_bytes());
       if (to_free < 0 || (to_free == 0 && !settings_.rules.frees_when_just_enough)) break;
     }
-    Victim victim{w, state.loaded_bytes, 0, device_bytes(w), true};
+    Victim victim{w, state.loaded_bytes, 0, device_bytes(w), 0, true};
+    const std::int64_t patched = patched_device_bytes(w);
     if (unload_for(state, to_free)) {
       victim.partial = false;
       std::erase(registered_, w);
     }
     victim.loaded_after_bytes = state.loaded_bytes;
     victim.left_bytes -= device_bytes(w);
+    victim.copied_bytes = victim.left_bytes - (patched - patched_device_bytes(w));
     record.victims.push_back(victim);
   }
   return record;
@@ -203,23 +208,58 @@ void Manager::detach(State& state) {
   state.outside_on_gpu = false;
   state.placed = state.placed && state.weights.stays_on_gpu;
   state.loaded_patches.reset();
+  count_device(state);
 }
 
 std::optional<Victim> Manager::unload(int weights) {
   if (std::erase(registered_, weights) == 0) return {};
   State& state = states_[size_t(weights)];
-  Victim victim{weights, state.loaded_bytes, 0, device_bytes(weights), false};
+  Victim victim{weights, state.loaded_bytes, 0, device_bytes(weights), 0, false};
+  const std::int64_t patched = patched_device_bytes(weights);
   detach(state);
   victim.left_bytes -= device_bytes(weights);
+  victim.copied_bytes = victim.left_bytes - patched;
   return victim;
 }
 
 std::int64_t Manager::forget(int weights) {
   std::erase(registered_, weights);
   const std::int64_t bytes = device_bytes(weights);
-  detach(states_[size_t(weights)]);
   states_[size_t(weights)].placed = false;
+  detach(states_[size_t(weights)]);
   return bytes;
+}
+
+// What may be brought beyond what is loaded; writes the terms into the record.
+double Manager::budget_for(const State& state, double minimum_bytes, bool force_full,
+                           LoadRecord& record) const {
+  const Rules& rules = settings_.rules;
+  if (state.weights.on_cpu) return kNoLimit;
+  record.limited = true;
+  if (settings_.vram_state == VramState::none) return kAlmostNothing;
+  record.limited = settings_.vram_state != VramState::high && !force_full;
+  if (!record.limited) return kNoLimit;
+  const double free = static_cast<double>(record.free_bytes);
+  // NVIDIA asks for no share of the weights in VRAM: the ratio of the third term is zero.
+  const double share = std::min(0.0, free - settings_.inference_bytes());
+  double budget = std::max({rules.floor_bytes, free - minimum_bytes, share}) -
+                  static_cast<double>(state.loaded_bytes);
+  if (!rules.unloads_below_budget) budget = std::max(kAlmostNothing, budget);
+  return budget == 0 ? kAlmostNothing : budget;
+}
+
+// Another LoRA set than the loaded one: everything goes back before anything comes. True if so.
+bool Manager::swap_patches(State& state) {
+  if (state.loaded_patches == state.patches) return false;
+  const bool swapped = state.loaded_patches.has_value();
+  if (swapped) detach(state);
+  if (!state.next_runs.empty()) {
+    state.weights.runs = state.next_runs;
+    state.loaded.assign(state.weights.runs.size(), 0);
+    state.wrapped.assign(state.weights.runs.size(), 0);
+  }
+  state.loaded_patches = state.patches;
+  return swapped;
 }
 
 LoadRecord Manager::load_one(int weights, double minimum_bytes, bool force_full) {
@@ -229,53 +269,25 @@ LoadRecord Manager::load_one(int weights, double minimum_bytes, bool force_full)
   record.loaded_before_bytes = state.loaded_bytes;
   record.free_bytes = free_bytes() + state.loaded_bytes;
   record.minimum_bytes = minimum_bytes;
-  const double loaded = static_cast<double>(state.loaded_bytes);
-  const Rules& rules = settings_.rules;
-  double budget = kNoLimit;
-  if (!state.weights.on_cpu && settings_.vram_state == VramState::none) {
-    budget = kAlmostNothing;
-    record.limited = true;
-  } else if (!state.weights.on_cpu && settings_.vram_state != VramState::high && !force_full) {
-    // NVIDIA asks for no share of the weights in VRAM: the ratio of its third term is zero.
-    const double free = static_cast<double>(record.free_bytes);
-    const double share = std::min(0.0, free - settings_.inference_bytes());
-    budget = std::max({rules.floor_bytes, free - minimum_bytes, share}) - loaded;
-    if (!rules.unloads_below_budget) budget = std::max(kAlmostNothing, budget);
-    if (budget == 0) budget = kAlmostNothing;
-    record.limited = true;
-  }
-  record.budget_bytes = budget;
+  record.budget_bytes = budget_for(state, minimum_bytes, force_full, record);
+  record.total_bytes = static_cast<double>(state.loaded_bytes) + record.budget_bytes;
 
-  const std::int64_t before = device_bytes(weights);
-  bool swapped = false;
-  if (state.loaded_patches != state.patches) {
-    if (state.loaded_patches) {  // another LoRA set: everything goes back before anything comes
-      detach(state);
-      record.left_bytes = before - device_bytes(weights);
-      budget += loaded;
-      swapped = true;
-    }
-    if (!state.next_runs.empty()) {
-      state.weights.runs = state.next_runs;
-      state.loaded.assign(state.weights.runs.size(), 0);
-      state.wrapped.assign(state.weights.runs.size(), 0);
-    }
-    state.loaded_patches = state.patches;
-  }
-  record.total_bytes = static_cast<double>(state.loaded_bytes) + budget;
-  const std::int64_t between = device_bytes(weights);
-  if (budget < 0 && rules.unloads_below_budget && !swapped) {
-    unload_part(state, -budget);
-    record.left_bytes = between - device_bytes(weights);
-  } else if (state.lowvram || state.loaded_bytes == 0) {
-    load_within(state, record);
-    record.gained_bytes = device_bytes(weights) - between;
-  }
+  const std::int64_t before = state.device_bytes;
+  const std::int64_t patched = patched_device_bytes(weights);
+  const bool swapped = swap_patches(state);
+  const bool too_much = !swapped && record.budget_bytes < 0 && settings_.rules.unloads_below_budget;
+  if (too_much) unload_part(state, -record.budget_bytes);
+  const std::int64_t between = state.device_bytes;
+  record.left_bytes = before - between;
+  record.copied_bytes = record.left_bytes - (patched - patched_device_bytes(weights));
+  if (!too_much && (state.lowvram || state.loaded_bytes == 0)) load_within(state, record);
+  record.gained_bytes = state.device_bytes - between;
+
+  if (record.log.empty()) record.offloaded_bytes = streamed_bytes(weights);
   record.loaded_bytes = state.loaded_bytes;
   record.lowvram = state.lowvram;
   record.full = !state.lowvram && state.loaded_bytes == state.weights.size_bytes;
   record.buffer_bytes = static_cast<std::int64_t>(state.buffer_bytes);
-  if (record.log.empty()) record.offloaded_bytes = streamed_bytes(weights);
   return record;
 }
 

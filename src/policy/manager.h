@@ -55,7 +55,8 @@ struct Victim {
   int weights = 0;
   std::int64_t loaded_before_bytes = 0;
   std::int64_t loaded_after_bytes = 0;
-  std::int64_t left_bytes = 0;  ///< bytes that the GPU got back
+  std::int64_t left_bytes = 0;    ///< bytes that the GPU got back
+  std::int64_t copied_bytes = 0;  ///< of these, copied to RAM; patched copies are just dropped
   bool partial = false;
 };
 
@@ -81,6 +82,7 @@ struct LoadRecord {
   std::int64_t offloaded_bytes = 0;  ///< castable listed modules left out
   std::int64_t buffer_bytes = 0;
   std::int64_t left_bytes = 0;    ///< moved off the GPU first: another LoRA set, or less room
+  std::int64_t copied_bytes = 0;  ///< of these, copied to RAM
   std::int64_t gained_bytes = 0;  ///< moved to the GPU
   std::string log;                ///< empty where ComfyUI prints nothing
 };
@@ -116,10 +118,10 @@ class Manager {
   /// VRAM taken or given back by something the manager does not know (an upscaler).
   void take(std::int64_t bytes) { taken_bytes_ += bytes; }
 
-  std::int64_t free_bytes() const;
+  std::int64_t free_bytes() const { return settings_.free_bytes - taken_bytes_ - device_bytes_; }
   std::int64_t loaded_bytes(int weights) const { return states_[size_t(weights)].loaded_bytes; }
   /// Bytes really on the device.
-  std::int64_t device_bytes(int weights) const;
+  std::int64_t device_bytes(int weights) const { return states_[size_t(weights)].device_bytes; }
   /// Bytes on the device that are patched copies, whose originals stay in RAM.
   std::int64_t patched_device_bytes(int weights) const;
   /// Castable listed bytes that are not on the device: what a pass streams.
@@ -135,6 +137,7 @@ class Manager {
     std::vector<std::int64_t> loaded;   // modules of each run that are on the device
     std::vector<std::int64_t> wrapped;  // modules at each run's end that are set up to stream
     std::int64_t loaded_bytes = 0;
+    std::int64_t device_bytes = 0;
     double buffer_bytes = 0;
     bool lowvram = false;
     bool outside_on_gpu = false;
@@ -150,6 +153,10 @@ class Manager {
   std::int64_t unload_listed(State& state, double to_free_bytes);
   std::int64_t unload_buffered(State& state, double to_free_bytes);
   void detach(State& state);
+  void count_device(State& state);
+  double budget_for(const State& state, double minimum_bytes, bool force_full,
+                    LoadRecord& record) const;
+  bool swap_patches(State& state);
   LoadRecord load_one(int weights, double minimum_bytes, bool force_full);
   void load_within(State& state, LoadRecord& record);
   void choose_first_fit(State& state, LoadRecord& record, int& patch_count);
@@ -162,6 +169,7 @@ class Manager {
   std::vector<State> states_;
   std::vector<int> registered_;
   std::int64_t taken_bytes_ = 0;
+  std::int64_t device_bytes_ = 0;  // of all weights together
 };
 
 /// Text encoder loaders: to the GPU at once, or to the CPU first?

@@ -53,6 +53,7 @@ void Manager::load_within(State& state, LoadRecord& record) {
   if (full && !state.weights.stays_on_gpu) state.placed = false;
   record.buffer_bytes = static_cast<std::int64_t>(state.buffer_bytes);
   record.log = log_line(record, counted, patch_count);
+  count_device(state);
 }
 
 // Books what the rule decided for one run: its first `fitting` modules are on the device. Modules
@@ -132,6 +133,7 @@ std::int64_t Manager::unload_part(State& state, double to_free_bytes) {
                                  : unload_listed(state, to_free_bytes);
   state.lowvram = true;
   state.loaded_bytes -= freed;
+  count_device(state);
   return freed;
 }
 

@@ -97,14 +97,13 @@ struct Rates {
 class Replay {
  public:
   Replay(JsonValue scenario, const std::map<std::string, Table>& tables, Rates& rates)
-      : scenario_(scenario), tables_(tables), rates_(rates), manager_(settings(scenario)) {
-    version_ = scenario.find("version").string();
-    for (JsonValue event : scenario.find("events"))
-      if (event.find("event").is("lora")) has_lora_ = true;
-  }
+      : scenario_(scenario), tables_(tables), rates_(rates), manager_(settings(scenario)) {}
 
   void run() {
     ++rates_.scenarios;
+    version_ = scenario_.find("version").string();
+    for (JsonValue event : scenario_.find("events"))
+      if (event.find("event").is("lora")) has_lora_ = true;
     for (JsonValue event : scenario_.find("events")) {
       if (event.find("over_capacity").exists()) return;  // the recording itself ends here
       ++rates_.events;
