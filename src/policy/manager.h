@@ -129,6 +129,7 @@ class Manager {
   /// Registered weights, most recently used first.
   const std::vector<int>& registered() const { return registered_; }
   const ManagerSettings& settings() const { return settings_; }
+  const Managed& managed(int weights) const { return states_[size_t(weights)].weights; }
 
  private:
   struct State {
