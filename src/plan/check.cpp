@@ -141,8 +141,7 @@ class Checker {
     if (load.full) {
       if (load.offloaded_bytes != 0) find("node {}: {} is whole and offloaded", id, name);
       if (load.loaded_bytes != loaded.bytes) {
-        find("node {}: {} is whole with {} of {} bytes", id, name, load.loaded_bytes,
-             loaded.bytes);
+        find("node {}: {} is whole with {} of {} bytes", id, name, load.loaded_bytes, loaded.bytes);
       }
       return;
     }

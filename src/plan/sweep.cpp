@@ -53,8 +53,7 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
   return rows;
 }
 
-std::optional<std::int64_t> largest_resident_frames(const Trial& base,
-                                                    const Prediction& prediction,
+std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
                                                     const Predict& predict) {
   const auto stride = stride_of(prediction.passes);
   if (!stride) return std::nullopt;
