@@ -104,10 +104,9 @@ Result<Report> make_report(const std::string& file, const PlanOptions& options,
     report.order.push_back(prompt->nodes[static_cast<std::size_t>(node)].id);
   }
   report.order_depends_on_outputs = order->depends_on_outputs;
-  report.notes = prompt->notes;
-  for (const auto* notes :
-       {&order->notes, &report.prediction.passes.notes, &report.prediction.timeline.notes}) {
-    report.notes.insert(report.notes.end(), notes->begin(), notes->end());
+  for (const auto& notes : {prompt->notes, order->notes, report.prediction.passes.notes,
+                            report.prediction.timeline.notes}) {
+    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
   }
   return report;
 }
