@@ -80,13 +80,13 @@ struct Passes {
 Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
 
 /// What a plan adds at a cut.
-enum class CutAction { keep, unload_all, park, drop };
+enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
 struct CutOrder {
   int after_pass = 0;
   CutAction action = CutAction::keep;
-  std::vector<int> weights;  ///< for park and drop; empty: all that the pass used
+  std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
 };
 
 /// Replaces ComfyUI's estimate for one model's sampler (the measured budget node).
