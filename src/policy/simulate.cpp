@@ -1,104 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plays passes through the classic memory manager and writes the timeline: who holds what in VRAM
-// and RAM at every step, what moves over disk and link, and for how long.
+// Plays passes through the classic memory manager: what loader nodes and samplers ask of it.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <utility>
 
 #include "ebb/policy.h"
-#include "policy/manager.h"
+#include "policy/simulation.h"
 
 namespace ebb {
-namespace {
-
-constexpr std::int64_t kMost = 1LL << 60;
-
-std::int64_t plus(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? kMost : std::min(sum, kMost);
-}
-
-std::int64_t times(std::int64_t a, std::int64_t b) {
-  std::int64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? kMost : std::min(product, kMost);
-}
-
-std::int64_t known_bytes(const Quantity& q) {
-  return q.known() ? std::clamp<std::int64_t>(q.bytes, 0, kMost) : 0;
-}
-
-std::int64_t whole(double bytes) {
-  if (!(bytes > 0)) return 0;
-  return bytes >= static_cast<double>(kMost) ? kMost : static_cast<std::int64_t>(bytes);
-}
-
-std::optional<double> seconds(double amount, const Figure& rate) {
-  if (amount == 0) return 0.0;
-  if (!rate.known() || !(rate.value > 0)) return {};
-  return amount / rate.value;
-}
-
-class Simulation {
- public:
-  Simulation(const Passes& passes, const Machine& machine, const Levers& levers);
-  Timeline run();
-
- private:
-  struct Held {
-    bool alive = false;    // ComfyUI holds it, in RAM or VRAM
-    int last_step = -1;    // that reads or uses it
-    bool by_hand = false;  // an upscaler: its node moves it, the manager doesn't know it
-  };
-
-  const Weights& weights(int w) const { return passes_.weights[size_t(w)]; }
-  Held& held(int w) { return held_[size_t(w)]; }
-  bool valid(int w) const { return w >= 0 && size_t(w) < held_.size(); }
-  std::vector<int> valid(const std::vector<int>& list) const;
-
-  void add_weights();
-  void note_limits();
-  void find_last_steps();
-  void note(std::string text);
-
-  void play(int index);
-  void read(const Step& step);
-  void place(const std::vector<int>& reads);
-  void place_diffusion(int w, bool checkpoint);
-  void place_text_encoder(int w, bool checkpoint);
-  void use(const Step& step);
-  void use_by_hand(const Step& step, int w);
-  void call(const Step& step, const std::vector<int>& group);
-  void bring_back(int w);
-  void set_loras(const Step& step);
-  void apply(const CallRecord& call);
-  void apply(const Victim& victim);
-  void add_load(const LoadRecord& record);
-  void measure(const Step& step);
-  void compute_seconds(const Step& step);
-  void drop_unneeded(int index);
-  void cut(const CutOrder& order);
-  void drop(int w);
-
-  std::int64_t ram_bytes(int w) const;
-  std::int64_t ram_of_weights() const;
-  void peak_ram(std::int64_t extra_bytes);
-  std::int64_t disk_bytes(int w) const;
-
-  const Passes& passes_;
-  const Machine& machine_;
-  const Levers& levers_;
-  Manager manager_;
-  Timeline timeline_;
-  std::vector<Held> held_;
-  std::map<std::vector<int>, int> lora_sets_;
-  StepState state_;           // of the step being played; what a cut does goes to the step after it
-  std::int64_t ram_now_ = 0;  // weights in RAM
-  std::int64_t data_bytes_ = 0;                     // results in RAM
-  std::vector<std::pair<int, std::int64_t>> data_;  // (last consumer, bytes), for --cache-none
-};
 
 Simulation::Simulation(const Passes& passes, const Machine& machine, const Levers& levers)
     : passes_(passes), machine_(machine), levers_(levers), manager_(manager_settings(machine)) {}
@@ -119,6 +28,7 @@ Timeline Simulation::run() {
     play(i);
     timeline_.steps.push_back(std::move(state_));
     state_ = {};
+    ahead_bytes_ = warm_bytes_ = 0;
     drop_unneeded(i);
     const auto [first, last] = cuts.equal_range(i);
     for (auto it = first; it != last; ++it) cut(*it->second);
@@ -216,8 +126,10 @@ void Simulation::play(int index) {
   read(step);
   use(step);
   measure(step);
+  if (!step.uses.empty()) read_ahead();
   compute_seconds(step);
-  const std::int64_t result = std::clamp<std::int64_t>(step.demand.result_bytes, 0, kMost);
+  const std::int64_t result =
+      std::clamp<std::int64_t>(step.demand.result_bytes, 0, kMostSummedBytes);
   data_bytes_ = plus(data_bytes_, result);
   if (result > 0 && machine_.flags.cache == CacheKind::none) {
     int last = index;
@@ -233,14 +145,15 @@ void Simulation::play(int index) {
 
 // While a file is read, its mapped pages and the tensors made from it are in RAM together.
 void Simulation::read(const Step& step) {
-  const std::vector<int> reads = valid(step.reads);
-  if (reads.empty()) return;
+  std::vector<int> fresh;
   std::map<std::string, std::vector<int>> files;  // a checkpoint's parts share one file
-  for (int w : reads) {
+  for (int w : valid(step.reads)) {
     if (!weights(w).known() || held(w).alive) continue;
+    fresh.push_back(w);
     files[weights(w).files.empty() ? weights(w).id : weights(w).files.front()].push_back(w);
   }
-  std::int64_t read_bytes = 0;
+  if (fresh.empty()) return;
+  std::int64_t mapped = 0;
   for (const auto& [file, parts] : files) {
     // Parts that all name the same size name the size of the whole file.
     const std::int64_t first = disk_bytes(parts.front());
@@ -250,22 +163,19 @@ void Simulation::read(const Step& step) {
       alike = alike && disk_bytes(w) == first;
       sum = plus(sum, disk_bytes(w));
     }
-    read_bytes = plus(read_bytes, alike ? first : sum);
+    const std::int64_t bytes = alike ? first : sum;
+    mapped = plus(mapped, bytes);
+    count_read(parts.front(), bytes);
   }
-  const std::int64_t before = ram_now_;
-  state_.read_bytes = plus(state_.read_bytes, read_bytes);
-  const std::vector<int> fresh = [&] {
-    std::vector<int> result;
-    for (int w : reads)
-      if (!held(w).alive) result.push_back(w);
-    return result;
-  }();
-  for (int w : fresh) held(w).alive = weights(w).known();
+  for (int w : fresh) held(w).alive = true;
+  place(fresh);  // where to is decided by the RAM that was free before
   ram_now_ = ram_of_weights();
-  peak_ram(read_bytes);
-  ram_now_ = before;
-  place(fresh);
-  ram_now_ = ram_of_weights();
+  peak_ram(mapped);
+}
+
+void Simulation::count_read(int w, std::int64_t bytes) {
+  std::int64_t& total = held(w).cached ? warm_bytes_ : state_.read_bytes;
+  total = plus(total, bytes);
 }
 
 void Simulation::place(const std::vector<int>& reads) {
@@ -374,7 +284,7 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
 void Simulation::bring_back(int w) {
   if (held(w).alive || !weights(w).known()) return;
   held(w).alive = true;
-  state_.read_bytes = plus(state_.read_bytes, disk_bytes(w));
+  count_read(w, disk_bytes(w));
   ram_now_ = plus(ram_now_, ram_bytes(w));
   peak_ram(disk_bytes(w));
 }
@@ -399,156 +309,6 @@ void Simulation::set_loras(const Step& step) {
   }
   manager_.set_patches(main, patches, std::move(runs));
 }
-
-// ---- what a request did --------------------------------------------------------------------
-
-void Simulation::apply(const CallRecord& call) {
-  for (const FreeRecord& free : call.frees)
-    for (const Victim& victim : free.victims) apply(victim);
-  for (const LoadRecord& load : call.loads) {
-    if (load.left_bytes > 0) {
-      ram_now_ = plus(ram_now_, load.copied_bytes);
-      state_.moved_bytes = plus(state_.moved_bytes, load.copied_bytes);
-      state_.evictions.push_back({load.weights, load.left_bytes, load.loaded_bytes > 0});
-      peak_ram(0);
-    }
-    state_.moved_bytes = plus(state_.moved_bytes, load.gained_bytes);
-    add_load(load);
-  }
-  ram_now_ = ram_of_weights();
-}
-
-void Simulation::apply(const Victim& victim) {
-  ram_now_ = plus(ram_now_, victim.copied_bytes);
-  state_.moved_bytes = plus(state_.moved_bytes, victim.copied_bytes);
-  state_.evictions.push_back({victim.weights, victim.left_bytes, victim.partial});
-  peak_ram(0);
-}
-
-void Simulation::add_load(const LoadRecord& record) {
-  if (manager_.managed(record.weights).on_cpu) return;  // takes nothing from the GPU
-  Load load;
-  load.weights = record.weights;
-  load.full = record.full;
-  load.free_bytes = record.free_bytes;
-  load.usable_bytes = std::max<std::int64_t>(record.free_bytes, 0);
-  if (record.limited) {
-    const double reserve = manager_.settings().reserved_bytes;
-    load.reserve_bytes = whole(reserve);
-    load.minimum_bytes = whole(std::ceil(record.minimum_bytes - reserve));
-    load.usable_bytes = whole(record.total_bytes);
-  }
-  load.loaded_bytes = record.loaded_bytes;
-  load.offloaded_bytes = record.offloaded_bytes;
-  load.buffer_bytes = record.buffer_bytes;
-  load.log = record.log;
-  state_.loads.push_back(std::move(load));
-}
-
-// ---- bands, peaks, seconds -----------------------------------------------------------------
-
-void Simulation::measure(const Step& step) {
-  const Demand& demand = step.demand;
-  if (state_.vram.empty()) state_.vram.assign(held_.size(), 0);
-  state_.ram.assign(held_.size(), 0);
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
-    const std::int64_t by_hand = state_.vram[size_t(w)];
-    if (!held(w).by_hand) state_.vram[size_t(w)] = manager_.device_bytes(w);
-    state_.ram[size_t(w)] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
-  }
-  if (!step.uses.empty()) {
-    state_.live_bytes = known_bytes(demand.live);
-    state_.reserved_bytes =
-        demand.reserved.known() ? known_bytes(demand.reserved) : state_.live_bytes;
-    state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
-  }
-  const std::int64_t resident = machine_.vram_total.bytes - manager_.free_bytes();
-  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, state_.reserved_bytes));
-}
-
-void Simulation::compute_seconds(const Step& step) {
-  const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
-  const bool works = !step.uses.empty();
-  state_.read_seconds =
-      seconds(static_cast<double>(state_.read_bytes), machine_.disk_bytes_per_second);
-  state_.move_seconds =
-      seconds(static_cast<double>(state_.moved_bytes), machine_.link_bytes_per_second);
-  state_.stream_seconds =
-      seconds(static_cast<double>(state_.streamed_bytes), machine_.link_bytes_per_second);
-  if (!works)
-    state_.compute_seconds = 0;
-  else if (flops > 0)
-    state_.compute_seconds = seconds(flops, machine_.compute_flops_per_second);
-  if (state_.streamed_bytes == 0)
-    state_.stall_seconds = 0;
-  else if (state_.stream_seconds && state_.compute_seconds)
-    state_.stall_seconds = std::max(0.0, *state_.stream_seconds - *state_.compute_seconds);
-}
-
-std::int64_t Simulation::ram_bytes(int w) const {
-  if (!held_[size_t(w)].alive) return 0;
-  if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
-  return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
-         manager_.patched_device_bytes(w);
-}
-
-std::int64_t Simulation::ram_of_weights() const {
-  std::int64_t bytes = 0;
-  for (int w = 0; size_t(w) < held_.size(); ++w) bytes = plus(bytes, ram_bytes(w));
-  return bytes;
-}
-
-void Simulation::peak_ram(std::int64_t extra_bytes) {
-  const std::int64_t now =
-      plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
-  state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, now);
-}
-
-std::int64_t Simulation::disk_bytes(int w) const {
-  const Weights& it = weights(w);
-  return std::clamp<std::int64_t>(it.file_bytes > 0 ? it.file_bytes : it.bytes, 0, kMost);
-}
-
-// ---- between steps -------------------------------------------------------------------------
-
-// --cache-none keeps a result only until its last consumer has run.
-void Simulation::drop_unneeded(int index) {
-  if (machine_.flags.cache != CacheKind::none) return;
-  for (int w = 0; size_t(w) < held_.size(); ++w)
-    if (held(w).alive && held(w).last_step <= index) {
-      manager_.forget(w);
-      held(w).alive = false;
-    }
-  std::erase_if(data_, [&](const auto& data) {
-    if (data.first > index) return false;
-    data_bytes_ -= data.second;
-    return true;
-  });
-}
-
-void Simulation::cut(const CutOrder& order) {
-  ram_now_ = ram_of_weights();
-  if (order.action == CutAction::unload_all) {
-    for (const Victim& victim : manager_.unload_all().victims) apply(victim);
-  }
-  if (order.action != CutAction::park && order.action != CutAction::drop) return;
-  const Pass& pass = passes_.passes[size_t(order.after_pass)];
-  for (int w : valid(order.weights.empty() ? pass.weights : order.weights)) {
-    if (order.action == CutAction::drop)
-      drop(w);
-    else if (const auto victim = manager_.unload(w))
-      apply(*victim);
-  }
-}
-
-void Simulation::drop(int w) {
-  if (!held(w).alive) return;
-  if (const std::int64_t bytes = manager_.forget(w); bytes > 0)
-    state_.evictions.push_back({w, bytes, false});
-  held(w).alive = false;
-}
-
-}  // namespace
 
 Timeline simulate(const Passes& passes, const Machine& machine, const Levers& levers) {
   return Simulation(passes, machine, levers).run();
