@@ -48,10 +48,10 @@ struct Socket {
 struct Widget {
   std::string name;
   std::string type;
-  std::optional<std::string> value;              ///< JSON text; nothing is JavaScript's undefined
-  bool saved = true;                             ///< takes a place in widgets_values
-  bool sent = true;                              ///< appears in the prompt
-  bool in_file = false;                          ///< its value was read from the file
+  std::optional<std::string> value;             ///< JSON text; nothing is JavaScript's undefined
+  bool saved = true;                            ///< takes a place in widgets_values
+  bool sent = true;                             ///< appears in the prompt
+  bool in_file = false;                         ///< its value was read from the file
   const InputDefinition* definition = nullptr;  ///< null for the front end's own widgets
 };
 
@@ -63,7 +63,7 @@ struct GraphNode {
   NodeRole role = NodeRole::ordinary;
   int mode = 0;
   double order = 0;
-  int definition_graph = -1;                  ///< of an instance: index in GraphSet::definitions
+  int definition_graph = -1;                   ///< of an instance: index in GraphSet::definitions
   const NodeDefinition* definition = nullptr;  ///< null for classes that no table has
   std::vector<Socket> inputs;
   std::vector<std::string> output_types;

@@ -64,7 +64,7 @@ void guess_widgets(GraphNode& node, GraphSet& set) {
   if (by_name.is_object()) return take_named(by_name, node);
   if (saved.is_object()) return take_named(saved, node);
   if (!saved.is_array() || saved.size() == 0) return;
-  node.widgets = pair_by_place(node, std::vector<JsonValue>(saved.begin(), saved.end()));
+  node.widgets = pair_by_place(node, elements_of(saved));
   if (!node.widgets.empty()) {
     set.notes.push_back(label + " is of a class Ebb does not know; the names of its values are " +
                         "taken from its sockets in order, which is a guess.");

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
 #include "json/write.h"
 
@@ -93,6 +93,13 @@ std::optional<std::uint32_t> js_array_index(std::string_view key) {
   }
   if (index > 0xFFFFFFFEULL) return std::nullopt;
   return static_cast<std::uint32_t>(index);
+}
+
+std::vector<JsonValue> elements_of(const JsonValue& array) {
+  std::vector<JsonValue> elements;
+  elements.reserve(array.size());
+  for (const JsonValue element : array) elements.push_back(element);
+  return elements;
 }
 
 std::string js_string(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "json/document.h"
 
@@ -21,6 +22,9 @@ std::optional<std::string> js_id(const JsonValue& value);
 
 /// The place of a key among an object's numbered keys, if it looks like an array index.
 std::optional<std::uint32_t> js_array_index(std::string_view key);
+
+/// An array's elements, for access by position.
+std::vector<JsonValue> elements_of(const JsonValue& array);
 
 /// What JavaScript's String() makes of a value that `js_text` wrote; absent gives nothing.
 std::string js_string(std::string_view text);

@@ -74,7 +74,7 @@ std::vector<InputDefinition> read_inputs(const JsonValue& list) {
 }
 
 /// REQUIRES: `line` is a line of the table with a definition.
-std::unique_ptr<NodeDefinition> read_line(std::string_view line, const ComfyVersion& version) {
+std::unique_ptr<NodeDefinition> read_line(std::string_view line) {
   const auto tab = line.find('\t');
   const auto document = JsonDocument::parse(std::string(line.substr(tab + 1)));
   assert(document.ok());
@@ -88,7 +88,6 @@ std::unique_ptr<NodeDefinition> read_line(std::string_view line, const ComfyVers
   node->output_node = flags & 1;
   node->api_node = flags & 2;
   node->match_output = flags & 8;
-  node->version = version;
   return node;
 }
 
@@ -133,16 +132,19 @@ bool InputDefinition::has_widget() const {
 
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version) {
   static Cache cache;
-  for (const std::size_t index : order_of_search(version)) {
+  const auto order = order_of_search(version);
+  for (const std::size_t index : order) {
     const std::string_view line = line_at(index, class_type);
     if (line.empty()) continue;
     {
       const std::shared_lock lock(cache.mutex);
-      if (const auto at = cache.nodes.find({index, line}); at != cache.nodes.end()) return at->second.get();
+      if (const auto at = cache.nodes.find({order.front(), line}); at != cache.nodes.end())
+        return at->second.get();
     }
-    auto node = read_line(line, kTables[index].version);
+    auto node = read_line(line);
+    node->newer = kTables[index].version > version && index != order.front();
     const std::unique_lock lock(cache.mutex);
-    return cache.nodes.try_emplace({index, line}, std::move(node)).first->second.get();
+    return cache.nodes.try_emplace({order.front(), line}, std::move(node)).first->second.get();
   }
   return nullptr;
 }

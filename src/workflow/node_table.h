@@ -47,11 +47,11 @@ struct NodeDefinition {
   bool output_node = false;
   bool api_node = false;
   bool match_output = false;  ///< its outputs follow a match group
-  ComfyVersion version;       ///< of the table it comes from
+  bool newer = false;         ///< only versions after the wanted one have it
 };
 
 /// The definition of a class: of the newest table not above `version`, else of the oldest table
-/// above that has it (its `version` says so), else null. Thread-safe; lives forever.
+/// above that has it, else of an older one, else null. Thread-safe; lives forever.
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version);
 
 }  // namespace ebb

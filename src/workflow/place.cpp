@@ -120,7 +120,8 @@ std::vector<std::vector<int>> links_by_origin(const Graph& graph) {
     }
   }
   for (auto& list : lists) {
-    std::ranges::stable_sort(list, {}, [&](int i) { return graph.links[std::size_t(i)].origin_slot; });
+    std::ranges::stable_sort(list, {},
+                             [&](int i) { return graph.links[std::size_t(i)].origin_slot; });
   }
   return lists;
 }

@@ -65,8 +65,7 @@ Widget* widget_behind(GraphSet& set, GraphNode& node, const Socket& socket) {
 std::optional<std::string> own_value(const GraphNode& primitive, NameReplacer& names) {
   if (primitive.widgets.empty() || !primitive.widgets[0].value) return std::nullopt;
   const std::string& value = *primitive.widgets[0].value;
-  const JsonValue wanted =
-      primitive.json.find("properties").find("Run widget replace on values");
+  const JsonValue wanted = primitive.json.find("properties").find("Run widget replace on values");
   if (value.starts_with('"') && wanted.boolean().value_or(false)) {
     return json_quote(names.replace(js_string(value)));
   }

@@ -41,11 +41,14 @@ Resolver::Resolver(GraphSet& set, const PlacedGraph& placed) : set_(set), placed
 }
 
 Result<Source> Resolver::resolve(int place, std::size_t input) {
-  Step step{.place = place, .slot = static_cast<int>(input)};
+  Step step;
+  step.place = place;
+  step.slot = static_cast<int>(input);
   trail_.clear();
   for (std::size_t hops = 0; !step.done; ++hops) {
     if (hops > hops_max_) {
-      return refuse(step, "the links through Reroutes, bypassed nodes and subgraphs run in a circle",
+      return refuse(step,
+                    "the links through Reroutes, bypassed nodes and subgraphs run in a circle",
                     "Cut the circle by removing one of its links.");
     }
     if (step.at_output && recall(step, hops)) break;
@@ -76,8 +79,9 @@ std::optional<Error> Resolver::enter_input(Step& step) {
   const Socket& socket = node.inputs[std::size_t(step.slot)];
   if (socket.link == kNoLink) return std::nullopt;
   if (socket.link == kBrokenLink) {
-    return refuse(step, fmt::format("its input \"{}\" names link {}, which does not exist",
-                                    socket.name, socket.link_id),
+    return refuse(step,
+                  fmt::format("its input \"{}\" names link {}, which does not exist", socket.name,
+                              socket.link_id),
                   "Connect the input again in ComfyUI and save the workflow.");
   }
   const GraphLink& link = graph.links[std::size_t(socket.link)];
@@ -86,8 +90,10 @@ std::optional<Error> Resolver::enter_input(Step& step) {
     return std::nullopt;
   }
   if (link.origin < 0) {
-    return refuse(step, fmt::format("link {} into its input \"{}\" comes from a node that does "
-                                    "not exist", link.id, socket.name),
+    return refuse(step,
+                  fmt::format("link {} into its input \"{}\" comes from a node that does "
+                              "not exist",
+                              link.id, socket.name),
                   "Connect the input again in ComfyUI and save the workflow.");
   }
   if (!step.type) step.type = socket.type;
@@ -106,8 +112,7 @@ void Resolver::leave_definition(Step& step, const GraphLink& link) {
   const auto slot = std::size_t(std::max(link.origin_slot, 0));
   if (slot >= graph.inputs.size()) return;
   // A definition's inputs are the instance's first sockets; equal names share the first.
-  const auto named =
-      std::ranges::find(instance.inputs, graph.inputs[slot].name, &Socket::name);
+  const auto named = std::ranges::find(instance.inputs, graph.inputs[slot].name, &Socket::name);
   if (named != instance.inputs.end() && named->link != kNoLink) {
     step.place = place.parent;
     step.slot = static_cast<int>(named - instance.inputs.begin());
@@ -152,8 +157,10 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
   const PlacedNode& place = placed_at(step.place);
   const Graph& graph = set_.graph(node_at(step.place).definition_graph);
   if (step.slot < 0 || std::size_t(step.slot) >= graph.outputs.size()) {
-    return refuse(step, fmt::format("a link leaves its output {}, which the subgraph \"{}\" does "
-                                    "not have", step.slot, graph.name),
+    return refuse(step,
+                  fmt::format("a link leaves its output {}, which the subgraph \"{}\" does "
+                              "not have",
+                              step.slot, graph.name),
                   "Connect the subgraph's outputs again in ComfyUI and save the workflow.");
   }
   for (const std::int64_t id : graph.outputs[std::size_t(step.slot)].link_ids) {
@@ -161,8 +168,9 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
     if (at == graph.link_by_id.end()) continue;
     const GraphLink& link = graph.links[std::size_t(at->second)];
     if (link.origin < 0) {
-      return refuse(step, fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
-                                      graph.outputs[std::size_t(step.slot)].name, graph.name),
+      return refuse(step,
+                    fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
+                                graph.outputs[std::size_t(step.slot)].name, graph.name),
                     "Put a node or a Reroute between the subgraph's input and output.");
     }
     step.place = placed_.child_places[std::size_t(place.children + link.origin)];

@@ -41,7 +41,8 @@ class FileSockets {
   std::unordered_map<std::string, std::size_t> by_name_;
 };
 
-void add_socket(GraphNode& node, FileSockets& file, std::string name, const InputDefinition& input) {
+void add_socket(GraphNode& node, FileSockets& file, std::string name,
+                const InputDefinition& input) {
   node.inputs.push_back(file.take(std::move(name), input.type, ""));
   node.inputs.back().lazy = input.lazy;
 }

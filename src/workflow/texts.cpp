@@ -13,9 +13,8 @@ namespace ebb {
 namespace {
 
 constexpr std::string_view kPrefixClasses[] = {
-    "CLIPSave",         "LoraSave",  "ModelSave", "SaveAnimatedPNG", "SaveAnimatedWEBP",
-    "SaveAudio",        "SaveGLB",   "SaveImage", "SaveLatent",      "SaveVideo",
-    "SaveWEBM",         "VAESave"};
+    "CLIPSave", "LoraSave",  "ModelSave",  "SaveAnimatedPNG", "SaveAnimatedWEBP", "SaveAudio",
+    "SaveGLB",  "SaveImage", "SaveLatent", "SaveVideo",       "SaveWEBM",         "VAESave"};
 
 /// `/* ... */` and `// ...` to the end of the line.
 std::string without_comments(std::string_view text) {

@@ -337,9 +337,9 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   set.file = file;
   const JsonValue nodes = root.find("nodes");
   if (nodes.size() > kNodesMax) {
-    return input_error(fmt::format("the graph has {} nodes; {} are read at most", nodes.size(),
-                                   kNodesMax),
-                       file, "/nodes");
+    return input_error(
+        fmt::format("the graph has {} nodes; {} are read at most", nodes.size(), kNodesMax), file,
+        "/nodes");
   }
   read_nodes(nodes, set.root);
   const auto number = root.find("version").number();
@@ -359,8 +359,8 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
     remove_duplicate_links(graph);
     set.definitions.push_back(std::move(graph));
   }
-  const JsonValue last = number && *number == 0.4 ? root.find("last_node_id")
-                                                  : root.find("state").find("lastNodeId");
+  const JsonValue last =
+      number && *number == 0.4 ? root.find("last_node_id") : root.find("state").find("lastNodeId");
   renumber(set, std::max<std::int64_t>(last.integer_or(0), 0));
   for (Graph& graph : set.definitions) finish(set, graph, options);
   finish(set, set.root, options);
@@ -370,8 +370,8 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
 bool types_fit(std::string_view a, std::string_view b) {
   const auto any = [](std::string_view type) { return type.empty() || type == "*"; };
   const auto same = [](std::string_view x, std::string_view y) {
-    return std::ranges::equal(x, y, {}, [](char c) { return std::tolower(c); },
-                              [](char c) { return std::tolower(c); });
+    return std::ranges::equal(
+        x, y, {}, [](char c) { return std::tolower(c); }, [](char c) { return std::tolower(c); });
   };
   if (any(a) || any(b) || same(a, b)) return true;
   if (a.find(',') == a.npos && b.find(',') == b.npos) return false;

@@ -18,8 +18,7 @@ std::optional<std::string> initial_value(const InputDefinition& input) {
   if (input.long_default) return std::nullopt;
   if (input.dynamic_combo) {
     if (input.initial) return input.initial;
-    return input.options.empty() ? std::nullopt
-                                 : std::optional('"' + input.options[0].first + '"');
+    return input.options.empty() ? std::nullopt : std::optional('"' + input.options[0].first + '"');
   }
   if (input.type == "COMBO") {
     return input.initial && !is_falsy(*input.initial) ? input.initial : input.first;
@@ -59,8 +58,7 @@ void append_chosen(const InputDefinition& input, const std::string& full_name,
   }
 }
 
-void append(const InputDefinition& input, const std::string& prefix,
-            std::vector<Widget>& widgets) {
+void append(const InputDefinition& input, const std::string& prefix, std::vector<Widget>& widgets) {
   if (!input.has_widget()) return;
   Widget widget;
   widget.name = prefix + input.name;
@@ -86,7 +84,7 @@ struct SavedValues {
 SavedValues saved_values(const JsonValue& json) {
   SavedValues saved;
   if (json.is_array()) {
-    saved.values.assign(json.begin(), json.end());
+    saved.values = elements_of(json);
   } else if (json.is_object()) {
     const auto length = json.find("length").integer();
     saved.endless = !length;
