@@ -196,7 +196,9 @@ struct HashEnds {
 };
 
 /// Of several links between the same slots only one survives: the first, unless the socket that
-/// the links point at names a later one.
+/// the links point at names a later one. Sockets are those of the definition by now, target slots
+/// those of the file: where they drifted apart, the link that a socket needs can be lost, as in
+/// the front end.
 void remove_duplicate_links(Graph& graph) {
   std::unordered_map<LinkEnds, std::size_t, HashEnds> kept;
   kept.reserve(graph.links.size());
@@ -325,6 +327,7 @@ void drop_unfit_reroutes(Graph& graph) {
 void finish(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   find_roles(set, graph, options);
   for (GraphNode& node : graph.nodes) shape_node(node, set);
+  remove_duplicate_links(graph);
   connect_sockets(graph);
   drop_unfit_reroutes(graph);
 }
@@ -348,7 +351,6 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   } else {
     read_object_links(root.find("links"), set.root);
   }
-  remove_duplicate_links(set.root);
   for (const JsonValue json : root.find("definitions").find("subgraphs")) {
     if (!json.is_object()) continue;
     Graph graph = read_definition(json);
@@ -356,7 +358,6 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
              .second) {
       continue;
     }
-    remove_duplicate_links(graph);
     set.definitions.push_back(std::move(graph));
   }
   const JsonValue last =
