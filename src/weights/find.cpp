@@ -25,6 +25,10 @@ constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text
 constexpr ComfyVersion kOffloadCounted{0, 8, 0};
 constexpr std::int64_t kSizeLimitBytes = 1LL << 50;
 
+std::string version_text(const ComfyVersion& version) {
+  return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
+}
+
 bool is_checkpoint(const WeightsRequest& request) {
   return folder_kind(request.folder) == "checkpoints" || !request.id_suffix.empty();
 }
@@ -205,7 +209,7 @@ Weights weights_from_model(const KnownModel& model, const KnownFile& file,
   if (row && !cast) {
     set_row(weights, *row);
     weights.source = fmt::format("known file: {}, as recorded with ComfyUI {}", model.key,
-                                 to_string(row->version));
+                                 version_text(row->version));
   } else if (cast) {
     weights.bytes = model.parameters + sampling_table_bytes(model.architecture);
     weights.source = fmt::format("known file: {} values, loaded as {} (one byte each)",
