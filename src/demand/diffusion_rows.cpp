@@ -128,7 +128,7 @@ constexpr DiffusionRow kRows[] = {
      Counted::latent, 16, 8, 8, 2, 28, 4096, 0, 0, 7e9, 0,
      LiveRule::share, 0.6, 0, 1.7, 0.7, 1.6, kAssumed,
      kShare},
-    {"cosmos-predict2", "Cosmos Predict 2 (2B)", {0.9, 0.9, 0.95, 0.95}, "0.9 or 0.95 * channels/2048",
+    {"cosmos-predict2", "Cosmos Predict 2 (2B)", {0.9, 0.9, 0.95, 0.95}, "0.9 or 0.95 of 2048/2048",
      Counted::latent, 16, 8, 4, 2, 28, 2048, 0, 0, 2e9, 0,
      LiveRule::share, 0.6, 0, 1.7, 0.7, 1.6, kAssumed,
      kShare},
