@@ -48,8 +48,9 @@ void add_socket(GraphNode& node, FileSockets& file, std::string name,
 }
 
 /// An autogrow input has as many sockets as the file uses, named `input.member`.
-void add_grown(GraphNode& node, FileSockets& file, const InputDefinition& input) {
-  const std::string prefix = input.name + ".";
+void add_grown(GraphNode& node, FileSockets& file, const std::string& name,
+               const InputDefinition& input) {
+  const std::string prefix = name + ".";
   auto& sockets = file.all();
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (file.used(i) || !sockets[i].name.starts_with(prefix)) continue;
@@ -67,8 +68,12 @@ void add_members(GraphNode& node, FileSockets& file, const Widget& combo) {
   for (const auto& [option, members] : combo.definition->options) {
     if (option != key) continue;
     for (const InputDefinition& member : members) {
-      if (member.has_widget()) continue;
-      add_socket(node, file, combo.name + "." + member.name, member);
+      const std::string name = combo.name + "." + member.name;
+      if (member.autogrow) {
+        add_grown(node, file, name, member);
+      } else if (!member.has_widget()) {
+        add_socket(node, file, name, member);
+      }
     }
     return;
   }
@@ -99,7 +104,7 @@ void shape_known(GraphNode& node, GraphSet& set) {
   build_widgets(node, set);
   for (const InputDefinition& input : node.definition->inputs) {
     if (input.autogrow) {
-      add_grown(node, file, input);
+      add_grown(node, file, input.name, input);
     } else if (!input.has_widget() &&
                std::ranges::find(node.widgets, input.name, &Widget::name) == node.widgets.end()) {
       add_socket(node, file, input.name, input);

@@ -232,6 +232,7 @@ void add_special_widgets(GraphNode& node) {
     add("audio", "\"\"", true, false);
   } else if (type == "LoadImageOutput") {
     widgets.resize(std::min<std::size_t>(widgets.size(), 1));
+    if (!widgets.empty()) widgets[0].value = "\"Loading...\"";
     add("Auto-refresh after generation", "false", true, false);
     add("refresh", "\"refresh\"", true, true);
     add("upload", "\"image\"", true, false);
