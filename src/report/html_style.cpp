@@ -41,6 +41,7 @@ tr.off td, tr.off td * { color: var(--muted); }
 .swatch { display: inline-block; width: .72em; height: .72em; border-radius: 2px;
   margin-right: .45em; vertical-align: -.02em; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
+table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
 .quiet { color: var(--muted); }
 .cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kFont = 11.5;
 constexpr double kLineHeight = 14;
-constexpr double kLaneName = 12;  // room above a lane; its name is in the margin
+constexpr double kLaneName = 20;  // room above a lane; its name is in the margin
 
 /// 1, 2 or 5 times a power of ten, so that `top` gets four to eight ticks.
 double tick_step(double top) {
@@ -28,7 +28,8 @@ double tick_step(double top) {
 }
 
 bool same_place(const Band& a, const Band& b, const Lane& lane) {
-  return a.kind == b.kind && a.weights == b.weights && a.amount == b.amount &&
+  const bool stays = a.weights >= 0 || a.kind == BandKind::others || a.kind == BandKind::data;
+  return stays && a.kind == b.kind && a.weights == b.weights && a.amount == b.amount &&
          std::abs(lane.y(a.bottom) - lane.y(b.bottom)) < 0.5;
 }
 
@@ -61,7 +62,7 @@ double LaneDrawer::place(double top) {
   return disk_.bottom;
 }
 
-void LaneDrawer::ticks(const Lane& lane, double unit_bytes, double limit_bytes) {
+void LaneDrawer::ticks(const Lane& lane, double unit_bytes, double limit_bytes, const char* unit) {
   const double step = tick_step(lane.top_bytes / unit_bytes);
   const double limit_y = limit_bytes > 0 ? lane.y(limit_bytes) : -100;
   for (double tick = 0; tick * unit_bytes <= lane.top_bytes && step > 0; tick += step) {
@@ -72,8 +73,9 @@ void LaneDrawer::ticks(const Lane& lane, double unit_bytes, double limit_bytes) 
               "text-anchor=\"end\"");
   }
   if (limit_bytes > 0) {
-    out_.text(scale_.left - 6, limit_y + 4, format_count(std::llround(limit_bytes / unit_bytes)),
-              "small strong", "text-anchor=\"end\"");
+    std::string text = format_count(std::llround(limit_bytes / unit_bytes));
+    if (options_.width >= 600) text += std::string(" ") + unit;
+    out_.text(scale_.left - 6, limit_y + 4, text, "small strong", "text-anchor=\"end\"");
   }
 }
 
@@ -83,12 +85,11 @@ void LaneDrawer::backdrop() {
     out_.rect(scale_.left, lane.top, width, lane.bottom - lane.top, "lane");
     out_.text(scale_.left - 6, y, text, "strong", "text-anchor=\"end\"");
   };
-  const bool wide = options_.width >= 600;
-  name(vram_, wide ? "VRAM MiB" : "VRAM", vram_.top - 7);
-  name(ram_, wide ? "RAM GiB" : "RAM", ram_.top - 2);
+  name(vram_, "VRAM", vram_.top - 7);
+  name(ram_, "RAM", ram_.top - 7);
   name(disk_, "Disk", (disk_.top + disk_.bottom) / 2 + 4);
-  ticks(vram_, 0x1p20, scale_.vram_limit_bytes);
-  ticks(ram_, 0x1p30, scale_.ram_limit_bytes);
+  ticks(vram_, 0x1p20, scale_.vram_limit_bytes, "MiB");
+  ticks(ram_, 0x1p30, scale_.ram_limit_bytes, "GiB");
   const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
   if (scale_.ram_limit_bytes <= 0 && ram > 0) {
     out_.text(scale_.right - 4, ram_.top + 13, "of " + format_gib(ram) + ", off the scale",
@@ -152,11 +153,14 @@ void LaneDrawer::reads(const PictureColumn& column) {
   out_.rect(column.x + 1, top, width, disk_.bottom - top, only >= 0 ? "" : "data", fill,
             "Read from disk: " + format_gib(bytes) + " (" + format_count(bytes) + " bytes)");
   const std::string text = format_gib(bytes);
-  for (const std::string& label : {text, text.substr(0, text.find(' '))}) {
-    if (text_width(label, kFont) + width + 6 > column.width) continue;
-    out_.text(column.x + width + 5, disk_.bottom - 6, label, "small", "pointer-events=\"none\"");
-    break;
+  const bool beside = text_width(text, kFont) + width + 6 <= column.width;
+  if (!beside && text_width(text, kFont) + 8 > width) return;
+  std::string attributes = "pointer-events=\"none\"";
+  if (!beside && only >= 0) {
+    attributes += fmt::format(" style=\"fill:{}\"", paints_[static_cast<std::size_t>(only)].ink);
   }
+  out_.text(beside ? column.x + width + 5 : column.x + 5, disk_.bottom - 6, text,
+            beside || only >= 0 ? "small" : "small live-label", attributes);
 }
 
 std::vector<LaneDrawer::Run> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {
@@ -226,24 +230,24 @@ bool LaneDrawer::label(const Run& run, const Lane& lane) {
   const bool has_amount = band.label.starts_with(band.amount);  // also when there is none
   const std::string both = has_amount ? band.label : band.label + " " + band.amount;
   const std::string number = band.amount.substr(0, band.amount.find(' '));
+  const auto fits = [&](const std::vector<std::string>& lines, double room) {
+    double width = 0;
+    for (const auto& text : lines) width = std::max(width, text_width(text, kFont));
+    return !lines.back().empty() && width + 8 <= room &&
+           static_cast<double>(lines.size()) * kLineHeight - 1 <= height;
+  };
+  const double middle = run.widest_x + run.widest_width / 2;
   const std::vector<std::vector<std::string>> forms = {
       {both},        {band.label, band.amount},        {band.label},
       {band.amount}, {shorten_middle(band.label, 10)}, {number}};
   for (std::size_t f = 0; f < forms.size(); ++f) {
-    if (forms[f].back().empty()) continue;
-    double width = 0;
-    for (const auto& text : forms[f]) width = std::max(width, text_width(text, kFont));
-    const double lines = static_cast<double>(forms[f].size());
-    if (lines * kLineHeight - 1 <= height) {  // off the cut lines if it can be
-      const bool whole = width + 8 > run.widest_width;
-      const double x = whole ? run.x + run.width / 2 : run.widest_x + run.widest_width / 2;
-      if (width + 8 <= (whole ? run.width : run.widest_width)) {
-        return put_label(band, x, y, forms[f], false), true;
-      }
+    if (fits(forms[f], run.widest_width)) return put_label(band, middle, y, forms[f], false), true;
+    if (f == 1 && fits(forms[0], run.width)) {  // over a cut line rather than cut short
+      return put_label(band, run.x + run.width / 2, y, forms[0], false), true;
     }
-    const bool one = forms[f].size() == 1;
-    if (one && f < 3 && width + 10 <= height && kLineHeight + 3 <= run.widest_width) {
-      return put_label(band, run.widest_x + run.widest_width / 2, y, forms[f], true), true;
+    const bool upright = f != 1 && f < 3 && text_width(forms[f][0], kFont) + 10 <= height;
+    if (upright && kLineHeight + 3 <= run.widest_width) {
+      return put_label(band, middle, y, forms[f], true), true;
     }
   }
   return false;
@@ -272,6 +276,12 @@ void LaneDrawer::callouts(const PictureColumn& column, const std::vector<const B
 
 void LaneDrawer::labels(const PictureLayout& layout) {
   out_.raw("<g class=\"labels\" aria-hidden=\"true\">\n");
+  for (const auto& [lane, limit] :
+       {std::pair{&vram_, scale_.vram_limit_bytes}, std::pair{&ram_, scale_.ram_limit_bytes}}) {
+    if (limit > 0) {
+      out_.line(scale_.left, lane->y(limit), scale_.right, lane->y(limit), "limit");
+    }
+  }
   std::vector<std::pair<double, const Band*>> thin;
   for (const Run& run : runs(layout, false)) {
     if (!label(run, vram_)) thin.emplace_back(run.x, run.band);
@@ -286,12 +296,6 @@ void LaneDrawer::labels(const PictureLayout& layout) {
       if (mine) here.push_back(band);
     }
     callouts(column, here);
-  }
-  for (const auto& [lane, limit] :
-       {std::pair{&vram_, scale_.vram_limit_bytes}, std::pair{&ram_, scale_.ram_limit_bytes}}) {
-    if (limit > 0) {
-      out_.line(scale_.left, lane->y(limit), scale_.right, lane->y(limit), "limit");
-    }
   }
   out_.raw("</g>\n");
 }

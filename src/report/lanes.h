@@ -48,7 +48,7 @@ class LaneDrawer {
                  bool upright);
   void callouts(const PictureColumn& column, const std::vector<const Band*>& without_label);
   void reads(const PictureColumn& column);
-  void ticks(const Lane& lane, double unit_bytes, double limit_bytes);
+  void ticks(const Lane& lane, double unit_bytes, double limit_bytes, const char* unit);
   std::string label_class(const Band& band, std::string& attributes) const;
 
   const View& view_;
