@@ -220,7 +220,7 @@ Headline headline(const Report& report, const View& view) {
       break;
     }
     case Verdict::unknown:
-      result.rest = "whether it fits" + in_pass + ": a size or a demand is not known (see below).";
+      result.rest = "whether it fits" + in_pass + ": a size or a demand is not known.";
       break;
   }
   result.rest = std::string(trim(result.rest));

@@ -40,6 +40,8 @@ TEST(ReportText, samples_are_written_where_a_person_asks_for_them) {
     const std::string path = std::string(folder) + "/" + name;
     EXPECT_TRUE(write_file(path + ".txt", to_text(report, false)));
     EXPECT_TRUE(write_file(path + ".json", to_json(report)));
+    EXPECT_TRUE(write_file(path + ".svg", to_svg(report)));
+    EXPECT_TRUE(write_file(path + ".html", to_html(report)));
   }
 }
 
