@@ -98,13 +98,13 @@ void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
 }
 
 /// ComfyUI's decision for the main weights.
-void judge_load(PassOutcome& outcome, const Load& load, const Weights& weights) {
+void judge_load(PassOutcome& outcome, const Load& load, const Weights& weights, StepKind kind) {
   outcome.usable_bytes = load.usable_bytes;
   outcome.loaded_bytes = load.loaded_bytes;
   outcome.offloaded_bytes = load.offloaded_bytes;
   if (load.offloaded_bytes > 0) {
     raise(outcome, Verdict::offloads, offload_cause(load, weights));
-  } else if (load.full && weights.known() && load.usable_bytes > 0 &&
+  } else if (kind == StepKind::sample && load.full && load.usable_bytes > 0 &&
              load.usable_bytes - weights.bytes < kSpareMin) {
     raise(outcome, Verdict::tight,
           fmt::format("{} MiB to spare before ComfyUI offloads",
@@ -149,7 +149,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
     return outcome;
   }
   if (const Load* load = main_load(passes, timeline, pass)) {
-    judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)]);
+    judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], pass.kind);
   }
   outcome.ram_peak_bytes = peaks.ram;
   if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0) {

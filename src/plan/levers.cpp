@@ -61,6 +61,18 @@ Predict with_budgets(const Predict& predict) {
   };
 }
 
+/// `limit 65 -> 85 frames`, where a lever moves the largest frame count that stays whole.
+std::string limit_note(std::optional<std::int64_t> was, std::optional<std::int64_t> is) {
+  if (!is || is == was) return {};
+  return was ? fmt::format("limit {} -> {} frames", *was, *is)
+             : fmt::format("then up to {} frames stay whole", *is);
+}
+
+void note_limit(Lever& lever, const Trial& base, const Prediction& before, const Predict& predict) {
+  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
+                                 largest_resident_frames(lever.trial, before, predict));
+}
+
 Lever without_flag(const Trial& base, std::string id, std::string flag, std::string price,
                    void (*change)(ComfyFlags&)) {
   Lever lever{std::move(id), FixKind::flag, "start without " + flag, std::move(price), "",
@@ -71,7 +83,8 @@ Lever without_flag(const Trial& base, std::string id, std::string flag, std::str
 
 }  // namespace
 
-std::vector<Lever> flag_levers(const Trial& base) {
+std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
+                               const Predict& predict) {
   std::vector<Lever> levers;
   const ComfyFlags& flags = base.machine.flags;
   if (flags.reserve_vram_gib) {
@@ -96,7 +109,10 @@ std::vector<Lever> flag_levers(const Trial& base) {
                                   "none known",
                                   [](ComfyFlags& f) { f.disable_smart_memory = false; }));
   }
-  if (flags.cache == CacheKind::standard) {
+  if (before.outcome.offloaded_bytes > 0) {
+    for (Lever& lever : levers) note_limit(lever, base, before, predict);
+  }
+  if (flags.cache == CacheKind::standard && before.outcome.verdict == Verdict::ram_short) {
     Lever lever{"cache-none",
                 FixKind::flag,
                 "start with --cache-none",
@@ -121,11 +137,8 @@ std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
     if (!has(models, budget.weights)) models.push_back(budget.weights);
   }
   lever.title = "measured budget on " + names(before, models);
-  const auto was = largest_resident_frames(base, before, predict);
-  const auto is = largest_resident_frames(base, before, with_budgets(predict));
-  if (is && is != was) {
-    lever.effect_note = fmt::format("limit {} -> {} frames", was.value_or(0), *is);
-  }
+  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
+                                 largest_resident_frames(base, before, with_budgets(predict)));
   return {lever};
 }
 
@@ -199,8 +212,9 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
     if (dropped.empty()) continue;
     const bool encoder = role == WeightsRole::text_encoder;
     lever.id = encoder ? "drop-text-encoder" : "drop-diffusion";
-    lever.title = fmt::format("drop {} after {} last pass", names(before, dropped),
-                              dropped.size() == 1 ? "its" : "their");
+    lever.title = dropped.size() == 1
+                      ? fmt::format("drop {} after its last pass", names(before, dropped))
+                      : fmt::format("drop each of {} after its last pass", names(before, dropped));
     lever.price = fmt::format("EbbCut node; re-read {} if you run it again", format_gib(bytes));
     levers.push_back(std::move(lever));
   }

@@ -20,8 +20,10 @@ struct Lever {
   Trial trial;
 };
 
-/// Flags the user gave that cost memory, left out one by one; flags that save RAM, added.
-std::vector<Lever> flag_levers(const Trial& base);
+/// Flags the user gave that cost memory, left out one by one; where RAM is short, a flag that
+/// saves it, added.
+std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
+                               const Predict& predict);
 
 /// Ebb's demand in place of ComfyUI's estimate, on every diffusion model that offloads.
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,

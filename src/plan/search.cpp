@@ -20,7 +20,7 @@ class Search {
 
   std::vector<Fix> run() {
     if (before_.outcome.verdict == Verdict::fits) add_nothing();
-    for (const Lever& lever : flag_levers(base_)) attempt(lever);
+    for (const Lever& lever : flag_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : tile_levers(base_, before_)) attempt(lever);
     for (const Lever& lever : cut_levers(base_, before_)) attempt(lever);
@@ -112,8 +112,8 @@ class Search {
     if (is.verdict != was.verdict) {
       parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
     }
-    if (!lever.effect_note.empty() && (fix.helps || parts.empty())) {
-      parts.push_back(lever.effect_note);
+    if (!lever.effect_note.empty() && (fix.helps || std::abs(*fix.vram_bytes) <= kSameBytes)) {
+      parts.insert(fix.helps ? parts.end() : parts.begin(), lever.effect_note);
     }
     if (parts.empty()) parts.push_back("changes nothing here");
     return fmt::format("{}", fmt::join(parts, "; "));
