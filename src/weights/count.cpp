@@ -13,6 +13,7 @@ namespace {
 constexpr ComfyVersion kOffloadCounted{0, 8, 0};     // streaming room counts from here on
 constexpr ComfyVersion kNormsCastable{0, 18, 2};     // Flux and Hunyuan norms became castable
 constexpr std::int64_t kQuantisationNoteBytes = 63;  // JSON kept per quantised layer since 0.8.0
+constexpr std::int64_t kEncoderNoteBytes = 27;       // the same in text encoders
 constexpr std::int64_t kScaleBytes = 4;
 constexpr std::int64_t kLogitScaleBytes = 4;
 constexpr std::int64_t kUniformModuleBytes = 25_MiB;
@@ -143,11 +144,17 @@ class Counter {
     return at != tensors_.end() && module_of(at->name).starts_with(prefix);
   }
 
+  /// ComfyUI builds Wan's patch embedding in fp32, whatever the file or the type asked for.
+  bool stays_fp32(const NamedTensor& one) const {
+    return rules_.architecture.starts_with("wan-") && contains(one.name, "patch_embedding.");
+  }
+
   std::int64_t element_bytes(const NamedTensor& one, bool linear, bool in_linear) const {
     const TensorInfo& tensor = *one.tensor;
     const std::int64_t stored =
         tensor.elements > 0 ? std::max<std::int64_t>(1, tensor.bytes / tensor.elements) : 0;
     if (rules_.role == WeightsRole::vae) return 2;
+    if (stays_fp32(one)) return 4;
     if (one_byte_everywhere()) return 1;
     if (!storage_.scaled) return tensor.dtype->kind == DtypeClass::fp8 ? 2 : std::min(stored, 2L);
     if (!since_offload_counted()) return linear && in_linear ? 1 : 2;
@@ -167,10 +174,15 @@ class Counter {
   /// where that is not the stored type.
   std::int64_t offload_bytes(const NamedTensor& one, std::int64_t counted) const {
     if (!since_offload_counted() || is_scale(one.name)) return 0;
-    if (!one.name.ends_with(".weight") && !one.name.ends_with(".bias")) return 0;
+    if (!one.name.ends_with(".weight") && !one.name.ends_with(".bias") &&
+        !one.name.ends_with(".scale")) {
+      return 0;
+    }
     const std::int64_t elements = one.tensor->elements;
     if (rules_.role == WeightsRole::text_encoder) return 4 * elements;
-    return rules_.role == WeightsRole::diffusion && counted < 2 * elements ? 2 * elements : 0;
+    if (rules_.role != WeightsRole::diffusion) return 0;
+    if (stays_fp32(one)) return storage_.scaled || one_byte_everywhere() ? 2 * elements : 0;
+    return counted < 2 * elements ? 2 * elements : 0;
   }
 
   bool is_castable(const TensorInfo* weight, bool has_bias) const {
@@ -194,17 +206,20 @@ class Counter {
       if (name.ends_with("comfy_quant")) has_note = true;
     }
     const bool linear = weight && weight->shape.size() == 2 && !is_embedding(module.name);
+    module.castable = is_castable(weight, has_bias);
     for (std::size_t i = first; i < last; ++i) {
       const std::int64_t counted = counted_bytes(tensors_[i], linear);
       module.bytes += counted;
-      module.extra_offload_bytes += offload_bytes(tensors_[i], counted);
+      if (module.castable) module.extra_offload_bytes += offload_bytes(tensors_[i], counted);
       if (!is_scale(tensors_[i].name)) parameters += tensors_[i].tensor->elements;
     }
     if (linear && storage_.scaled && storage_.mostly_fp8 && !rules_.cast_to_fp8) {
       if (!since_offload_counted() && !has_scale) module.bytes += kScaleBytes;
-      if (since_offload_counted() && has_scale && !has_note) module.bytes += kQuantisationNoteBytes;
+      if (since_offload_counted() && has_scale && !has_note) {
+        module.bytes +=
+            rules_.role == WeightsRole::text_encoder ? kEncoderNoteBytes : kQuantisationNoteBytes;
+      }
     }
-    module.castable = is_castable(weight, has_bias);
     return module;
   }
 

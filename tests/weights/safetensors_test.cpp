@@ -100,11 +100,12 @@ TEST(Safetensors, CutAnywhereIsAnErrorAndNeverACrash) {
   const std::string text = safetensors_file(
       {{"b.weight", "F8_E4M3", {2, 3}, 6}, {"a.weight", "BF16", {4}, 8}, {"c", "F32", {}, 4}});
   const test::TempDir dir;
-  for (std::size_t length = 0; length < text.size(); ++length) {
-    const auto file = dir.write("cut.safetensors", text.substr(0, length));
+  const auto file = dir.write("cut.safetensors", text);
+  EXPECT_TRUE(read_safetensors(file).ok());
+  for (std::size_t length = text.size(); length-- > 0;) {
+    std::filesystem::resize_file(file, length);
     EXPECT_FALSE(read_safetensors(file).ok()) << length;
   }
-  EXPECT_TRUE(read_safetensors(dir.write("cut.safetensors", text)).ok());
 }
 
 TEST(Safetensors, FlippedBytesNeverCrash) {
