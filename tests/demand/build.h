@@ -44,8 +44,8 @@ class PromptBuilder {
     node.output_types = std::move(outputs);
     node.known = known;
     for (In& in : inputs) {
-      node.inputs.push_back({std::move(in.name), std::move(in.type), std::move(in.link),
-                             std::move(in.value), false});
+      node.inputs.push_back(
+          {std::move(in.name), std::move(in.type), std::move(in.link), std::move(in.value), false});
     }
     prompt_.index[node.id] = static_cast<int>(prompt_.nodes.size());
     prompt_.nodes.push_back(std::move(node));
