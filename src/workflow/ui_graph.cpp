@@ -34,8 +34,8 @@ std::string slot_type(const JsonValue& value) {
   return joined;
 }
 
-Socket read_socket(const JsonValue& json) {
-  Socket socket;
+FileSocket read_socket(const JsonValue& json) {
+  FileSocket socket;
   for (const JsonValue member : json) {
     const std::string key = member.key();
     if (key == "name") {
@@ -48,7 +48,7 @@ Socket read_socket(const JsonValue& json) {
         socket.link = kBrokenLink;  // until the table of links is known
       }
     } else if (key == "widget" && (member.is_object() || member.is_string())) {
-      socket.has_widget_key = true;
+      socket.of_widget = true;
       socket.widget_name = member.is_object() ? member.find("name").text_or("") : member.string();
     }
   }
@@ -98,8 +98,8 @@ std::optional<GraphNode> read_node(const JsonValue& json) {
     } else if (key == "order") {
       node.order = member.number().value_or(0);
     } else if (key == "inputs") {
-      node.inputs.reserve(member.size());
-      for (const JsonValue socket : member) node.inputs.push_back(read_socket(socket));
+      node.file_inputs.reserve(member.size());
+      for (const JsonValue socket : member) node.file_inputs.push_back(read_socket(socket));
     } else if (key == "outputs") {
       for (const JsonValue slot : member) node.output_types.push_back(slot_type(slot.find("type")));
     }
@@ -252,12 +252,13 @@ void renumber(GraphSet& set, std::int64_t last_node_id) {
 }
 
 void find_roles(GraphSet& set, Graph& graph, const ConvertOptions& options) {
+  NodeFinder finder(options.version);
   for (GraphNode& node : graph.nodes) {
     if (const auto at = set.definition_by_id.find(node.type); at != set.definition_by_id.end()) {
       node.role = NodeRole::instance;
       node.definition_graph = at->second;
     } else if (node.role == NodeRole::ordinary) {
-      node.definition = find_node(node.type, options.version);
+      node.definition = finder.find(node.type);
       if (!node.definition && options.follow_packs) node.role = pack_role_of(node.type);
     }
   }
