@@ -76,16 +76,20 @@ void guess_outputs(Prompt& prompt) {
       count = std::max(count, std::min(input.link->slot, kSlotsMax - 1) + 1);
     }
   }
+  std::string others, starts;
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     PromptNode& node = prompt.nodes[i];
     if (node.known) continue;
     node.output_types.resize(std::size_t(slots[i]));
     node.output_node = slots[i] == 0;
+    auto& list = node.output_node ? starts : others;
+    list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
+  }
+  if (!others.empty()) prompt.notes.push_back("Classes that Ebb does not know: " + others + ".");
+  if (!starts.empty()) {
     prompt.notes.push_back(
-        node.label() + (node.output_node
-                            ? " is of a class Ebb does not know and nobody uses what it makes: it "
-                              "is taken for a node that ComfyUI starts from."
-                            : " is of a class Ebb does not know."));
+        "Unknown classes whose outputs nobody uses, taken for nodes that ComfyUI starts from: " +
+        starts + ".");
   }
 }
 

@@ -234,23 +234,32 @@ std::string list_of(const std::vector<std::string>& ids) {
   return text;
 }
 
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+/// One sentence for each kind of guess, with all classes it concerns.
 void Converter::note_unknown() {
+  std::vector<std::string> all, by_place, left_out, starts, newer;
   for (const auto& [type, unknown] : unknown_) {
-    std::string note =
-        fmt::format("Ebb does not know the class {} (node {}).", type, list_of(unknown.ids));
-    if (unknown.by_place) {
-      note += " Its values are named by its sockets in order, which is a guess.";
-    }
-    if (unknown.left_out) note += " The file does not name its values; they are left out.";
-    if (unknown.starts) note += " It has no outputs and is taken for one that ComfyUI starts from.";
-    prompt_.notes.push_back(std::move(note));
+    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
+    if (unknown.by_place) by_place.push_back(type);
+    if (unknown.left_out) left_out.push_back(type);
+    if (unknown.starts) starts.push_back(type);
   }
   for (const auto& [type, ids] : newer_) {
-    prompt_.notes.push_back(fmt::format(
-        "Class {} (node {}) is newer than the wanted ComfyUI; its definition of ComfyUI's later "
-        "version is used.",
-        type, list_of(ids)));
+    newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
   }
+  const auto note = [&](const char* what, const std::vector<std::string>& classes) {
+    if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
+  };
+  note("Classes that Ebb does not know: ", all);
+  note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+  note("Values left out, because the file does not name them: ", left_out);
+  note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
+  note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
 }
 
 }  // namespace
