@@ -62,7 +62,6 @@ void append(const InputDefinition& input, const std::string& prefix, std::vector
   if (!input.has_widget()) return;
   Widget widget;
   widget.name = prefix + input.name;
-  widget.type = input.type;
   widget.value = initial_value(input);
   widget.definition = &input;
   const std::string name = widget.name;

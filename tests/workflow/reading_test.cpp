@@ -11,8 +11,8 @@ namespace {
 
 using test::graph;
 
-const std::string kApi = R"({"3":{"class_type":"KSampler","inputs":{"seed":5,"model":["4",0]}},
-                            "4":{"class_type":"UNETLoader","inputs":{"unet_name":"a.safetensors"}}})";
+const std::string kApi = R"({"3":{"class_type":"KSampler","inputs":{"model":["4",0]}},
+                            "4":{"class_type":"UNETLoader","inputs":{"unet_name":"a"}}})";
 
 std::string refusal(const std::string& text) {
   const auto workflow = parse_workflow(text, "f.json");

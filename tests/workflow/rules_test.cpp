@@ -218,9 +218,9 @@ std::string through(const std::string& middle) {
 
 TEST(Virtual, ReroutesAreFollowedBypassedToMutedNot) {
   const auto reroute = [](const std::string& mode) {
-    return convert(
-        through(R"({"id":2,"type":"Reroute","mode":)" + mode +
-                R"(,"inputs":[{"name":"","type":"*","link":1}],"outputs":[{"type":"VAE"}]})"));
+    return convert(through(R"({"id":2,"type":"Reroute","mode":)" + mode +
+                           R"(,"inputs":[{"name":"","type":"*","link":1}],
+                               "outputs":[{"type":"VAE"}]})"));
   };
   EXPECT_EQ(input_value(reroute("0"), "3", "vae"), "-> 1:0");
   EXPECT_EQ(input_value(reroute("4"), "3", "vae"), "-> 1:0");
@@ -264,6 +264,14 @@ TEST(Virtual, SetAndGetNodesCarryLinksByName) {
   const Prompt prompt = convert(graph(nodes, R"([1,1,0,2,0,"VAE"],[2,4,0,3,1,"VAE"])"));
   EXPECT_EQ(input_value(prompt, "3", "vae"), "-> 1:0");
   EXPECT_EQ(ids(prompt), "1 3");
+}
+
+TEST(Virtual, SavedBroadcastsOfAnythingEverywhereAreLinks) {
+  const std::string nodes = R"({"id":1,"type":"VAELoader"},{"id":2,"type":"Anything Everywhere"},
+      {"id":3,"type":"VAEDecode","inputs":[{"name":"samples"},{"name":"vae","type":"VAE"}]})";
+  const std::string saved = R"("extra":{"ue_links":[{"downstream":3,"downstream_slot":1,
+      "upstream":"1","upstream_slot":0,"controller":2,"type":"VAE"}]})";
+  EXPECT_EQ(input_value(convert(graph(nodes, "", saved)), "3", "vae"), "-> 1:0");
 }
 
 TEST(Bypass, TypedInputsPassByPlaceOrType) {
@@ -386,8 +394,9 @@ TEST(Unknown, ValuesWithoutNamesAreLeftOutAndSaid) {
   const Prompt prompt = one_node("Odd", R"([1,"two"])");
   EXPECT_EQ(input_names(prompt, "1"), "");
   EXPECT_FALSE(prompt.nodes[0].known);
-  ASSERT_FALSE(prompt.notes.empty());
-  EXPECT_NE(prompt.notes[0].find("left out"), std::string::npos);
+  ASSERT_EQ(prompt.notes.size(), 2u);
+  EXPECT_NE(prompt.notes[0].find("does not know: Odd (node 1)"), std::string::npos);
+  EXPECT_NE(prompt.notes[1].find("left out"), std::string::npos);
 }
 
 TEST(Unknown, NodesWithoutOutputsAreGuessedToBeStartedFrom) {

@@ -84,7 +84,7 @@ TEST(Widgets, PlainSocketsOfEveryClassComeInTheFrontEndsOrder) {
       }
     }
     for (const Socket& socket : set.root.nodes.at(0).inputs) {
-      if (socket.widget_name.empty()) have.push_back(socket.name + " " + socket.type);
+      if (socket.widget < 0) have.push_back(socket.name + " " + socket.type);
     }
     EXPECT_EQ(have, want) << type;
   }
