@@ -19,7 +19,7 @@ h2 { font-size: 17px; font-weight: 650; margin: 44px 0 10px; letter-spacing: -.0
 .t-fits { color: var(--fits); } .t-tight { color: var(--tight); }
 .t-offloads { color: var(--offloads); }
 .t-spills, .t-ram_short { color: var(--bad); } .t-unknown { color: var(--muted); }
-.lead { margin: 0 0 3px; max-width: 74ch; overflow-wrap: anywhere; }
+.lead { margin: 0 0 3px; max-width: 84ch; overflow-wrap: anywhere; }
 .about { color: var(--muted); font-size: 13.5px; margin: 16px 0 0; overflow-wrap: anywhere; }
 figure { margin: 0; overflow-x: auto; }
 .narrow { display: none; }
@@ -43,6 +43,7 @@ tr.off td, tr.off td * { color: var(--muted); }
   -webkit-print-color-adjust: exact; }
 table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
+.passes .name, .flag { white-space: nowrap; }
 .quiet { color: var(--muted); }
 .cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; font-size: 13px;
@@ -63,12 +64,14 @@ footer { margin-top: 48px; color: var(--muted); font-size: 12.5px; }
   table.fixes, table.fixes tbody, table.fixes tr, table.fixes td { display: block; }
   table.fixes tr { padding: 8px 0; border-bottom: 1px solid var(--line); }
   table.fixes td { border: 0; padding: 0; }
+  table.fixes td.n { display: none; }
 }
 @media print {
   @page { margin: 14mm; }
-  body { font-size: 10.5pt; }
+  body { font-size: 10pt; } h1 { font-size: 19pt; }
+  table { font-size: 8.5pt; } th { font-size: 8pt; } td, th { padding-right: 8px; }
   main { max-width: none; padding: 0; }
-  .wide { display: block; } .narrow, .panel { display: none; }
+  .wide { display: block; } .narrow, .panel { display: none !important; }
   h2 { break-after: avoid; margin-top: 22px; } tr, figure { break-inside: avoid; }
   .scroll, figure { overflow: visible; }
 }

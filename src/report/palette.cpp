@@ -60,6 +60,7 @@ const char* picture_css() {
 svg.ebb { font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
   font-variant-numeric: tabular-nums; display: block; width: 100%; height: auto;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+svg.ebb.alone { min-width: 720px; max-width: 1400px; margin: 0 auto; }
 .ebb text { fill: var(--ink); }
 .ebb .muted { fill: var(--muted); }
 .ebb .small { font-size: 10.5px; }
