@@ -50,7 +50,12 @@ class Page {
   explicit Page(const Report& report)
       : report_(report),
         view_(make_view(report.prediction)),
-        paints_(paints(report.prediction.passes.weights)) {}
+        paints_(paints(report.prediction.passes.weights)) {
+    for (const PassView& pass : view_.passes) {
+      const bool unknown = !pass.weights.empty() && !pass.outcome->offloaded_bytes;
+      offloads_ = offloads_ || unknown || pass.offloads();
+    }
+  }
   std::string write() &&;
 
  private:
@@ -80,6 +85,7 @@ class Page {
   const Report& report_;
   View view_;
   std::vector<Paint> paints_;
+  bool offloads_ = false;  ///< any pass, or one of which that is unknown
   std::string out_;
 };
 
@@ -163,7 +169,7 @@ void Page::pass_row(const PassView& pass) {
   number(mib_cell(o.asked.value(), used));
   number(mib_cell(o.usable_bytes, used));
   number(mib_cell(o.loaded_bytes, used));
-  number(mib_cell(o.offloaded_bytes, used));
+  if (offloads_) number(mib_cell(o.offloaded_bytes, used));
   number(mib_cell(o.vram_peak_bytes, used));
   number(gib_cell(o.ram_peak_bytes));
   number(gib_cell(o.read_bytes));
@@ -174,21 +180,22 @@ void Page::pass_row(const PassView& pass) {
 
 void Page::passes() {
   out_ += "<h2>Passes</h2>\n";
-  open("passes", {{"", true},
-                  {"pass", false},
-                  {"weights", false},
-                  {"asked<br/>MiB", true},
-                  {"usable<br/>MiB", true},
-                  {"on GPU<br/>MiB", true},
-                  {"offloaded<br/>MiB", true},
-                  {"VRAM peak<br/>MiB", true},
-                  {"RAM peak<br/>GiB", true},
-                  {"from disk<br/>GiB", true},
-                  {"about", true},
-                  {"verdict", false}});
+  std::vector<Head> heads = {{"", true},
+                             {"pass", false},
+                             {"weights", false},
+                             {"asked<br/>MiB", true},
+                             {"usable<br/>MiB", true},
+                             {"on GPU<br/>MiB", true},
+                             {"VRAM peak<br/>MiB", true},
+                             {"RAM peak<br/>GiB", true},
+                             {"from disk<br/>GiB", true},
+                             {"about", true},
+                             {"verdict", false}};
+  if (offloads_) heads.insert(heads.begin() + 6, {"offloaded<br/>MiB", true});
+  open("passes", heads);
   const auto across = [&](const char* css, const std::string& text) {
-    out_ += fmt::format("<tr class=\"{}\"><td></td><td colspan=\"11\">{}</td></tr>\n", css,
-                        escape_xml(text));
+    out_ += fmt::format("<tr class=\"{}\"><td></td><td colspan=\"{}\">{}</td></tr>\n", css,
+                        heads.size() - 1, escape_xml(text));
   };
   for (const PassRow& row : view_.rows) {
     if (row.length > 0) {
@@ -234,19 +241,23 @@ void Page::models() {
 void Page::fixes() {
   if (report_.fixes.empty()) return;
   out_ += "<h2>What to do</h2>\n";
-  const bool priced = std::any_of(report_.fixes.begin(), report_.fixes.end(), [](const Fix& fix) {
-    return !fix.price.empty() && fix.price != "-";
-  });
-  std::vector<Head> heads = {{"", true}, {"do", false}, {"effect", false}};
-  if (priced) heads.push_back({"price", false});
+  const auto said = [](const std::string& text) { return !text.empty() && text != "-"; };
+  bool effects = false, prices = false;
+  for (const Fix& fix : report_.fixes) {
+    effects = effects || said(fix.effect);
+    prices = prices || said(fix.price);
+  }
+  std::vector<Head> heads = {{"", true}, {"do", false}};
+  if (effects) heads.push_back({"effect", false});
+  if (prices) heads.push_back({"price", false});
   open("fixes", heads);
   int count = 0;
   for (const Fix& fix : report_.fixes) {
     out_ += fix.helps ? "<tr>" : "<tr class=\"off\">";
     number(fix.helps ? std::to_string(++count) : "");
     out_ += "<td><strong>" + prose(fix.title) + "</strong></td>";
-    cell(fix.effect == "-" ? "" : fix.effect);
-    if (priced) cell(fix.price == "-" ? "" : fix.price);
+    if (effects) cell(said(fix.effect) ? fix.effect : "");
+    if (prices) cell(said(fix.price) ? fix.price : "");
     out_ += "</tr>\n";
   }
   close();

@@ -24,7 +24,9 @@ h2 { font-size: 17px; font-weight: 650; margin: 44px 0 10px; letter-spacing: -.0
 figure { margin: 0; overflow-x: auto; }
 .narrow { display: none; }
 .panel { border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; margin-top: 6px;
-  min-height: 3.2em; font-size: 13.5px; }
+  font-size: 13px; position: sticky; bottom: 8px; background: var(--bg); z-index: 1;
+  max-height: 42vh; overflow: auto; box-shadow: 0 2px 14px rgb(0 0 0 / .14); }
+.panel dl { grid-template-columns: auto 1fr auto 1fr; }
 .panel:empty { display: none; }
 .panel h3, .card h3 { margin: 0 0 4px; font-size: 14.5px; font-weight: 650; }
 .scroll { overflow-x: auto; }
@@ -45,6 +47,8 @@ table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
 .passes .name, .flag { white-space: nowrap; }
 .quiet { color: var(--muted); }
+table + .quiet, .scroll + .quiet { margin-top: 10px; }
+.fixes th:first-child, .passes th:first-child { width: 1.8em; }
 .cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; font-size: 13px;
   break-inside: avoid; }
@@ -59,7 +63,8 @@ footer { margin-top: 48px; color: var(--muted); font-size: 12.5px; }
   main { padding: 20px 14px 48px; }
   .wide { display: none; } .narrow { display: block; }
   td, th { padding-right: 10px; }
-  .cards { grid-template-columns: 1fr; }
+  .cards { grid-template-columns: 1fr; } .panel dl { grid-template-columns: auto 1fr; }
+  .models .name { min-width: 140px; }
   table.fixes thead { display: none; }
   table.fixes, table.fixes tbody, table.fixes tr, table.fixes td { display: block; }
   table.fixes tr { padding: 8px 0; border-bottom: 1px solid var(--line); }

@@ -90,11 +90,6 @@ void LaneDrawer::backdrop() {
   name(disk_, "Disk", (disk_.top + disk_.bottom) / 2 + 4);
   ticks(vram_, 0x1p20, scale_.vram_limit_bytes, "MiB");
   ticks(ram_, 0x1p30, scale_.ram_limit_bytes, "GiB");
-  const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
-  if (scale_.ram_limit_bytes <= 0 && ram > 0) {
-    out_.text(scale_.right - 4, ram_.top + 13, "of " + format_gib(ram) + ", off the scale",
-              "muted small", "text-anchor=\"end\"");
-  }
 }
 
 void LaneDrawer::band(const Band& band, const Lane& lane, const PictureColumn& column) {

@@ -87,6 +87,8 @@ svg.ebb.alone { min-width: 720px; max-width: 1400px; margin: 0 auto; }
 .ebb .live-label { fill: var(--live-ink); }
 .ebb .halo { paint-order: stroke; stroke: var(--faint); stroke-width: 3.5px;
   stroke-linejoin: round; }
+.ebb .on-page { paint-order: stroke; stroke: var(--bg); stroke-width: 4px;
+  stroke-linejoin: round; }
 .ebb .ghost { fill-opacity: .18; stroke-width: 1.6; stroke-dasharray: 4 2.5; }
 .ebb .limit { stroke: var(--ink); stroke-width: 1.6; }
 .ebb .cut { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 1 3; stroke-linecap: round; }

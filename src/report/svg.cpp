@@ -255,13 +255,16 @@ double Timepiece::put_flags(double top) {
     while (flag.y < top + 600 && std::any_of(placed.begin(), placed.end(), meets)) flag.y += 4;
     out_.line(flag.x, lanes_.bottom() + 16, flag.x, flag.y, "cut");
     out_.rect(flag.x - 1.5, flag.y, 3, flag.height - 5, "mark");
+    bottom = std::max(bottom, flag.y + flag.height);
+    placed.push_back(std::move(flag));
+  }
+  for (const Flag& flag : placed) {  // after all poles, one of which may pass behind a text
     double y = flag.y + 10;
     for (std::size_t l = 0; l < flag.lines.size(); ++l, y += 13) {
       out_.text(flag.left ? flag.x - 7 : flag.x + 7, y, flag.lines[l],
-                l == 0 ? "small strong" : "small muted", flag.left ? "text-anchor=\"end\"" : "");
+                l == 0 ? "small strong on-page" : "small muted on-page",
+                flag.left ? "text-anchor=\"end\"" : "");
     }
-    bottom = std::max(bottom, flag.y + flag.height);
-    placed.push_back(std::move(flag));
   }
   return bottom;
 }
@@ -279,7 +282,11 @@ double Timepiece::draw(double top) {
   lanes_.labels(layout_);
   const double below = lanes_.bottom() + 22;
   double y = (options_.width < 600 ? list_flags(below) : put_flags(below)) + 8;
-  const std::string words = layout_.axis_words + " Heavy lines: what the machine has.";
+  std::string words = layout_.axis_words + " Heavy lines: what the machine has.";
+  const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
+  if (scale_.ram_limit_bytes <= 0 && ram > 0) {
+    words += " RAM ends at " + format_gib(ram) + ", far above what is drawn.";
+  }
   for (const auto& line : wrap_to_width(words, kFont - 1, scale_.right - 12)) {
     out_.text(options_.width < 600 ? 0 : scale_.left, y += 13, line, "muted small");
   }
