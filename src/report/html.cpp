@@ -26,12 +26,36 @@ std::string gib_cell(const std::optional<std::int64_t>& bytes) {
   return *bytes == 0 ? "" : text.substr(0, text.find(' '));
 }
 
+/// Escaped text in which a flag and its value stay on one line.
+std::string prose(std::string_view text) {
+  std::string result;
+  const std::vector<std::string_view> words = split(text, ' ');
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) result += ' ';
+    if (!words[i].starts_with("--") || words[i].size() > 40) {
+      result += escape_xml(words[i]);
+      continue;
+    }
+    result += "<span class=\"flag\">" + escape_xml(words[i]);
+    const bool value = i + 1 < words.size() && !words[i + 1].empty() && words[i + 1][0] >= '0' &&
+                       words[i + 1][0] <= '9' && words[i + 1].size() < 12;
+    if (value) result += " " + escape_xml(words[++i]);
+    result += "</span>";
+  }
+  return result;
+}
+
 class Page {
  public:
   explicit Page(const Report& report)
       : report_(report),
         view_(make_view(report.prediction)),
-        paints_(paints(report.prediction.passes.weights)) {}
+        paints_(paints(report.prediction.passes.weights)) {
+    for (const PassView& pass : view_.passes) {
+      const bool unknown = !pass.weights.empty() && !pass.outcome->offloaded_bytes;
+      offloads_ = offloads_ || unknown || pass.offloads();
+    }
+  }
   std::string write() &&;
 
  private:
@@ -61,6 +85,7 @@ class Page {
   const Report& report_;
   View view_;
   std::vector<Paint> paints_;
+  bool offloads_ = false;  ///< any pass, or one of which that is unknown
   std::string out_;
 };
 
@@ -99,29 +124,33 @@ void Page::top() {
   const Headline line = headline(report_, view_);
   out_ += fmt::format("<header>\n<h1><span class=\"word t-{}\">{}</span> {}</h1>\n",
                       to_string(report_.prediction.outcome.verdict), escape_xml(line.word),
-                      escape_xml(line.rest));
+                      prose(line.rest));
   for (const auto& sentence : support(report_, view_)) {
-    out_ += "<p class=\"lead\">" + escape_xml(sentence) + "</p>\n";
+    out_ += "<p class=\"lead\">" + prose(sentence) + "</p>\n";
   }
   out_ += fmt::format("<p class=\"about\">{}: {}<br/>{}</p>\n</header>\n", escape_xml(report_.file),
-                      escape_xml(subject_words(report_)), escape_xml(machine_words(report_)));
+                      escape_xml(subject_words(report_)), prose(machine_words(report_)));
 }
 
-/// The picture twice, so that its words are readable on a screen of any width.
+/// The picture twice, so that its words are readable on a screen of any width; before and after
+/// apart, so that a printer can break between them.
 void Page::figure() {
   for (const bool narrow : {false, true}) {
-    PictureOptions options;
-    options.standalone = false;
-    options.width = narrow ? 380 : 1032;
-    options.prefix = narrow ? "narrow-" : "wide-";
-    const std::string svg = draw(report_, options);
-    // A picture with very many passes scrolls instead of shrinking.
-    const auto from = svg.find("viewBox=\"0 0 ") + 13;
-    const double width = parse_double(svg.substr(from, svg.find(' ', from) - from)).value_or(0);
-    const std::string least =
-        width > options.width + 1 ? fmt::format(" style=\"min-width:{:.0f}px\"", width) : "";
-    out_ += fmt::format("<figure class=\"{}\"><div{}>\n{}</div></figure>\n",
-                        narrow ? "narrow" : "wide", least, svg);
+    for (int only = 0; only < (report_.after ? 2 : 1); ++only) {
+      PictureOptions options;
+      options.standalone = false;
+      options.only = only;
+      options.width = narrow ? 380 : 940;
+      options.prefix = std::string(narrow ? "narrow-" : "wide-") + (only ? "b-" : "a-");
+      const std::string svg = draw(report_, options);
+      // A picture with very many passes scrolls instead of shrinking.
+      const auto from = svg.find("viewBox=\"0 0 ") + 13;
+      const double width = parse_double(svg.substr(from, svg.find(' ', from) - from)).value_or(0);
+      const std::string least =
+          width > options.width + 1 ? fmt::format(" style=\"min-width:{:.0f}px\"", width) : "";
+      out_ += fmt::format("<figure class=\"{}\"><div{}>\n{}</div></figure>\n",
+                          narrow ? "narrow" : "wide", least, svg);
+    }
   }
   out_ += "<div class=\"panel\" id=\"panel\" aria-live=\"polite\"></div>\n";
 }
@@ -140,7 +169,7 @@ void Page::pass_row(const PassView& pass) {
   number(mib_cell(o.asked.value(), used));
   number(mib_cell(o.usable_bytes, used));
   number(mib_cell(o.loaded_bytes, used));
-  number(mib_cell(o.offloaded_bytes, used));
+  if (offloads_) number(mib_cell(o.offloaded_bytes, used));
   number(mib_cell(o.vram_peak_bytes, used));
   number(gib_cell(o.ram_peak_bytes));
   number(gib_cell(o.read_bytes));
@@ -151,21 +180,22 @@ void Page::pass_row(const PassView& pass) {
 
 void Page::passes() {
   out_ += "<h2>Passes</h2>\n";
-  open("passes", {{"", true},
-                  {"pass", false},
-                  {"weights", false},
-                  {"asked<br/>MiB", true},
-                  {"usable<br/>MiB", true},
-                  {"on GPU<br/>MiB", true},
-                  {"offloaded<br/>MiB", true},
-                  {"VRAM peak<br/>MiB", true},
-                  {"RAM peak<br/>GiB", true},
-                  {"from disk<br/>GiB", true},
-                  {"about", true},
-                  {"verdict", false}});
+  std::vector<Head> heads = {{"", true},
+                             {"pass", false},
+                             {"weights", false},
+                             {"asked<br/>MiB", true},
+                             {"usable<br/>MiB", true},
+                             {"on GPU<br/>MiB", true},
+                             {"VRAM peak<br/>MiB", true},
+                             {"RAM peak<br/>GiB", true},
+                             {"from disk<br/>GiB", true},
+                             {"about", true},
+                             {"verdict", false}};
+  if (offloads_) heads.insert(heads.begin() + 6, {"offloaded<br/>MiB", true});
+  open("passes", heads);
   const auto across = [&](const char* css, const std::string& text) {
-    out_ += fmt::format("<tr class=\"{}\"><td></td><td colspan=\"11\">{}</td></tr>\n", css,
-                        escape_xml(text));
+    out_ += fmt::format("<tr class=\"{}\"><td></td><td colspan=\"{}\">{}</td></tr>\n", css,
+                        heads.size() - 1, escape_xml(text));
   };
   for (const PassRow& row : view_.rows) {
     if (row.length > 0) {
@@ -211,14 +241,23 @@ void Page::models() {
 void Page::fixes() {
   if (report_.fixes.empty()) return;
   out_ += "<h2>What to do</h2>\n";
-  open("fixes", {{"", true}, {"do", false}, {"effect", false}, {"price", false}});
+  const auto said = [](const std::string& text) { return !text.empty() && text != "-"; };
+  bool effects = false, prices = false;
+  for (const Fix& fix : report_.fixes) {
+    effects = effects || said(fix.effect);
+    prices = prices || said(fix.price);
+  }
+  std::vector<Head> heads = {{"", true}, {"do", false}};
+  if (effects) heads.push_back({"effect", false});
+  if (prices) heads.push_back({"price", false});
+  open("fixes", heads);
   int count = 0;
   for (const Fix& fix : report_.fixes) {
     out_ += fix.helps ? "<tr>" : "<tr class=\"off\">";
     number(fix.helps ? std::to_string(++count) : "");
-    out_ += "<td><strong>" + escape_xml(fix.title) + "</strong></td>";
-    cell(fix.effect == "-" ? "" : fix.effect);
-    cell(fix.price == "-" ? "" : fix.price);
+    out_ += "<td><strong>" + prose(fix.title) + "</strong></td>";
+    if (effects) cell(said(fix.effect) ? fix.effect : "");
+    if (prices) cell(said(fix.price) ? fix.price : "");
     out_ += "</tr>\n";
   }
   close();

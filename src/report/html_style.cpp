@@ -19,12 +19,14 @@ h2 { font-size: 17px; font-weight: 650; margin: 44px 0 10px; letter-spacing: -.0
 .t-fits { color: var(--fits); } .t-tight { color: var(--tight); }
 .t-offloads { color: var(--offloads); }
 .t-spills, .t-ram_short { color: var(--bad); } .t-unknown { color: var(--muted); }
-.lead { margin: 0 0 3px; max-width: 74ch; overflow-wrap: anywhere; }
+.lead { margin: 0 0 3px; max-width: 84ch; overflow-wrap: anywhere; }
 .about { color: var(--muted); font-size: 13.5px; margin: 16px 0 0; overflow-wrap: anywhere; }
 figure { margin: 0; overflow-x: auto; }
 .narrow { display: none; }
 .panel { border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; margin-top: 6px;
-  min-height: 3.2em; font-size: 13.5px; }
+  font-size: 13px; position: sticky; bottom: 8px; background: var(--bg); z-index: 1;
+  max-height: 42vh; overflow: auto; box-shadow: 0 2px 14px rgb(0 0 0 / .14); }
+.panel dl { grid-template-columns: auto 1fr auto 1fr; }
 .panel:empty { display: none; }
 .panel h3, .card h3 { margin: 0 0 4px; font-size: 14.5px; font-weight: 650; }
 .scroll { overflow-x: auto; }
@@ -43,7 +45,10 @@ tr.off td, tr.off td * { color: var(--muted); }
   -webkit-print-color-adjust: exact; }
 table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
+.passes .name, .flag { white-space: nowrap; }
 .quiet { color: var(--muted); }
+table + .quiet, .scroll + .quiet { margin-top: 10px; }
+.fixes th:first-child, .passes th:first-child { width: 1.8em; }
 .cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; font-size: 13px;
   break-inside: avoid; }
@@ -58,17 +63,20 @@ footer { margin-top: 48px; color: var(--muted); font-size: 12.5px; }
   main { padding: 20px 14px 48px; }
   .wide { display: none; } .narrow { display: block; }
   td, th { padding-right: 10px; }
-  .cards { grid-template-columns: 1fr; }
+  .cards { grid-template-columns: 1fr; } .panel dl { grid-template-columns: auto 1fr; }
+  .models .name { min-width: 140px; }
   table.fixes thead { display: none; }
   table.fixes, table.fixes tbody, table.fixes tr, table.fixes td { display: block; }
   table.fixes tr { padding: 8px 0; border-bottom: 1px solid var(--line); }
   table.fixes td { border: 0; padding: 0; }
+  table.fixes td.n { display: none; }
 }
 @media print {
   @page { margin: 14mm; }
-  body { font-size: 10.5pt; }
+  body { font-size: 10pt; } h1 { font-size: 19pt; }
+  table { font-size: 8.5pt; } th { font-size: 8pt; } td, th { padding-right: 8px; }
   main { max-width: none; padding: 0; }
-  .wide { display: block; } .narrow, .panel { display: none; }
+  .wide { display: block; } .narrow, .panel { display: none !important; }
   h2 { break-after: avoid; margin-top: 22px; } tr, figure { break-inside: avoid; }
   .scroll, figure { overflow: visible; }
 }

@@ -101,8 +101,10 @@ void PlanWriter::figure(const std::string& name, const Figure& figure) {
 template <class T>
 void PlanWriter::maybe(const std::string& key, const std::optional<T>& value, int pass,
                        const std::string& reason) {
-  json_.member(key, value);
-  if (!value) nulls_.add(key + " is unknown: " + reason, pass);
+  bool known = value.has_value();
+  if constexpr (std::is_same_v<T, double>) known = known && std::isfinite(*value);
+  json_.member(key, known ? value : std::nullopt);
+  if (!known) nulls_.add(key + " is unknown: " + reason, pass);
 }
 
 const std::string& PlanWriter::id_of(int weights) const {

@@ -90,11 +90,6 @@ void LaneDrawer::backdrop() {
   name(disk_, "Disk", (disk_.top + disk_.bottom) / 2 + 4);
   ticks(vram_, 0x1p20, scale_.vram_limit_bytes, "MiB");
   ticks(ram_, 0x1p30, scale_.ram_limit_bytes, "GiB");
-  const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
-  if (scale_.ram_limit_bytes <= 0 && ram > 0) {
-    out_.text(scale_.right - 4, ram_.top + 13, "of " + format_gib(ram) + ", off the scale",
-              "muted small", "text-anchor=\"end\"");
-  }
 }
 
 void LaneDrawer::band(const Band& band, const Lane& lane, const PictureColumn& column) {
@@ -230,22 +225,27 @@ bool LaneDrawer::label(const Run& run, const Lane& lane) {
   const bool has_amount = band.label.starts_with(band.amount);  // also when there is none
   const std::string both = has_amount ? band.label : band.label + " " + band.amount;
   const std::string number = band.amount.substr(0, band.amount.find(' '));
+  const double padding = options_.width < 600 ? 3 : 8;
+  const bool bold = band.kind == BandKind::over || band.kind == BandKind::spill;
+  const double font = bold ? kFont * 1.13 : kFont;
   const auto fits = [&](const std::vector<std::string>& lines, double room) {
     double width = 0;
-    for (const auto& text : lines) width = std::max(width, text_width(text, kFont));
-    return !lines.back().empty() && width + 8 <= room &&
+    for (const auto& text : lines) width = std::max(width, text_width(text, font));
+    return !lines.front().empty() && !lines.back().empty() && width + padding <= room &&
            static_cast<double>(lines.size()) * kLineHeight - 1 <= height;
   };
   const double middle = run.widest_x + run.widest_width / 2;
-  const std::vector<std::vector<std::string>> forms = {
-      {both},        {band.label, band.amount},        {band.label},
-      {band.amount}, {shorten_middle(band.label, 10)}, {number}};
+  const std::vector<std::vector<std::string>> forms = {{both},       {band.label, band.amount},
+                                                       {band.label}, {band.brief, band.amount},
+                                                       {band.brief}, {band.amount},
+                                                       {number}};
   for (std::size_t f = 0; f < forms.size(); ++f) {
     if (fits(forms[f], run.widest_width)) return put_label(band, middle, y, forms[f], false), true;
     if (f == 1 && fits(forms[0], run.width)) {  // over a cut line rather than cut short
       return put_label(band, run.x + run.width / 2, y, forms[0], false), true;
     }
-    const bool upright = f != 1 && f < 3 && text_width(forms[f][0], kFont) + 10 <= height;
+    const bool upright =
+        f != 1 && f < 3 && !forms[f][0].empty() && text_width(forms[f][0], kFont) + 10 <= height;
     if (upright && kLineHeight + 3 <= run.widest_width) {
       return put_label(band, middle, y, forms[f], true), true;
     }

@@ -36,8 +36,11 @@ class Stack {
   void add(BandKind kind, int weights, std::int64_t bytes, std::string label, std::string amount,
            std::string title) {
     if (bytes <= 0) return;
-    bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(amount),
-                      std::move(title)});
+    std::string brief = weights >= 0 && kind != BandKind::over ? shorten_middle(label, 10) : "";
+    if (kind == BandKind::slack) brief = "unused";
+    if (kind == BandKind::over) brief = amount.substr(0, amount.find(' ')) + " over";
+    bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(brief),
+                      std::move(amount), std::move(title)});
     top_ += as_double(bytes);
   }
   double top() const { return top_; }
@@ -119,11 +122,12 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   std::vector<Band> bands = std::move(stack).take();
   if (peak > limit && limit > 0 && outcome.reserved.known()) {
     const auto bytes = static_cast<std::int64_t>(std::min(peak - limit, 0x1p62));
-    bands.push_back({BandKind::spill, -1, limit, peak - limit, "spills", format_mib(bytes) + " MiB",
+    bands.push_back({BandKind::spill, -1, limit, peak - limit, "spills", "",
+                     format_mib(bytes) + " MiB",
                      "More than the card has: " + exact(bytes) + " at the peak"});
   }
   if (unknown && limit > top) {
-    bands.push_back({BandKind::doubt, -1, top, limit - top, "demand unknown", "",
+    bands.push_back({BandKind::doubt, -1, top, limit - top, "demand unknown", "unknown", "",
                      "Demand unknown" + origin(outcome.asked)});
   }
   return bands;
@@ -224,7 +228,7 @@ std::vector<PictureLayout> lay_out(const Report& report, const std::vector<const
   const double room =
       std::max(options.width - scale.left - 12, enough * static_cast<double>(columns_max));
   const double equal = room / static_cast<double>(columns_max);
-  const double least = std::min(narrow ? 58.0 : 104.0, equal);
+  const double least = std::min(narrow ? 62.0 : 112.0, equal);
   double rate = 0;
   if (all_seconds_known(views)) {
     rate = 1e6;

@@ -60,6 +60,7 @@ const char* picture_css() {
 svg.ebb { font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
   font-variant-numeric: tabular-nums; display: block; width: 100%; height: auto;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+svg.ebb.alone { min-width: 720px; max-width: 1400px; margin: 0 auto; }
 .ebb text { fill: var(--ink); }
 .ebb .muted { fill: var(--muted); }
 .ebb .small { font-size: 10.5px; }
@@ -85,6 +86,8 @@ svg.ebb { font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans"
 .ebb .over-label { fill: var(--warn-ink); font-weight: 650; }
 .ebb .live-label { fill: var(--live-ink); }
 .ebb .halo { paint-order: stroke; stroke: var(--faint); stroke-width: 3.5px;
+  stroke-linejoin: round; }
+.ebb .on-page { paint-order: stroke; stroke: var(--bg); stroke-width: 4px;
   stroke-linejoin: round; }
 .ebb .ghost { fill-opacity: .18; stroke-width: 1.6; stroke-dasharray: 4 2.5; }
 .ebb .limit { stroke: var(--ink); stroke-width: 1.6; }

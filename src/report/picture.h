@@ -15,6 +15,7 @@ namespace ebb {
 struct PictureOptions {
   double width = 960;
   std::string prefix;      ///< of ids, unique within a page
+  int only = -1;           ///< 0: the run itself, 1: after the fix, -1: both
   bool standalone = true;  ///< with style sheet, background and headline
 };
 
@@ -27,6 +28,7 @@ struct Band {
   double bottom = 0;
   double bytes = 0;
   std::string label;   ///< `live`, `high_noise_14B`
+  std::string brief;   ///< shorter than the label, where there is hardly any room
   std::string amount;  ///< `7,420 MiB`
   std::string title;   ///< exact bytes and where the number comes from
 };

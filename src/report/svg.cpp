@@ -92,6 +92,7 @@ class Timepiece {
   std::vector<Flag> flags() const;
   void cut_lines();
   double put_flags(double top);
+  double list_flags(double top);
 
   const Report& report_;
   const View& view_;
@@ -106,7 +107,9 @@ class Timepiece {
 void Timepiece::heading(const PictureColumn& column, double top) {
   const PassView& pass = *column.pass;
   const double x = column.x + 4;
+  const bool narrow = options_.width < 600;
   const double room = column.width - 6;
+  const double bold_room = narrow ? room : room * 0.88;
   const std::string number = std::to_string(pass.number);
   const std::string work = work_words(pass.kind);
   std::string name;
@@ -114,7 +117,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   out_.text(
       x, top + 12,
       first_that_fits({number + " " + work, number + " " + work.substr(0, work.find(' ')), number},
-                      room * 0.88),
+                      bold_room),
       "strong");
   out_.text(x, top + 26,
             first_that_fits({name, shorten_middle(name, 14), shorten_middle(name, 8)}, room),
@@ -123,8 +126,8 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   const std::string words = verdict_words(verdict, pass.offloaded_bytes());
   out_.text(x, top + 40,
             first_that_fits({words, verdict_words(verdict, 0), verdict == Verdict::fits ? "" : "!"},
-                            room * 0.88),
-            verdict_class(verdict) + " strong");
+                            bold_room),
+            verdict_class(verdict) + (narrow ? " small strong" : " strong"));
 }
 
 void Timepiece::pass(const PictureColumn& column, double top) {
@@ -188,7 +191,7 @@ std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) cons
   if (!ebb.empty()) lines.push_back(ebb);
   std::vector<std::string> wrapped;
   for (const auto& line : lines) {
-    for (auto& part : wrap_to_width(line, kFont - 1, options_.width < 600 ? 260 : 340)) {
+    for (auto& part : wrap_to_width(line, kFont - 1, options_.width < 600 ? 310 : 340)) {
       wrapped.push_back(std::move(part));
     }
   }
@@ -225,6 +228,23 @@ std::vector<Flag> Timepiece::flags() const {
   return flags;
 }
 
+/// On a narrow picture flags have no room side by side: a list says the same.
+double Timepiece::list_flags(double top) {
+  double y = top;
+  for (std::size_t i = 0; i + 1 < layout_.columns.size() && i < kFlagsMax; ++i) {
+    const PassRow& row = view_.rows[static_cast<std::size_t>(layout_.columns[i].row)];
+    const auto lines = flag_lines(layout_.columns[i]);
+    if (lines.empty()) continue;
+    out_.text(0, y + 10, fmt::format("after {}", row.pass + std::max(row.length, 1)),
+              "small muted");
+    for (std::size_t l = 0; l < lines.size(); ++l, y += 13) {
+      out_.text(scale_.left, y + 10, lines[l], l == 0 ? "small strong" : "small muted");
+    }
+    y += 5;
+  }
+  return y;
+}
+
 /// Flags in as many rows as it takes to keep them apart; returns where they end.
 double Timepiece::put_flags(double top) {
   std::vector<Flag> placed;
@@ -235,13 +255,16 @@ double Timepiece::put_flags(double top) {
     while (flag.y < top + 600 && std::any_of(placed.begin(), placed.end(), meets)) flag.y += 4;
     out_.line(flag.x, lanes_.bottom() + 16, flag.x, flag.y, "cut");
     out_.rect(flag.x - 1.5, flag.y, 3, flag.height - 5, "mark");
+    bottom = std::max(bottom, flag.y + flag.height);
+    placed.push_back(std::move(flag));
+  }
+  for (const Flag& flag : placed) {  // after all poles, one of which may pass behind a text
     double y = flag.y + 10;
     for (std::size_t l = 0; l < flag.lines.size(); ++l, y += 13) {
       out_.text(flag.left ? flag.x - 7 : flag.x + 7, y, flag.lines[l],
-                l == 0 ? "small strong" : "small muted", flag.left ? "text-anchor=\"end\"" : "");
+                l == 0 ? "small strong on-page" : "small muted on-page",
+                flag.left ? "text-anchor=\"end\"" : "");
     }
-    bottom = std::max(bottom, flag.y + flag.height);
-    placed.push_back(std::move(flag));
   }
   return bottom;
 }
@@ -257,10 +280,15 @@ double Timepiece::draw(double top) {
   }
   cut_lines();
   lanes_.labels(layout_);
-  double y = put_flags(lanes_.bottom() + 22) + 8;
-  const std::string words = layout_.axis_words + " Heavy lines: what the machine has.";
+  const double below = lanes_.bottom() + 22;
+  double y = (options_.width < 600 ? list_flags(below) : put_flags(below)) + 8;
+  std::string words = layout_.axis_words + " Heavy lines: what the machine has.";
+  const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
+  if (scale_.ram_limit_bytes <= 0 && ram > 0) {
+    words += " RAM ends at " + format_gib(ram) + ", far above what is drawn.";
+  }
   for (const auto& line : wrap_to_width(words, kFont - 1, scale_.right - 12)) {
-    out_.text(options_.width < 600 ? 12 : scale_.left, y += 13, line, "muted small");
+    out_.text(options_.width < 600 ? 0 : scale_.left, y += 13, line, "muted small");
   }
   return y;
 }
@@ -318,9 +346,10 @@ std::string draw(const Report& report, const PictureOptions& options) {
   double y = 4;
   if (options.standalone) y = put_headline(body, report, views[0], width);
   for (std::size_t i = 0; i < layouts.size(); ++i) {
+    if (options.only >= 0 && static_cast<std::size_t>(options.only) != i) continue;
     if (layouts.size() > 1) {
       const std::string name = i == 0 ? "Before" : "After: " + printable(report.after_title);
-      body.text(12, y + 16, name, "before");
+      body.text(options.standalone ? 12 : 0, y + 16, name, "before");
       y += 26;
     }
     Timepiece piece(report, views[i], layouts[i], options, scale, i == 0 ? nullptr : &views[0],
@@ -332,7 +361,7 @@ std::string draw(const Report& report, const PictureOptions& options) {
   const Headline head = headline(report, views[0]);
   const std::string title = head.word + " " + head.rest;
   out.raw(fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"ebb\" viewBox=\"0 0 {0} {1}\" {2}"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"ebb{6}\" viewBox=\"0 0 {0} {1}\" {2}"
       "role=\"group\" aria-labelledby=\"{3}title {3}desc\">\n<title id=\"{3}title\">{4}</title>\n"
       "<desc id=\"{3}desc\">{5}</desc>\n",
       svg_number(width), svg_number(y),
@@ -341,7 +370,8 @@ std::string draw(const Report& report, const PictureOptions& options) {
           : "",
       options.prefix, escape_xml(title),
       escape_xml("Memory over the run, pass by pass: VRAM, RAM and reads from disk. " +
-                 subject_words(report) + ". " + machine_words(report))));
+                 subject_words(report) + ". " + machine_words(report)),
+      options.standalone ? " alone" : ""));
   if (options.standalone) {
     out.raw(std::string("<style>") + theme_css() + picture_css() + "</style>\n");
     out.rect(0, 0, width, y, "page");

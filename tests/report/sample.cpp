@@ -403,7 +403,7 @@ Report picture_that_fits() {
          "LATENT",
          0.06});
   b.add({StepKind::decode,
-         {{"8", "VAEDecode"}, {"9", "SaveImage"}},
+         {{"8", "VAEDecode"}},
          2,
          4600,
          3900,
@@ -485,7 +485,7 @@ Report forty_passes() {
            "LATENT",
            1});
     b.add({StepKind::decode,
-           {{n + ":8", "VAEDecode"}, {n + ":9", "SaveImage"}},
+           {{n + ":8", "VAEDecode"}},
            1,
            5400,
            4300,
