@@ -15,16 +15,28 @@
 
 namespace ebb {
 
+/// A node that doesn't run because an identical one (class, inputs, all that feeds them) ran
+/// before: ComfyUI hands out the same result, the same weights in memory included.
+struct Served {
+  int node = -1;  ///< position in prompt.nodes, not among Order::nodes
+  int from = -1;  ///< the node that ran
+
+  bool operator==(const Served&) const = default;
+};
+
 /// The order in which ComfyUI executes a prompt.
 struct Order {
-  std::vector<int> nodes;           ///< positions in prompt.nodes; only nodes that run
-  bool depends_on_outputs = false;  ///< another order of the output nodes gives another order
+  std::vector<int> nodes;  ///< positions in prompt.nodes; only nodes that run
+  std::vector<Served> served;
+  /// Another order of the output nodes changes the order among nodes that handle weights.
+  bool depends_on_outputs = false;
   std::vector<std::string> notes;
 };
 
-/// ComfyUI's scheduler for this version. `outputs` (positions in prompt.nodes) sets the order in
-/// which output nodes are taken; empty: as they stand in the prompt. Errors: a cycle, a link to a
-/// node that is not there, no output node; each with the node's label.
+/// ComfyUI's scheduler for this version, its node cache empty. `outputs` (positions in
+/// prompt.nodes) names the output nodes to run and their order; empty: all, as they stand in the
+/// prompt. An output node that needs a cycle or a node that is not there is left out with a note,
+/// as ComfyUI does. Errors: no output node, or none of them left; with the node's label.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
                           const std::vector<int>& outputs = {});
 

@@ -36,21 +36,28 @@ Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
   return step;
 }
 
-/// Who needs whose result, in steps: for every step the later ones that link to it.
-void connect(const Prompt& prompt, std::vector<Step>& steps) {
+/// The step that makes each node's results; -1 where none does. A node that is served from an
+/// identical one has that one's step.
+std::vector<int> find_steps(const Prompt& prompt, const Order& order) {
   std::vector<int> step_of(prompt.nodes.size(), -1);
-  for (std::size_t s = 0; s < steps.size(); ++s) {
-    step_of[static_cast<std::size_t>(steps[s].node)] = static_cast<int>(s);
+  for (std::size_t s = 0; s < order.nodes.size(); ++s) {
+    step_of[static_cast<std::size_t>(order.nodes[s])] = static_cast<int>(s);
   }
+  for (const Served& served : order.served) {
+    step_of[static_cast<std::size_t>(served.node)] = step_of[static_cast<std::size_t>(served.from)];
+  }
+  return step_of;
+}
+
+/// Calls `visit(from, slot, to)` for every link between two steps, readers in order.
+template <class Visit>
+void for_each_link(const Prompt& prompt, const std::vector<Step>& steps,
+                   const std::vector<int>& step_of, Visit visit) {
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const auto& input : prompt.nodes[static_cast<std::size_t>(steps[s].node)].inputs) {
       const int origin = input.link ? prompt.position(input.link->node) : -1;
       const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
-      if (from < 0) continue;
-      auto& consumers = steps[static_cast<std::size_t>(from)].consumers;
-      if (consumers.empty() || consumers.back() != static_cast<int>(s)) {
-        consumers.push_back(static_cast<int>(s));
-      }
+      if (from >= 0) visit(static_cast<std::size_t>(from), input.link->slot, static_cast<int>(s));
     }
   }
 }
@@ -97,29 +104,19 @@ struct Product {
   int last_reader = -1;
 };
 
-/// Every result that some later step reads, in the order they are made.
-std::vector<Product> find_results(const Prompt& prompt, const std::vector<Step>& steps) {
+/// Every result that some step reads, in the order they are made.
+std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>& steps,
+                                   const std::vector<int>& step_of) {
   std::vector<std::map<int, int>> readers(steps.size());  // per step: slot -> last reader
-  std::vector<int> step_of(prompt.nodes.size(), -1);
-  for (std::size_t s = 0; s < steps.size(); ++s) {
-    step_of[static_cast<std::size_t>(steps[s].node)] = static_cast<int>(s);
-  }
-  for (std::size_t s = 0; s < steps.size(); ++s) {
-    for (const auto& input : prompt.nodes[static_cast<std::size_t>(steps[s].node)].inputs) {
-      const int origin = input.link ? prompt.position(input.link->node) : -1;
-      const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
-      if (from >= 0) {
-        readers[static_cast<std::size_t>(from)][input.link->slot] = static_cast<int>(s);
-      }
-    }
-  }
-  std::vector<Product> results;
+  for_each_link(prompt, steps, step_of,
+                [&](std::size_t from, int slot, int to) { readers[from][slot] = to; });
+  std::vector<Product> products;
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const auto& [slot, reader] : readers[s]) {
-      results.push_back({static_cast<int>(s), slot, reader});
+      products.push_back({static_cast<int>(s), slot, reader});
     }
   }
-  return results;
+  return products;
 }
 
 std::optional<Crossing> crossing_of(const Step& step, int slot) {
@@ -137,21 +134,20 @@ std::optional<Crossing> crossing_of(const Step& step, int slot) {
 
 /// The cuts, with what was made before each and is needed after it, the largest first. `live`
 /// carries the results still needed from cut to cut, so that long prompts stay linear.
-std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<Step>& steps,
+std::vector<Cut> find_cuts(const std::vector<Product>& products, const std::vector<Step>& steps,
                            const std::vector<Pass>& passes) {
-  const auto results = find_results(prompt, steps);
   std::vector<Cut> cuts;
   std::vector<Product> live;
   std::size_t next = 0;
   for (int p = 0; p + 1 < static_cast<int>(passes.size()); ++p) {
     const int last = passes[static_cast<std::size_t>(p)].last_step;
-    for (; next < results.size() && results[next].step <= last; ++next) {
-      live.push_back(results[next]);
+    for (; next < products.size() && products[next].step <= last; ++next) {
+      live.push_back(products[next]);
     }
-    std::erase_if(live, [&](const Product& result) { return result.last_reader <= last; });
+    std::erase_if(live, [&](const Product& product) { return product.last_reader <= last; });
     Cut cut{p, {}};
-    for (const Product& result : live) {
-      auto crossing = crossing_of(steps[static_cast<std::size_t>(result.step)], result.slot);
+    for (const Product& product : live) {
+      auto crossing = crossing_of(steps[static_cast<std::size_t>(product.step)], product.slot);
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }
     std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {
@@ -173,9 +169,14 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
     result.steps.push_back(
         make_step(prompt, position, std::move(demand.nodes[static_cast<std::size_t>(position)])));
   }
-  connect(prompt, result.steps);
+  const auto step_of = find_steps(prompt, order);
+  for_each_link(prompt, result.steps, step_of, [&](std::size_t from, int, int to) {
+    auto& consumers = result.steps[from].consumers;
+    if (consumers.empty() || consumers.back() != to) consumers.push_back(to);
+  });
   result.passes = split(result.steps);
-  result.cuts = find_cuts(prompt, result.steps, result.passes);
+  result.cuts =
+      find_cuts(find_products(prompt, result.steps, step_of), result.steps, result.passes);
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "ebb/plan.h"
@@ -69,12 +70,15 @@ class Checker {
       return;
     }
     std::unordered_set<int> done;
+    std::unordered_map<int, int> served;  // node -> the identical one that runs instead
+    for (const Served& s : order_.served) served[s.node] = s.from;
     for (std::size_t s = 0; s < passes_.steps.size(); ++s) {
       const int node = passes_.steps[s].node;
       if (node != order_.nodes[s]) find("step {} is not the {}th of the order", s + 1, s + 1);
       if (!done.insert(node).second) find("node {} runs twice", passes_.steps[s].id);
       for (const auto& input : prompt_.nodes[static_cast<std::size_t>(node)].inputs) {
-        const int origin = input.link ? prompt_.position(input.link->node) : -1;
+        int origin = input.link ? prompt_.position(input.link->node) : -1;
+        if (served.contains(origin)) origin = served[origin];
         if (origin >= 0 && !input.lazy && !done.contains(origin)) {
           find("node {} runs before node {}, which it needs", passes_.steps[s].id,
                input.link->node);
