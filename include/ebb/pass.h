@@ -141,12 +141,13 @@ struct StepState {
   std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
-  std::int64_t ram_data_bytes = 0;   ///< latents, images, conditioning kept by the cache
-  std::int64_t vram_peak_bytes = 0;  ///< the most during the step, demand (reserved) included
-  std::int64_t ram_peak_bytes = 0;   ///< the most during the step, transfers and others included
-  std::int64_t read_bytes = 0;       ///< from disk
-  std::int64_t moved_bytes = 0;      ///< over the link, both ways, before the step's work starts
-  std::int64_t streamed_bytes = 0;   ///< over the link during the work, all repeats together
+  std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
+  std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
+  std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included
+  std::int64_t ram_needed_bytes = 0;  ///< the same without pages of files, which can be given back
+  std::int64_t read_bytes = 0;        ///< from disk
+  std::int64_t moved_bytes = 0;       ///< over the link, both ways, before the step's work starts
+  std::int64_t streamed_bytes = 0;    ///< over the link during the work, all repeats together
   std::vector<Load> loads;
   std::vector<Eviction> evictions;
   std::optional<double> read_seconds;

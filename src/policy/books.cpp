@@ -147,10 +147,12 @@ std::int64_t Simulation::ram_of_weights() const {
   return bytes;
 }
 
-void Simulation::peak_ram(std::int64_t extra_bytes) {
+// `mapped_bytes`: pages of a file being read, which the system drops when somebody needs room.
+void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
   const std::int64_t now =
       plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
-  state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, now);
+  state_.ram_needed_bytes = std::max(state_.ram_needed_bytes, now);
+  state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, plus(now, mapped_bytes));
 }
 
 std::int64_t Simulation::disk_bytes(int w) const {
@@ -198,7 +200,7 @@ void Simulation::read_ahead() {
     if (!weights(w).known() || held(w).alive || held(w).cached) continue;
     const std::int64_t bytes = disk_bytes(w);
     if (machine_.ram_total.known() &&
-        plus(state_.ram_peak_bytes, bytes) > machine_.ram_total.bytes) {
+        plus(state_.ram_needed_bytes, bytes) > machine_.ram_total.bytes) {
       note(fmt::format("{} is not read ahead: RAM has no room for its file.", weights(w).name));
       continue;
     }

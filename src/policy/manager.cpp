@@ -12,6 +12,7 @@ namespace {
 constexpr double kEverything = 1e30;
 constexpr double kNoLimit = 1e32;
 constexpr double kAlmostNothing = 0.1;        // a budget of zero would mean "no limit"
+constexpr int kModulesMax = 1'000'000;        // in a run; no readable header names more
 constexpr std::int64_t kSizeMax = 1LL << 46;  // 64 TiB: sums over 100,000 weights are safe
 
 std::int64_t usable_size(std::int64_t bytes) {
@@ -24,7 +25,7 @@ std::int64_t make_usable(std::vector<ManagedRun>& runs) {
   for (ManagedRun& run : runs) {
     run.modules.bytes = usable_size(run.modules.bytes);
     run.modules.extra_offload_bytes = usable_size(run.modules.extra_offload_bytes);
-    run.modules.count = std::max(run.modules.count, 0);
+    run.modules.count = std::clamp(run.modules.count, 0, kModulesMax);
     std::int64_t bytes = 0;
     if (__builtin_mul_overflow(run.modules.bytes, std::int64_t{run.modules.count}, &bytes) ||
         bytes > kSizeMax - total)

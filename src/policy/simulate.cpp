@@ -170,7 +170,7 @@ void Simulation::read(const Step& step) {
   for (int w : fresh) held(w).alive = true;
   place(fresh);  // where to is decided by the RAM that was free before
   ram_now_ = ram_of_weights();
-  peak_ram(mapped);
+  peak_ram(0, mapped);
 }
 
 void Simulation::count_read(int w, std::int64_t bytes) {
@@ -286,7 +286,7 @@ void Simulation::bring_back(int w) {
   held(w).alive = true;
   count_read(w, disk_bytes(w));
   ram_now_ = plus(ram_now_, ram_bytes(w));
-  peak_ram(disk_bytes(w));
+  peak_ram(0, disk_bytes(w));
 }
 
 void Simulation::set_loras(const Step& step) {

@@ -66,7 +66,7 @@ class Simulation {
 
   std::int64_t ram_bytes(int w) const;
   std::int64_t ram_of_weights() const;
-  void peak_ram(std::int64_t extra_bytes);
+  void peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes = 0);
   std::int64_t disk_bytes(int w) const;
 
   const Passes& passes_;

@@ -11,65 +11,15 @@
 #include "base/text.h"
 #include "json/document.h"
 #include "policy/manager.h"
+#include "tests/policy/recordings.h"
 #include "tests/support.h"
 
 namespace ebb {
 namespace {
 
-constexpr double kMib = 1024.0 * 1024.0;
+using namespace test;  // NOLINT: the recordings are half of this test
+
 constexpr double kLoose = 0.1;  // MiB; see compare_load
-
-double mib(double bytes) { return bytes / kMib; }
-double bytes_of(JsonValue mib_value) { return mib_value.number().value_or(0) * kMib; }
-bool near(double a, double b, double tolerance) { return std::abs(a - b) <= tolerance; }
-
-/// One row of the recorded module tables.
-struct Table {
-  std::string kind;
-  std::int64_t size = 0;
-  std::vector<ManagedRun> plain, patched;
-  int patched_modules = 0;
-};
-
-// The recordings patch every Linear weight. The tables don't say which modules are Linear, but
-// their names do; the recorded number of patches confirms it.
-bool is_linear(const std::string& model, const std::string& name, const ModuleRun& m) {
-  const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
-  if (!m.castable || m.bytes == 0) return false;
-  if (contains(last, "norm") || contains(last, "patch_embedding")) return false;
-  if (contains(model, "hunyuan") && contains(name, "img_in.proj")) return false;
-  return model != "sdxl";
-}
-
-Table read_table(JsonValue row, bool buffered) {
-  Table table;
-  const std::string model = row.find("model").string();
-  table.kind = row.find("kind").string();
-  table.size = row.find("size").integer_or(0);
-  const auto append = [](std::vector<ManagedRun>& runs, const ManagedRun& run) {
-    if (!runs.empty() && runs.back().patched == run.patched) {
-      ModuleRun same = runs.back().modules;
-      same.count = 1;
-      if (same == run.modules) {
-        ++runs.back().modules.count;
-        return;
-      }
-    }
-    runs.push_back(run);
-  };
-  for (JsonValue module : row.find("modules")) {
-    ModuleRun m{module.at(1).integer_or(0), module.at(2).integer_or(0), 1,
-                module.at(3).integer_or(0) != 0};
-    append(table.plain, {m, false});
-    const bool linear = is_linear(model, module.at(0).string(), m);
-    table.patched_modules += linear;
-    if (linear)
-      m.extra_offload_bytes = 2 * (m.extra_offload_bytes > 0 ? m.extra_offload_bytes : m.bytes);
-    append(table.patched, {m, linear});
-  }
-  if (buffered) sort_for_streaming(table.patched);
-  return table;
-}
 
 // The same words, and numbers that differ no more than the recorded budgets do.
 bool same_log(const std::string& a, const std::string& b) {
@@ -117,33 +67,12 @@ class Replay {
 
  private:
   static ManagerSettings settings(JsonValue scenario) {
-    const JsonValue s = scenario.find("settings");
-    Machine machine;
-    machine.vram_total.bytes = s.find("vram_total").integer_or(0) * 1_MiB;
-    machine.vram_free.bytes =
-        machine.vram_total.bytes - s.find("vram_others").integer_or(0) * 1_MiB;
-    machine.os = s.find("os").is("windows") ? Os::windows : Os::linux;
-    machine.comfyui = parse_version(scenario.find("version").string());
-    machine.flags.reserve_vram_gib = s.find("reserve_vram_gb").number();
-    machine.flags.disable_smart_memory = s.find("disable_smart_memory").boolean().value_or(false);
-    const std::string state = s.find("vram_state").string();
-    machine.flags.vram_state = state == "lowvram"    ? VramState::low
-                               : state == "novram"   ? VramState::none
-                               : state == "highvram" ? VramState::high
-                                                     : VramState::normal;
-    ManagerSettings settings = manager_settings(machine);
-    if (settings.streams > 0 || s.find("num_streams").integer_or(0) == 0)
-      settings.streams = static_cast<int>(s.find("num_streams").integer_or(0));
+    ManagerSettings settings = manager_settings(recorded_machine(scenario));
+    const std::int64_t streams = scenario.find("settings").find("num_streams").integer_or(0);
+    if (settings.streams > 0 || streams == 0) settings.streams = static_cast<int>(streams);
     EXPECT_NEAR(mib(settings.reserved_bytes), scenario.find("reserved_mib").number().value_or(0),
                 0.001);
     return settings;
-  }
-
-  static ComfyVersion parse_version(const std::string& text) {
-    const auto parts = split(text, '.');
-    return {static_cast<int>(parse_int(parts[0]).value_or(0)),
-            static_cast<int>(parse_int(parts[1]).value_or(0)),
-            static_cast<int>(parse_int(parts[2]).value_or(0))};
   }
 
   const Table& table(const std::string& model) const {
@@ -201,12 +130,7 @@ class Replay {
   }
 
   void load_text_encoder(JsonValue event, const std::string& model) {
-    std::string twin = model;  // the loader judges by parameters times two bytes: the fp16 size
-    if (contains(model, "umt5")) twin = "umt5_xxl_fp16";
-    if (model == "clip_l+t5xxl_fp8_e4m3fn") twin = "clip_l+t5xxl_fp16";
-    double loader = static_cast<double>(table(twin).size);
-    if (contains(model, "llava")) loader = 8278353288.0 * 2;
-    if (contains(model, "qwen")) loader = 8292166656.0 * 2;
+    const double loader = loader_bytes(tables_, version_, model);
     const double ram = free_ram();
     const int w = weights(model);
     const bool cpu = table_on_cpu(model);
@@ -372,22 +296,6 @@ class Replay {
   std::size_t failures_ = 0;
   std::string failure_;
 };
-
-std::map<std::string, Table> read_tables() {
-  std::map<std::string, Table> tables;
-  const std::string text =
-      test::slurp(*test::shared_dir() / "reference" / "model-modules.jsonl.gz");
-  for (std::string_view line : split(text, '\n')) {
-    if (trim(line).empty()) continue;
-    const auto document = JsonDocument::parse(std::string(line));
-    EXPECT_TRUE(document.ok());
-    const JsonValue row = document->root();
-    const std::string version = row.find("version").string();
-    const bool buffered = version != "0.3.64" && version != "0.3.73";
-    tables[version + "/" + row.find("model").string()] = read_table(row, buffered);
-  }
-  return tables;
-}
 
 TEST(PolicyVectors, EveryRecordedClassicDecisionIsReproduced) {
   EBB_NEED_SHARED();
