@@ -58,6 +58,7 @@ TEST(Reading, BadFilesGetTheirReason) {
   EXPECT_NE(refusal(R"({"a":{"b":1}})").find("no workflow"), std::string::npos);
   EXPECT_NE(refusal(graph("").substr(0, 20)).find("f.json:1:"), std::string::npos);
   EXPECT_NE(refusal("RIFF____WEBPxxxx").find("WebP"), std::string::npos);
+  EXPECT_NE(refusal("GIF89a......").find("GIF"), std::string::npos);
   EXPECT_NE(refusal(std::string(100000, '[')).find("f.json"), std::string::npos);
 }
 

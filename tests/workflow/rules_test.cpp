@@ -258,7 +258,8 @@ TEST(Virtual, PrimitivesWriteTheirValueClampedAndRounded) {
 
 TEST(Virtual, SetAndGetNodesCarryLinksByName) {
   const std::string nodes = R"({"id":1,"type":"VAELoader"},
-      {"id":2,"type":"SetNode","widgets_values":["v"],"inputs":[{"name":"VAE","type":"VAE","link":1}]},
+      {"id":2,"type":"SetNode","widgets_values":["v"],
+       "inputs":[{"name":"VAE","type":"VAE","link":1}]},
       {"id":4,"type":"GetNode","widgets_values":["v"],"outputs":[{"type":"VAE"}]},
       {"id":3,"type":"VAEDecode","inputs":[{"name":"vae","link":2}]})";
   const Prompt prompt = convert(graph(nodes, R"([1,1,0,2,0,"VAE"],[2,4,0,3,1,"VAE"])"));
