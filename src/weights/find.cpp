@@ -262,9 +262,11 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
   weights.stored_type = guess.stored_type;
   weights.parameters = guess.parameters;
   const bool gguf = guess.stored_type.starts_with("Q") || guess.stored_type.starts_with("IQ");
-  // Whatever the file holds, ComfyUI keeps VAEs and the models of checkpoints in two bytes.
+  // Whatever the file holds, ComfyUI keeps VAEs and the models of checkpoints in two bytes, and
+  // nobody stores CLIP in less.
   const bool two_bytes_anyway =
       request.role == WeightsRole::vae ||
+      (guess.architecture.starts_with("clip-") && guess.stored_type.empty()) ||
       (is_checkpoint(request) && guess.stored_type.empty() && guess.parameters > 0);
   double bits = two_bytes_anyway ? 16 : guess.bits;
   if (casts_to_fp8(request) && !gguf && guess.parameters > 0) bits = 8;
