@@ -39,9 +39,9 @@ struct Demand {
   double low = 1;     ///< factors on live and reserved: what the row's source leaves open
   double high = 1;
   std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
-  int repeats = 1;                ///< denoising steps that read all weights once each
-  int forwards = 1;               ///< conditionings a repeat computes: 2 with CFG, else 1
-  double flops = 0;               ///< of one repeat, all forwards together; 0 if unknown
+  int repeats = 1;                ///< denoising steps; each reads all weights once or per forward
+  int forwards = 1;               ///< model evaluations in one repeat: 2 with cond and uncond
+  double flops = 0;               ///< of one repeat, all forwards; 0 if unknown
 };
 
 /// Values that replace what the workflow says: a table over --frames, or a fix being tried.

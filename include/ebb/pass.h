@@ -182,7 +182,7 @@ struct PassOutcome {
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;
   std::optional<std::int64_t> vram_peak_bytes;
-  std::optional<std::int64_t> ram_peak_bytes;
+  std::optional<std::int64_t> ram_peak_bytes;  ///< without pages of files, which can be given back
   std::int64_t read_bytes = 0;
   std::optional<double> read_seconds;
   std::optional<double> stream_seconds;   ///< of one repeat
@@ -197,7 +197,7 @@ struct Outcome {
   std::vector<PassOutcome> passes;
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;
-  std::int64_t ram_peak_bytes = 0;
+  std::int64_t ram_peak_bytes = 0;  ///< as in its passes
   std::int64_t read_bytes = 0;
   std::optional<double> seconds;  ///< reads, moves, stalls and compute together, where all known
 };

@@ -309,7 +309,7 @@ bool is_unmanaged_loader(std::string_view class_type) {
 bool is_unmanaged_sampler(std::string_view class_type) {
   for (const std::string_view name : {"WanVideoSampler", "HyVideoSampler", "CogVideoSampler",
                                       "SeedVR2VideoUpscaler", "SeedVR2", "SUPIR_sample"}) {
-    if (class_type == name) return true;
+    if (without_variant(class_type) == name) return true;
   }
   return false;
 }

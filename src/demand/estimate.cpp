@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "demand/classes.h"
 #include "demand/conditioning.h"
 #include "demand/formulas.h"
 #include "demand/node_kinds.h"
@@ -15,6 +16,8 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kUnmanaged =
+    "ComfyUI's memory manager does not see this pack's models; they are not counted";
 constexpr std::int64_t kTile = 512, kTileFrames = 64;  // VAEDecodeTiled's own defaults
 
 Result<Done> check_override(std::string_view name, const std::optional<std::int64_t>& value,
@@ -142,6 +145,11 @@ void Estimate::sample(int i, NodeDemand& out) {
   const SamplerSettings settings = sampler_settings(graph_, i, values_);
   out.demand.repeats = settings.steps;
   out.note = settings.why;
+  if (is_unmanaged_sampler(graph_.node(i).class_type)) {
+    out.note = kUnmanaged;
+    set_unknown(out.demand, out.note);
+    return;
+  }
   const Origin origin = weights_.origin(settings.model, "MODEL");
   if (origin.weights < 0) {
     set_unknown(out.demand, origin.why);

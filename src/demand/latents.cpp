@@ -92,6 +92,26 @@ SizeValue latent_cascade(RuleScope& s, const RuleRow&) {
   return s.made({*batch, 4, 1, *height / 4, *width / 4, false});
 }
 
+SizeValue latent_cascade_of_picture(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE"});
+  const Whole compression = s.whole("compression", 4, 128, 42);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!compression) return s.unknown();
+  const Shape& p = picture.shape;
+  if (s.slot() == 0) {
+    return s.made({p.batch, 16, 1, p.height / *compression, p.width / *compression, false});
+  }
+  return s.made({p.batch, 4, 1, p.height / 8 * 2, p.width / 8 * 2, false});
+}
+
+SizeValue latent_row(RuleScope& s, const RuleRow& row) {
+  const Whole resolution = s.whole("resolution", 1, kMostPixels);
+  const Whole batch = s.whole("batch_size", 1, kMostBatch, 1);
+  if (!resolution || !batch) return s.unknown();
+  return s.made({*batch, row.channels, 1, 1, *resolution, false});
+}
+
 SizeValue latent_audio(RuleScope& s, const RuleRow& row) {
   const auto seconds = s.real("seconds", 0, 1e6);
   const Whole batch = s.whole("batch_size", 1, kMostBatch, 1);
@@ -168,16 +188,20 @@ SizeValue latent_resized(RuleScope& s, const RuleRow& row) {
 
 SizeValue latent_scaled(RuleScope& s, const RuleRow&) {
   const SizeValue latent = s.first({"LATENT"});
-  const char* name = s.has("factor") ? "factor" : "scale_by";
-  const auto scale = s.real(name, 0.001, 1024);
+  const bool apart = s.has("WidthFactor");
+  const char* name = apart ? "WidthFactor" : s.has("factor") ? "factor" : "scale_by";
+  const auto across = s.real(name, 0.001, 1024);
+  const auto down = s.real(apart ? "HeightFactor" : name, 0.001, 1024);
   if (s.pending()) return {};
   if (!latent.is_shape()) return unknown_value(latent.why);
-  if (!scale) return s.unknown();
-  Shape shape = latent.shape;
-  shape.width = std::max<std::int64_t>(1, std::llround(static_cast<double>(shape.width) * *scale));
-  shape.height =
-      std::max<std::int64_t>(1, std::llround(static_cast<double>(shape.height) * *scale));
-  return s.made(shape);
+  if (!across || !down) return s.unknown();
+  SizeValue value = latent;
+  const auto side = [](std::int64_t from, double by) {
+    return std::max<std::int64_t>(1, std::llround(static_cast<double>(from) * by));
+  };
+  value.shape.width = side(latent.shape.width, *across);
+  value.shape.height = side(latent.shape.height, *down);
+  return s.made(value.shape);
 }
 
 SizeValue latent_upsampled(RuleScope& s, const RuleRow&) {

@@ -16,13 +16,18 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+/// A sampler that goes on with the model of the one before it.
+bool continues_sampler(std::string_view class_type) { return contains(class_type, "Chainsampler"); }
+
 /// It takes a model and a latent or picture and has the knobs of a sampler.
 bool samples(const PromptGraph& graph, int node) {
   const PromptNode& n = graph.node(node);
   if (is_unmanaged_sampler(n.class_type)) return true;
   if (n.class_type == "AddNoise" || contains(n.class_type, "Scheduler")) return false;
+  const bool named = contains(n.class_type, "ampler");
   const bool model = graph.input_of_type(node, "MODEL") || graph.input_of_type(node, "GUIDER");
-  if (!model || graph.gives(node, "MODEL") || graph.gives(node, "GUIDER")) return false;
+  if (!model) return continues_sampler(n.class_type);
+  if (graph.gives(node, "GUIDER") || (graph.gives(node, "MODEL") && !named)) return false;
   const bool knobs = n.input("steps") || n.input("sigmas") || n.input("sampler_name") ||
                      n.input("sampler") || n.input("cfg");
   const bool latent = graph.input_of_type(node, "LATENT") != nullptr;
@@ -40,6 +45,16 @@ int guider_of(const PromptGraph& graph, int node) {
     source = graph.handed_on(source, "GUIDER");
   }
   return -1;
+}
+
+PromptGraph::Source model_of(const PromptGraph& graph, int node) {
+  for (int steps = 0; node >= 0 && steps <= graph.size(); ++steps) {
+    if (const PromptInput* model = graph.input_of_type(node, "MODEL")) return graph.source(*model);
+    if (!continues_sampler(graph.node(node).class_type)) return {};
+    const PromptInput* latent = graph.input_of_type(node, "LATENT");
+    node = latent ? graph.source(*latent).node : -1;
+  }
+  return {};
 }
 
 /// Evaluations of the model that one step of a sampling method takes.
@@ -135,8 +150,7 @@ StepKind kind_of(const PromptGraph& graph, int node) {
 SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValues& values) {
   SamplerSettings settings;
   const int guider = guider_of(graph, node);
-  const PromptInput* model = graph.input_of_type(guider >= 0 ? guider : node, "MODEL");
-  if (model) settings.model = graph.source(*model);
+  settings.model = model_of(graph, guider >= 0 ? guider : node);
   for (const int place : {node, guider}) {
     if (place < 0) continue;
     for (const PromptInput& input : graph.node(place).inputs) {

@@ -35,6 +35,11 @@ SizeValue number_of_picture(RuleScope& s, const RuleRow&) {
   return value;
 }
 
+SizeValue number_of_camera(RuleScope& s, const RuleRow&) {
+  const char* names[] = {"", "width", "height", "length"};
+  return s.slot() >= 1 && s.slot() <= 3 ? s.get(names[s.slot()]) : unknown_value("not a number");
+}
+
 SizeValue number_computed(RuleScope& s, const RuleRow&) {
   std::string text;
   for (const char* name : {"expression", "value"}) {

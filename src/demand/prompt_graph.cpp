@@ -2,6 +2,8 @@
 // Resolves links and types of a prompt.
 #include "demand/prompt_graph.h"
 
+#include <iterator>
+
 namespace ebb {
 namespace {
 
@@ -9,6 +11,34 @@ namespace {
 bool is_switch(std::string_view class_type) {
   return class_type == "ComfySwitchNode" || class_type == "ComfySoftSwitchNode" ||
          class_type == "LazySwitchKJ";
+}
+
+/// Inputs and outputs of the Impact pack's pipes, in the order in which a pipe holds them.
+struct PipePart {
+  std::string_view name, type;
+};
+constexpr PipePart kPipe[] = {{"model", "MODEL"},
+                              {"clip", "CLIP"},
+                              {"vae", "VAE"},
+                              {"positive", "CONDITIONING"},
+                              {"negative", "CONDITIONING"}};
+
+bool takes_pipe_apart(std::string_view class_type) {
+  return class_type == "FromBasicPipe" || class_type == "FromBasicPipe_v2";
+}
+
+/// Where an output of a node that takes a pipe apart was put into the pipe.
+PromptGraph::Source through_pipe(const PromptGraph& graph, const PromptGraph::Source& from) {
+  // The second version hands the pipe itself on first.
+  const int part = from.slot - (graph.node(from.node).class_type == "FromBasicPipe" ? 0 : 1);
+  if (part < 0 || part >= static_cast<int>(std::size(kPipe))) return {};
+  PromptGraph::Source pipe = graph.source(from.node, "basic_pipe");
+  for (int steps = 0; pipe.exists() && steps <= graph.size(); ++steps) {
+    const PromptGraph::Source put_in = graph.source(pipe.node, kPipe[part].name);
+    if (put_in.exists()) return put_in;
+    pipe = graph.source(pipe.node, "basic_pipe");
+  }
+  return {};
 }
 
 }  // namespace
@@ -55,6 +85,7 @@ const PromptInput* PromptGraph::input_of_type(int position, std::string_view wan
 
 PromptGraph::Source PromptGraph::handed_on(const Source& from, std::string_view wanted) const {
   const PromptNode& giver = node(from.node);
+  if (takes_pipe_apart(giver.class_type)) return through_pipe(*this, from);
   if (is_switch(giver.class_type)) {
     const PromptInput* choice = giver.input("switch");
     const PromptInput* value = choice;

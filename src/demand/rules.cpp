@@ -26,6 +26,8 @@ constexpr RuleRow kRules[] = {
     {"EmptyCosmosLatentVideo", latent_from_size, 16, 8, 8},
     {"EmptyQwenImageLayeredLatentImage", latent_layers, 16, 8, 0},
     {"StableCascade_EmptyLatentImage", latent_cascade},
+    {"StableCascade_StageC_VAEEncode", latent_cascade_of_picture},
+    {"EmptyLatentHunyuan3Dv2", latent_row, 64},
     {"EmptyLatentAudio", latent_audio, 64},
     {"EmptyAceStepLatentAudio", latent_audio, 8},
     {"EmptyAceStep1.5LatentAudio", latent_audio, 64},
@@ -72,6 +74,7 @@ constexpr RuleRow kRules[] = {
     {"HunyuanVideo15LatentUpscaleWithModel", latent_resized, 0, 16},
     {"LatentUpscaleBy", latent_scaled},
     {"Latent Upscale by Factor (WAS)", latent_scaled},
+    {"LatentUpscaleFactor _O", latent_scaled},
     {"LTXVLatentUpsampler", latent_upsampled},
     {"LatentBatch", latent_batched},
     {"LatentConcat", latent_joined},
@@ -110,6 +113,7 @@ constexpr RuleRow kRules[] = {
     {"easy int", number_typed}, {"easy float", number_typed}, {"Int Literal", number_typed},
     {"ImpactInt", number_typed}, {"JWInteger", number_typed},
     {"Primitive integer [Crystools]", number_typed},
+    {"WanCameraEmbedding", number_of_camera},
     {"GetImageSize", number_of_picture}, {"GetImageSizeAndCount", number_of_picture},
     {"GetImageSize+", number_of_picture},
     {"ComfyMathExpression", number_computed}, {"MathExpression|pysssss", number_computed},
@@ -186,8 +190,8 @@ SizeValue guess(RuleScope& s) {
     return guess_from_size(s, type);
   }
   PromptGraph::Source from = s.graph().handed_on(here, type);
-  if (!from.exists() && (type == "IMAGE" || type == "VIDEO")) {
-    from = s.graph().handed_on(here, type == "IMAGE" ? "VIDEO" : "IMAGE");
+  for (const char* other : {"IMAGE", "VIDEO", "MASK"}) {  // pictures in another dress
+    if (!from.exists() && sized && type != "LATENT") from = s.graph().handed_on(here, other);
   }
   for (const char* usual : {"LATENT", "IMAGE"}) {  // an unknown class: what it takes, it gives
     const PromptInput* input = s.graph().input_of_type(s.position(), usual);

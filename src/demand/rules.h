@@ -12,6 +12,8 @@ SizeValue latent_pictures_as_batch(RuleScope& s,
                                    const RuleRow& row);  ///< frames stand in the batch
 SizeValue latent_layers(RuleScope& s, const RuleRow& row);
 SizeValue latent_cascade(RuleScope& s, const RuleRow& row);
+SizeValue latent_cascade_of_picture(RuleScope& s, const RuleRow& row);
+SizeValue latent_row(RuleScope& s, const RuleRow& row);  ///< one long row of tokens
 SizeValue latent_audio(RuleScope& s, const RuleRow& row);
 SizeValue latent_ltx_audio(RuleScope& s, const RuleRow& row);
 SizeValue latent_of_picture(RuleScope& s, const RuleRow& row);  ///< through the VAE
@@ -48,6 +50,7 @@ SizeValue picture_stitched(RuleScope& s, const RuleRow& row);
 // Numbers and schedules.
 SizeValue number_typed(RuleScope& s, const RuleRow& row);
 SizeValue number_of_picture(RuleScope& s, const RuleRow& row);
+SizeValue number_of_camera(RuleScope& s, const RuleRow& row);
 SizeValue number_computed(RuleScope& s, const RuleRow& row);  ///< an expression in a text input
 SizeValue number_of_operation(RuleScope& s, const RuleRow& row);
 SizeValue steps_typed(RuleScope& s, const RuleRow& row);

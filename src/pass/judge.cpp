@@ -52,7 +52,7 @@ Peaks find_peaks(const Timeline& timeline, const Pass& pass) {
   for (int s = pass.first_step; s <= pass.last_step; ++s) {
     const StepState& state = timeline.steps[static_cast<std::size_t>(s)];
     peaks.vram = std::max(peaks.vram, state.vram_peak_bytes);
-    peaks.ram = std::max(peaks.ram, state.ram_peak_bytes);
+    peaks.ram = std::max(peaks.ram, state.ram_needed_bytes);
   }
   const StepState& main = timeline.steps[static_cast<std::size_t>(pass.main_step)];
   peaks.base = main.vram_others_bytes;

@@ -130,6 +130,7 @@ struct TwoPass {
         state.vram_peak_bytes += state.vram[w];
         state.ram_peak_bytes += state.ram[w];
       }
+      state.ram_needed_bytes = state.ram_peak_bytes;
       timeline.steps.push_back(std::move(state));
     }
   }

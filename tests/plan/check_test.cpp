@@ -53,7 +53,7 @@ TEST(Check, FindsWeightsThatWereNeverRead) {
 TEST(Check, FindsBytesAboveThePeak) {
   auto text = findings([](TwoPass&, Prediction& p) { p.timeline.steps[6].vram_peak_bytes /= 2; });
   EXPECT_NE(text.find("above its own peak"), std::string::npos) << text;
-  text = findings([](TwoPass&, Prediction& p) { p.timeline.steps[6].ram_peak_bytes = 1; });
+  text = findings([](TwoPass&, Prediction& p) { p.timeline.steps[6].ram_needed_bytes = 1; });
   EXPECT_NE(text.find("above its own peak"), std::string::npos) << text;
 }
 
