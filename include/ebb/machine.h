@@ -44,6 +44,7 @@ struct ComfyFlags {
   VramState vram_state = VramState::normal;
   CacheKind cache = CacheKind::standard;
   int cache_lru_entries = 0;
+  double cache_ram_gib = 0;  ///< --cache-ram's headroom, 0 where it isn't given
   bool disable_smart_memory = false;
   bool gpu_only = false;
   bool cpu = false;

@@ -15,16 +15,28 @@
 
 namespace ebb {
 
+/// A node that doesn't run because an identical one (class, inputs, all that feeds them) ran
+/// before: ComfyUI hands out the same result, the same weights in memory included.
+struct Served {
+  int node = -1;  ///< position in prompt.nodes, not among Order::nodes
+  int from = -1;  ///< the node that ran
+
+  bool operator==(const Served&) const = default;
+};
+
 /// The order in which ComfyUI executes a prompt.
 struct Order {
-  std::vector<int> nodes;           ///< positions in prompt.nodes; only nodes that run
-  bool depends_on_outputs = false;  ///< another order of the output nodes gives another order
+  std::vector<int> nodes;  ///< positions in prompt.nodes; only nodes that run
+  std::vector<Served> served;
+  /// Another order of the output nodes changes the order among nodes that handle weights.
+  bool depends_on_outputs = false;
   std::vector<std::string> notes;
 };
 
-/// ComfyUI's scheduler for this version. `outputs` (positions in prompt.nodes) sets the order in
-/// which output nodes are taken; empty: as they stand in the prompt. Errors: a cycle, a link to a
-/// node that is not there, no output node; each with the node's label.
+/// ComfyUI's scheduler for this version, its node cache empty. `outputs` (positions in
+/// prompt.nodes) names the output nodes to run and their order; empty: all, as they stand in the
+/// prompt. An output node that needs a cycle or a node that is not there is left out with a note,
+/// as ComfyUI does. Errors: no output node, or none of them left; with the node's label.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
                           const std::vector<int>& outputs = {});
 
@@ -80,13 +92,13 @@ struct Passes {
 Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
 
 /// What a plan adds at a cut.
-enum class CutAction { keep, unload_all, park, drop };
+enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
 struct CutOrder {
   int after_pass = 0;
   CutAction action = CutAction::keep;
-  std::vector<int> weights;  ///< for park and drop; empty: all that the pass used
+  std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
 };
 
 /// Replaces ComfyUI's estimate for one model's sampler (the measured budget node).
@@ -129,12 +141,13 @@ struct StepState {
   std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
-  std::int64_t ram_data_bytes = 0;   ///< latents, images, conditioning kept by the cache
-  std::int64_t vram_peak_bytes = 0;  ///< the most during the step, demand (reserved) included
-  std::int64_t ram_peak_bytes = 0;   ///< the most during the step, transfers and others included
-  std::int64_t read_bytes = 0;       ///< from disk
-  std::int64_t moved_bytes = 0;      ///< over the link, both ways, before the step's work starts
-  std::int64_t streamed_bytes = 0;   ///< over the link during the work, all repeats together
+  std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
+  std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
+  std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included
+  std::int64_t ram_needed_bytes = 0;  ///< the same without pages of files, which can be given back
+  std::int64_t read_bytes = 0;        ///< from disk
+  std::int64_t moved_bytes = 0;       ///< over the link, both ways, before the step's work starts
+  std::int64_t streamed_bytes = 0;    ///< over the link during the work, all repeats together
   std::vector<Load> loads;
   std::vector<Eviction> evictions;
   std::optional<double> read_seconds;

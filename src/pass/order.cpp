@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// order_steps: which output nodes run, in which order ComfyUI reaches everything, and whether the
+// order of the output nodes matters to nodes that handle weights.
+#include <algorithm>
+#include <numeric>
+#include <string_view>
+
+#include "base/text.h"
+#include "ebb/pass.h"
+#include "pass/order_run.h"
+
+namespace ebb {
+namespace {
+
+constexpr int kOutputsAllOrders = 4;     // up to 4! = 24 orders of the output nodes are all tried
+constexpr int kOrdersSampled = 24;       // of more output nodes
+constexpr int kTrialVisitsMax = 30'000;  // nodes visited over all trials: a few milliseconds
+
+Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<int>& wanted) {
+  std::vector<int> outputs;
+  for (int node : wanted) {
+    if (node < 0 || node >= static_cast<int>(prompt.nodes.size()))
+      return usage_error("there is no node at position " + std::to_string(node));
+    if (!prompt.nodes[size_t(node)].output_node)
+      return usage_error(prompt.nodes[size_t(node)].label() + " is not an output node");
+    outputs.push_back(node);
+  }
+  if (!wanted.empty()) return outputs;
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i)
+    if (prompt.nodes[i].output_node) outputs.push_back(static_cast<int>(i));
+  if (outputs.empty())
+    return input_error("no node of the prompt is an output node, so nothing would run", {}, {},
+                       "Add a node that saves or previews a result.");
+  return outputs;
+}
+
+// ComfyUI refuses an output node that it can't reach everything for, and runs the others.
+Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<int> outputs,
+                                       std::vector<std::string>& notes) {
+  std::vector<int> sound;
+  for (int node : outputs) {
+    if (problem.graph.sound(node)) {
+      sound.push_back(node);
+      continue;
+    }
+    const Error reason = problem.graph.reason(problem.prompt, node);
+    notes.push_back(problem.prompt.nodes[size_t(node)].label() +
+                    " will not run: " + reason.where.place + " " + reason.message + ".");
+  }
+  if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
+  return sound;
+}
+
+bool carries_weights(std::string_view type) {
+  if (type.ends_with("_OUTPUT")) return false;  // CLIP_VISION_OUTPUT is a result, not a model
+  for (std::string_view part : {"MODEL", "CLIP", "VAE", "CONTROL_NET", "GUIDER", "ENCODER"})
+    if (contains(type, part)) return true;
+  return false;
+}
+
+// By the types of its inputs and outputs; a node of which no type is known may.
+bool handles_weights(const PromptNode& node) {
+  bool any_type = false;
+  for (const PromptInput& input : node.inputs) {
+    any_type |= !input.type.empty();
+    if (carries_weights(input.type)) return true;
+  }
+  for (const std::string& type : node.output_types) {
+    any_type |= !type.empty();
+    if (carries_weights(type)) return true;
+  }
+  return !any_type && !node.known;
+}
+
+// The next order of the outputs to try: all of them for a few outputs, else reversed, rotated and
+// shuffled ones. The shuffle is fixed, so that the same prompt always gets the same answer.
+class Orders {
+ public:
+  explicit Orders(std::vector<int> outputs)
+      : outputs_(std::move(outputs)), places_(outputs_.size()) {
+    std::iota(places_.begin(), places_.end(), 0);
+  }
+
+  bool advance() {
+    ++tried_;
+    if (places_.size() <= kOutputsAllOrders)
+      return std::next_permutation(places_.begin(), places_.end());
+    if (tried_ == 1) {
+      std::reverse(places_.begin(), places_.end());
+    } else if (tried_ % 2 == 0) {
+      std::rotate(places_.begin(), places_.begin() + 1, places_.end());
+    } else {
+      for (std::size_t i = places_.size() - 1; i > 0; --i)
+        std::swap(places_[i], places_[random() % (i + 1)]);
+    }
+    return tried_ <= kOrdersSampled;
+  }
+
+  std::vector<int> outputs() const {
+    std::vector<int> result;
+    for (std::size_t place : places_) result.push_back(outputs_[place]);
+    return result;
+  }
+
+ private:
+  std::size_t random() {  // the generator of Numerical Recipes, upper bits
+    seed_ = seed_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    return static_cast<std::size_t>(seed_ >> 33);
+  }
+
+  std::vector<int> outputs_;
+  std::vector<std::size_t> places_;
+  int tried_ = 0;
+  std::uint64_t seed_ = 1;
+};
+
+class OutputOrders {
+ public:
+  OutputOrders(const OrderProblem& problem, const OrderRun& run) : problem_(problem) {
+    for (const PromptNode& node : problem.prompt.nodes) heavy_.push_back(handles_weights(node));
+    usual_ = heavy(run);
+  }
+
+  void compare(const std::vector<int>& outputs, Order& order) const {
+    if (outputs.size() < 2 || usual_.size() < 2) return;
+    int left = kTrialVisitsMax;
+    Orders orders(outputs);
+    while (orders.advance()) {
+      left -= static_cast<int>(std::min(problem_.prompt.nodes.size(), size_t(kTrialVisitsMax)));
+      if (left < 0) return give_up(outputs.size(), order);
+      const std::vector<int> other = heavy(run_order(problem_, orders.outputs()));
+      if (other != usual_) return differ(other, order);
+    }
+  }
+
+ private:
+  // Which of several same nodes runs is no difference: they share one result.
+  std::vector<int> heavy(const OrderRun& run) const {
+    std::vector<int> result;
+    for (int node : run.nodes)
+      if (heavy_[size_t(node)]) result.push_back(problem_.same[size_t(node)]);
+    return result;
+  }
+
+  void differ(const std::vector<int>& other, Order& order) const {
+    order.depends_on_outputs = true;
+    const auto [a, b] = std::mismatch(usual_.begin(), usual_.end(), other.begin(), other.end());
+    const auto label = [&](int node) { return problem_.prompt.nodes[size_t(node)].label(); };
+    std::string note =
+        "ComfyUI takes the output nodes in an order that differs from process to process, and here "
+        "it decides";
+    if (a != usual_.end() && b != other.end())
+      note += ": " + label(*a) + " may run before or after " + label(*b);
+    order.notes.push_back(note + ". The order given is that of the prompt.");
+  }
+
+  void give_up(std::size_t outputs, Order& order) const {
+    order.notes.push_back("The prompt has " + std::to_string(problem_.prompt.nodes.size()) +
+                          " nodes and " + std::to_string(outputs) +
+                          " output nodes; not all orders of the outputs were tried.");
+  }
+
+  const OrderProblem& problem_;
+  std::vector<char> heavy_;
+  std::vector<int> usual_;
+};
+
+void note_coroutines(const OrderProblem& problem, Order& order) {
+  for (int node : order.nodes) {
+    if (!problem.async[size_t(node)]) continue;
+    order.notes.push_back(problem.prompt.nodes[size_t(node)].label() +
+                          " waits for a remote service; the order assumes that everything that "
+                          "does not need its result runs meanwhile.");
+  }
+}
+
+// A class that nobody knows may keep its nodes apart (NOT_IDEMPOTENT, UNIQUE_ID, IS_CHANGED).
+void note_served(const Prompt& prompt, Order& order) {
+  for (const Served& served : order.served) {
+    const PromptNode& node = prompt.nodes[size_t(served.node)];
+    if (node.known) continue;
+    order.notes.push_back(node.label() + " is taken to share the result of " +
+                          prompt.nodes[size_t(served.from)].label() +
+                          ", which has the same inputs; its class is not known to share.");
+  }
+}
+
+}  // namespace
+
+// The scheduler's rules are the same in all versions at hand; see order_run.cpp.
+Result<Order> order_steps(const Prompt& prompt, const ComfyVersion&,
+                          const std::vector<int>& outputs) {
+  auto wanted = output_nodes(prompt, outputs);
+  if (!wanted) return wanted.error();
+  const OrderProblem problem = make_order_problem(prompt);
+  Order order;
+  auto runnable = sound_outputs(problem, std::move(*wanted), order.notes);
+  if (!runnable) return runnable.error();
+  OrderRun run = run_order(problem, *runnable);
+  OutputOrders(problem, run).compare(*runnable, order);
+  order.nodes = std::move(run.nodes);
+  order.served = std::move(run.served);
+  order.notes.insert(order.notes.end(), problem.notes.begin(), problem.notes.end());
+  note_coroutines(problem, order);
+  note_served(prompt, order);
+  return order;
+}
+
+}  // namespace ebb

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pass/order_graph.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::size_t kNodesNamed = 6;  // of a long cycle, so that the message stays readable
+
+Error cycle_error(const Prompt& prompt, const std::vector<int>& cycle) {
+  std::string names;
+  for (std::size_t i = 0; i < cycle.size() && i < kNodesNamed; ++i)
+    names += prompt.nodes[size_t(cycle[i])].label() + " -> ";
+  if (cycle.size() > kNodesNamed)
+    names += "... " + std::to_string(cycle.size() - kNodesNamed) + " more -> ";
+  const std::string start = prompt.nodes[size_t(cycle.front())].label();
+  return input_error("the links run in a circle: " + names + start, {}, start + ":",
+                     "Cut one of these links; ComfyUI can't run a node that waits for itself.");
+}
+
+Error missing_error(const PromptNode& node, const OrderLink& link) {
+  const PromptInput& input = node.inputs[size_t(link.input)];
+  return input_error(
+      "input " + input.name + " is linked to node " + input.link->node +
+          ", which is not in the prompt",
+      {}, node.label() + ":",
+      "Link the input to a node that is there, or remove the output nodes that need it.");
+}
+
+}  // namespace
+
+OrderGraph::OrderGraph(const Prompt& prompt) {
+  first_.reserve(prompt.nodes.size() + 1);
+  first_.push_back(0);
+  for (const PromptNode& node : prompt.nodes) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const PromptInput& input = node.inputs[i];
+      if (!input.link) continue;
+      links_.push_back({prompt.position(input.link->node), static_cast<int>(i), input.lazy});
+    }
+    first_.push_back(static_cast<int>(links_.size()));
+  }
+  find_sound();
+}
+
+// Takes away nodes whose needs are all taken away; what remains needs a cycle or a missing node.
+void OrderGraph::find_sound() {
+  const auto count = size_t(size());
+  std::vector<int> waits(count), first_consumer(count + 1), consumers(links_.size());
+  for (const OrderLink& link : links_)
+    if (link.source >= 0) ++first_consumer[size_t(link.source) + 1];
+  for (std::size_t i = 0; i < count; ++i) first_consumer[i + 1] += first_consumer[i];
+  std::vector<int> place(first_consumer.begin(), first_consumer.end() - 1);
+  for (int node = 0; node < size(); ++node) {
+    for (const OrderLink& link : links(node)) {
+      ++waits[size_t(node)];  // for ever, if the source is missing
+      if (link.source >= 0) consumers[size_t(place[size_t(link.source)]++)] = node;
+    }
+  }
+  sound_.assign(count, false);
+  sound_order_.reserve(count);
+  for (int node = 0; node < size(); ++node)
+    if (waits[size_t(node)] == 0) sound_order_.push_back(node);
+  for (std::size_t i = 0; i < sound_order_.size(); ++i) {
+    const auto node = size_t(sound_order_[i]);
+    sound_[node] = true;
+    for (int c = first_consumer[node]; c < first_consumer[node + 1]; ++c)
+      if (--waits[size_t(consumers[size_t(c)])] == 0) sound_order_.push_back(consumers[size_t(c)]);
+  }
+}
+
+Error OrderGraph::reason(const Prompt& prompt, int node) const {
+  assert(!sound(node));
+  std::vector<int> path, place(size_t(size()), -1);
+  while (place[size_t(node)] < 0) {
+    place[size_t(node)] = static_cast<int>(path.size());
+    path.push_back(node);
+    int next = -1;
+    for (const OrderLink& link : links(node)) {
+      if (link.source < 0) return missing_error(prompt.nodes[size_t(node)], link);
+      if (next < 0 && !sound(link.source)) next = link.source;
+    }
+    node = next;  // never -1: something a node needs keeps it from being sound
+  }
+  path.erase(path.begin(), path.begin() + place[size_t(node)]);
+  return cycle_error(prompt, path);
+}
+
+}  // namespace ebb

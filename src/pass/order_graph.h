@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The links of a prompt as numbers, and which output nodes ComfyUI would accept.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ebb/pass.h"
+
+namespace ebb {
+
+/// One linked input of a node.
+struct OrderLink {
+  int source = -1;  ///< position in prompt.nodes; -1: not in the prompt
+  int input = 0;    ///< position in the node's inputs
+  bool lazy = false;
+};
+
+/// All links, grouped by the node they feed, in the order of its inputs.
+class OrderGraph {
+ public:
+  explicit OrderGraph(const Prompt& prompt);
+
+  int size() const { return static_cast<int>(first_.size()) - 1; }
+  std::span<const OrderLink> links(int node) const {
+    return {links_.data() + first_[size_t(node)], links_.data() + first_[size_t(node) + 1]};
+  }
+
+  /// Nodes that need no cycle and no missing node, each after all that it needs.
+  const std::vector<int>& sound_order() const { return sound_order_; }
+  bool sound(int node) const { return sound_[size_t(node)]; }
+
+  /// Why `node` is not sound: the missing node or the cycle behind it. REQUIRES: !sound(node).
+  Error reason(const Prompt& prompt, int node) const;
+
+ private:
+  void find_sound();
+
+  std::vector<int> first_;
+  std::vector<OrderLink> links_;
+  std::vector<int> sound_order_;
+  std::vector<bool> sound_;
+};
+
+}  // namespace ebb

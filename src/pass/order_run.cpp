@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules are those of ComfyUI's comfy_execution/graph.py, the same from 0.3.64 to 0.18.2:
+// - A node is discovered from what needs it, the last linked input first; lazy links are left out.
+// - Of the nodes that wait for nothing it takes the first discovered of the best rank:
+//     1 an output node or a coroutine, 2 feeds an output node, 3 feeds one that does, 4 the rest.
+// ComfyUI scans all waiting nodes for each step. Here a node's rank is kept up to date when links
+// are added, so that a heap finds the next one.
+#include "pass/order_run.h"
+
+#include <deque>
+#include <queue>
+
+#include "pass/order_classes.h"
+#include "pass/order_same.h"
+
+namespace ebb {
+namespace {
+
+class Scheduler {
+ public:
+  explicit Scheduler(const OrderProblem& problem)
+      : problem_(problem), graph_(problem.graph), nodes_(size_t(graph_.size())) {}
+
+  OrderRun run(const std::vector<int>& outputs) {
+    for (int node : outputs) add_node(node);
+    for (int node = next(); node >= 0; node = next()) execute(node);
+    return std::move(result_);
+  }
+
+ private:
+  enum class State : char { unseen, pending, done };
+
+  struct Node {
+    State state = State::unseen;
+    bool near_output = false;       // feeds an output node
+    bool near_near_output = false;  // feeds a node that does
+    bool asked_lazy = false;
+    bool started = false;  // a coroutine whose result is waited for
+    int discovered = -1;
+    int waits_for = 0;
+    int first_out = -1;    // edges to nodes that wait for this one, last added first
+    int first_in = -1;     // edges from nodes this one waits for
+    int executed_as = -1;  // of the first of several same nodes: the one that ran
+  };
+
+  struct Edge {
+    int from, to, next_out, next_in;
+  };
+
+  Node& at(int node) { return nodes_[size_t(node)]; }
+  bool output(int node) const { return problem_.prompt.nodes[size_t(node)].output_node; }
+  bool async(int node) const { return problem_.async[size_t(node)]; }
+  Node& same(int node) { return at(problem_.same[size_t(node)]); }
+  bool cached(int node) { return same(node).executed_as >= 0; }
+
+  void add_node(int root) {
+    const std::size_t discovered = by_discovery_.size();
+    std::vector<int> stack{root};
+    std::vector<std::pair<int, int>> links;
+    while (!stack.empty()) {
+      const int node = stack.back();
+      stack.pop_back();
+      if (at(node).state != State::unseen) continue;
+      at(node).state = State::pending;
+      at(node).discovered = static_cast<int>(by_discovery_.size());
+      by_discovery_.push_back(node);
+      for (const OrderLink& link : graph_.links(node)) {
+        if (link.lazy || cached(link.source)) continue;
+        stack.push_back(link.source);
+        links.emplace_back(link.source, node);
+      }
+    }
+    for (const auto& [from, to] : links) add_edge(from, to);
+    for (std::size_t i = discovered; i < by_discovery_.size(); ++i) push(by_discovery_[i]);
+  }
+
+  // `to` waits for `from`. Links of one node come together, so a repeated pair is the last edge.
+  void add_edge(int from, int to) {
+    const int last = at(from).first_out;
+    if (last >= 0 && edges_[size_t(last)].to == to) return;
+    edges_.push_back({from, to, last, at(to).first_in});
+    at(from).first_out = at(to).first_in = static_cast<int>(edges_.size()) - 1;
+    ++at(to).waits_for;
+    if (at(to).near_output) mark_near_near(from);
+    if (output(to) && !at(from).near_output) {
+      at(from).near_output = true;
+      push(from);
+      for (int e = at(from).first_in; e >= 0; e = edges_[size_t(e)].next_in)
+        mark_near_near(edges_[size_t(e)].from);
+    }
+  }
+
+  void mark_near_near(int node) {
+    if (at(node).near_near_output) return;
+    at(node).near_near_output = true;
+    push(node);
+  }
+
+  int rank(int node) {
+    if (output(node) || async(node)) return 1;
+    if (at(node).near_output) return 2;
+    return at(node).near_near_output ? 3 : 4;
+  }
+
+  bool ready(int node) { return at(node).state == State::pending && at(node).waits_for == 0; }
+
+  // A node may be in the heap several times; its best entry comes first, the others are stale.
+  void push(int node) {
+    if (ready(node)) heap_.push({rank(node), at(node).discovered});
+  }
+
+  int next() {
+    while (true) {
+      while (!heap_.empty()) {
+        const int node = by_discovery_[size_t(heap_.top().second)];
+        heap_.pop();
+        if (ready(node)) return node;
+      }
+      if (started_.empty()) return -1;
+      const int node = started_.front();  // nothing else can run until a coroutine returns
+      started_.pop_front();
+      at(node).waits_for = 0;
+      push(node);
+    }
+  }
+
+  void execute(int node) {
+    if (cached(node)) {
+      result_.served.push_back({node, same(node).executed_as});
+      return complete(node);
+    }
+    if (!at(node).asked_lazy) {
+      at(node).asked_lazy = true;
+      ask(node);
+      if (at(node).waits_for > 0) return;  // comes back when what it asked for is there
+    }
+    if (!at(node).started) result_.nodes.push_back(node);
+    if (async(node) && !at(node).started) {
+      at(node).started = true;
+      at(node).waits_for = 1;
+      started_.push_back(node);
+      return;
+    }
+    same(node).executed_as = node;
+    complete(node);
+  }
+
+  void ask(int node) {
+    const auto links = graph_.links(node);
+    for (int i : problem_.asked[size_t(node)]) {
+      const int source = links[size_t(i)].source;
+      if (cached(source)) continue;
+      add_node(source);
+      add_edge(source, node);
+    }
+  }
+
+  void complete(int node) {
+    at(node).state = State::done;
+    for (int e = at(node).first_out; e >= 0; e = edges_[size_t(e)].next_out) {
+      const int to = edges_[size_t(e)].to;
+      if (--at(to).waits_for == 0) push(to);
+    }
+  }
+
+  const OrderProblem& problem_;
+  const OrderGraph& graph_;
+  std::vector<Node> nodes_;
+  std::vector<Edge> edges_;
+  std::vector<int> by_discovery_;
+  std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> heap_;
+  std::deque<int> started_;
+  OrderRun result_;
+};
+
+// The value a switch gets, if it is written in the prompt or in the primitive it is linked to.
+std::optional<bool> constant_truth(const Prompt& prompt, const PromptInput& input) {
+  const PromptInput* from = &input;
+  if (input.link) {
+    const PromptNode* origin = prompt.origin(input);
+    from = origin && origin->class_type == "PrimitiveBoolean" ? origin->input("value") : nullptr;
+  }
+  if (!from || from->link || from->value.empty()) return std::nullopt;
+  const std::string& value = from->value;
+  return value != "false" && value != "0" && value != "null" && value != "\"\"";
+}
+
+// Of ComfyUI's own classes only its switches have lazy inputs (comfy_extras/nodes_logic.py, 0.8.0
+// and 0.18.2): they ask for the input that the switch names, or for the only one there is.
+const char* switch_input(const Prompt& prompt, const PromptNode& node) {
+  if (node.class_type != "ComfySwitchNode" && node.class_type != "ComfySoftSwitchNode")
+    return nullptr;
+  if (!node.input("on_false")) return "on_true";
+  if (!node.input("on_true")) return "on_false";
+  const PromptInput* chosen = node.input("switch");
+  const auto truth = chosen ? constant_truth(prompt, *chosen) : std::nullopt;
+  if (!truth) return nullptr;
+  return *truth ? "on_true" : "on_false";
+}
+
+std::vector<int> lazy_links_asked(OrderProblem& problem, int position) {
+  const PromptNode& node = problem.prompt.nodes[size_t(position)];
+  const auto links = problem.graph.links(position);
+  std::vector<int> lazy;
+  for (std::size_t i = 0; i < links.size(); ++i)
+    if (links[i].lazy) lazy.push_back(static_cast<int>(i));
+  if (lazy.empty()) return lazy;
+  if (const char* name = switch_input(problem.prompt, node)) {
+    std::erase_if(lazy,
+                  [&](int i) { return node.inputs[size_t(links[size_t(i)].input)].name != name; });
+  } else {
+    problem.notes.push_back(node.label() +
+                            " decides while running which of its lazy inputs it asks for; the "
+                            "order assumes that it asks for all of them.");
+  }
+  return lazy;
+}
+
+}  // namespace
+
+OrderProblem make_order_problem(const Prompt& prompt) {
+  OrderProblem problem{prompt, OrderGraph(prompt), {}, {}, {}, {}};
+  problem.same = same_nodes(prompt, problem.graph);
+  problem.async.reserve(prompt.nodes.size());
+  problem.asked.reserve(prompt.nodes.size());
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+    problem.async.push_back(class_traits(prompt.nodes[i].class_type).async);
+    problem.asked.push_back(lazy_links_asked(problem, static_cast<int>(i)));
+  }
+  return problem;
+}
+
+OrderRun run_order(const OrderProblem& problem, const std::vector<int>& outputs) {
+  return Scheduler(problem).run(outputs);
+}
+
+}  // namespace ebb

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Prints src/machine/flags.inc: the flags that ComfyUI checkouts define, and some later ones.
+
+usage: tools/comfy_flags.py COMFYUI_DIR... > src/machine/flags.inc
+Only comfy/cli_args.py of each checkout is run; it needs nothing but Python.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+# Memory flags of releases that no checkout is at hand of, from ComfyUI's release notes.
+LATER = {
+    "--high-ram": ["none", "text", ""], "--vram-headroom": ["one", "real", ""],
+    "--fast-disk": ["none", "text", ""], "--disable-fast-disk": ["none", "text", ""],
+    "--disable-nvml-pressure": ["none", "text", ""], "--disable-cuda-graphs": ["none", "text", ""],
+    "--cache-ram": ["maybe_two", "real", "cache_classic"],
+}
+NARGS = {None: "one", 0: "none", "?": "maybe_one", "+": "some", "*": "any"}
+
+
+def dump(folder):
+    """Asks the checkout's argument parser; runs in a process of its own."""
+    sys.path.insert(0, folder)
+    sys.argv = ["main.py"]
+    from comfy import cli_args
+
+    groups = {}
+    for group in cli_args.parser._mutually_exclusive_groups:
+        name = group._group_actions[0].dest
+        groups.update({action.dest: name for action in group._group_actions})
+    flags = {}
+    for action in cli_args.parser._actions:
+        for option in action.option_strings:
+            if option.startswith("--") and option != "--help":
+                kind = {int: "whole", float: "real"}.get(action.type, "text")
+                flags[option] = [NARGS[action.nargs], kind, groups.get(action.dest, "")]
+    print(json.dumps(flags))
+
+
+def version_of(folder):
+    with open(os.path.join(folder, "comfyui_version.py"), encoding="utf-8") as file:
+        return re.search(r'__version__ = "(.+?)"', file.read())[1]
+
+
+def main(folders):
+    flags = {}
+    for folder in folders:
+        run = subprocess.run([sys.executable, __file__, "--dump", os.path.abspath(folder)],
+                             capture_output=True, text=True, check=True)
+        for name, row in json.loads(run.stdout).items():
+            # A value that became optional is optional: older command lines still parse.
+            if row[0] != "none" or name not in flags:
+                flags[name] = row
+    flags.update(LATER)
+    versions = ", ".join(version_of(folder) for folder in folders)
+    print(f"// Made by tools/comfy_flags.py from comfy/cli_args.py of ComfyUI {versions}")
+    for name, (values, kind, group) in sorted(flags.items()):
+        print(f'{{"{name}", Values::{values}, ValueType::{kind}, "{group}"}},')
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--dump"]:
+        dump(sys.argv[2])
+    elif len(sys.argv) > 1:
+        main(sys.argv[1:])
+    else:
+        sys.exit(__doc__)
