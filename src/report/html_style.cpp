@@ -88,17 +88,18 @@ const char* page_script() {
 (function () {
   var panel = document.getElementById('panel');
   function all(selector) { return Array.prototype.slice.call(document.querySelectorAll(selector)); }
-  function show(number) {
+  function show(element) {
+    var number = element.getAttribute('data-pass');
     all('[data-pass]').forEach(function (e) {
       e.classList.toggle('at', e.getAttribute('data-pass') === number);
     });
     var card = document.getElementById('card-' + number);
     if (card) panel.innerHTML = card.innerHTML;
+    else panel.textContent = element.getAttribute('aria-label');
   }
   all('.pass, tr[data-pass]').forEach(function (e) {
-    var number = e.getAttribute('data-pass');
     ['mouseenter', 'focus', 'click'].forEach(function (kind) {
-      e.addEventListener(kind, function () { show(number); });
+      e.addEventListener(kind, function () { show(e); });
     });
   });
   document.addEventListener('keydown', function (event) {

@@ -232,7 +232,7 @@ bool LaneDrawer::label(const Run& run, const Lane& lane) {
     double width = 0;
     for (const auto& text : lines) width = std::max(width, text_width(text, font));
     return !lines.front().empty() && !lines.back().empty() && width + padding <= room &&
-           static_cast<double>(lines.size()) * kLineHeight - 1 <= height;
+           static_cast<double>(lines.size()) * kLineHeight - 3.5 <= height;
   };
   const double middle = run.widest_x + run.widest_width / 2;
   const std::vector<std::vector<std::string>> forms = {{both},       {band.label, band.amount},

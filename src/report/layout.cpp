@@ -36,7 +36,9 @@ class Stack {
   void add(BandKind kind, int weights, std::int64_t bytes, std::string label, std::string amount,
            std::string title) {
     if (bytes <= 0) return;
-    std::string brief = weights >= 0 && kind != BandKind::over ? shorten_middle(label, 10) : "";
+    std::string brief;
+    if (kind == BandKind::weights) brief = shorten_middle(label, 10);
+    if (kind == BandKind::ghost) brief = "offloaded";
     if (kind == BandKind::slack) brief = "unused";
     if (kind == BandKind::over) brief = amount.substr(0, amount.find(' ')) + " over";
     bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(brief),
@@ -89,6 +91,21 @@ void Stacker::demand(Stack& stack, const PassView& pass) const {
                 ". Asked in all: " + exact(asked) + origin(outcome.asked));
 }
 
+/// Takes away what lies between `limit` and `peak`: the spill is drawn there.
+void make_room(std::vector<Band>& bands, double limit, double peak) {
+  for (Band& band : bands) {
+    const double top = band.bottom + band.bytes;
+    if (top <= limit || band.bottom >= peak) continue;
+    if (band.bottom < limit) {
+      band.bytes = limit - band.bottom;
+    } else {
+      band.bytes = std::max(top - peak, 0.0);
+      band.bottom = peak;
+    }
+  }
+  std::erase_if(bands, [](const Band& band) { return band.bytes <= 0; });
+}
+
 std::vector<Band> Stacker::vram(const PassView& pass) const {
   Stack stack;
   const StepState& state = *pass.vram;
@@ -122,6 +139,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   std::vector<Band> bands = std::move(stack).take();
   if (peak > limit && limit > 0 && outcome.reserved.known()) {
     const auto bytes = static_cast<std::int64_t>(std::min(peak - limit, 0x1p62));
+    make_room(bands, limit, peak);
     bands.push_back({BandKind::spill, -1, limit, peak - limit, "spills", "",
                      format_mib(bytes) + " MiB",
                      "More than the card has: " + exact(bytes) + " at the peak"});

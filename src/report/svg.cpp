@@ -135,9 +135,9 @@ void Timepiece::pass(const PictureColumn& column, double top) {
       fmt::format("{}{}pass-{}", options_.prefix, before_ ? "after-" : "", column.pass->number);
   const std::string title = pass_title(*column.pass);
   out_.raw(
-      fmt::format("<g id=\"{0}\" class=\"pass\" data-pass=\"{1}\" tabindex=\"0\" role=\"img\" "
+      fmt::format("<g id=\"{0}\" class=\"pass\" data-pass=\"{3}{1}\" tabindex=\"0\" role=\"img\" "
                   "aria-label=\"{2}\">\n<title>{2}</title>\n",
-                  id, column.pass->number, escape_xml(title)));
+                  id, column.pass->number, escape_xml(title), before_ ? "after-" : ""));
   out_.rect(column.x + 0.5, top, column.width - 1, lanes_.bottom() - top + 16, "hit");
   heading(column, top);
   lanes_.bands(column);

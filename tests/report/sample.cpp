@@ -118,7 +118,8 @@ class SampleBuilder {
     load.free_bytes = r_.trial.machine.vram_free.bytes;
     load.minimum_bytes = mib(p.asked);
     load.reserve_bytes = mib(r_.trial.machine.flags.reserve_vram_gib.value_or(0.6836) * 1024);
-    load.usable_bytes = load.free_bytes - load.minimum_bytes - load.reserve_bytes;
+    load.usable_bytes =
+        std::max(load.free_bytes - load.minimum_bytes - load.reserve_bytes, 128_MiB);
     load.loaded_bytes = mib(p.loaded);
     load.offloaded_bytes = mib(p.offloaded);
     load.log = load.full ? "loaded completely" : "loaded partially";
@@ -166,9 +167,10 @@ class SampleBuilder {
     o.compute_seconds = p.seconds;
     o.repeats = p.repeats;
     if (p.offloaded > 0) {
-      o.cause =
-          "asked 15,299 + reserve 4,096 of 30,724 MiB free leave 11,329 for 13,629 MiB of "
-          "weights";
+      o.cause = "asked " + format_mib(load.minimum_bytes) + " + reserve " +
+                format_mib(load.reserve_bytes) + " of " + format_mib(load.free_bytes) +
+                " MiB free leave " + format_mib(load.usable_bytes) + " for " +
+                format_mib(load.loaded_bytes + load.offloaded_bytes) + " MiB of weights";
     }
     Outcome& all = r_.prediction.outcome;
     all.verdict = std::max(all.passes.empty() ? Verdict::fits : all.verdict, o.verdict);
@@ -215,7 +217,7 @@ void add_wan_weights(Report& r) {
 }
 
 /// Passes of the Wan case with so much of each expert left in RAM.
-void add_wan_passes(Report& r, double off) {
+void add_wan_passes(Report& r, double off, double asked = 15299, double live = 7420) {
   SampleBuilder b(r);
   const double on = 13629 - off;
   b.add({StepKind::encode_text,
@@ -255,9 +257,9 @@ void add_wan_passes(Report& r, double off) {
   b.add({StepKind::sample,
          {{"37", "UNETLoader"}, {"57", "KSamplerAdvanced"}},
          2,
-         15299,
-         7420,
-         8110,
+         asked,
+         live,
+         live * 1.093,
          on,
          off,
          {0, 0, on, 0},
@@ -272,9 +274,9 @@ void add_wan_passes(Report& r, double off) {
   b.add({StepKind::sample,
          {{"56", "UNETLoader"}, {"58", "KSamplerAdvanced"}},
          3,
-         15299,
-         7420,
-         8110,
+         asked,
+         live,
+         live * 1.093,
          on,
          off,
          {0, 0, 0, on},
@@ -351,6 +353,21 @@ Report wan_two_passes() {
   return r;
 }
 
+Report wan_at_the_floor() {
+  Report r;
+  r.file = "video_wan2_2_14B_i2v.json";
+  r.trial.machine = rtx5090();
+  r.trial.machine.flags.reserve_vram_gib = 4;
+  r.prediction.timeline.policy = "classic 0.3.73";
+  r.prediction.passes.picture = Shape{1, 3, 161, 1216, 832, true};
+  add_wan_weights(r);
+  add_wan_passes(r, 13504.81, 29868, 14486);
+  r.fixes = {{"budget", FixKind::node, "measured budget on both models",
+              "offloaded 13,505 -> 8,200 MiB", "EbbBudget node, needs the pack", true, mib(5305), 0,
+              std::nullopt, r.trial}};
+  return r;
+}
+
 Report picture_that_fits() {
   Report r;
   r.file = "workflows/sdxl_simple.json";
@@ -421,6 +438,26 @@ Report picture_that_fits() {
          0});
   r.fixes = {{"nothing", FixKind::nothing, "nothing: it already fits", "-", "-", true, 0, 0, 0.0,
               r.trial}};
+  return r;
+}
+
+Report picture_that_spills() {
+  Report r = picture_that_fits();
+  r.trial.machine.os = Os::windows;
+  PassOutcome& o = r.prediction.outcome.passes[2];
+  o.live.bytes = 6400_MiB;
+  o.reserved.bytes = 7300_MiB;
+  o.verdict = r.prediction.outcome.verdict = Verdict::spills;
+  StepState& state = r.prediction.timeline.steps[3];
+  state.vram_peak_bytes += 7300_MiB - state.reserved_bytes;
+  state.live_bytes = 6400_MiB;
+  state.reserved_bytes = 7300_MiB;
+  o.vram_peak_bytes = r.prediction.outcome.vram_peak_bytes = state.vram_peak_bytes;
+  o.cause = r.prediction.outcome.cause =
+      "weights and 7,300 MiB of demand are more than the 12,288 MiB of the card";
+  r.fixes[0] = {
+      "tile-vae",   FixKind::node, "decode in tiles", "peak 14,605 -> 8,900 MiB", "-", true, 0, 0,
+      std::nullopt, r.trial};
   return r;
 }
 
@@ -506,10 +543,9 @@ Report forty_passes() {
 }
 
 std::vector<std::pair<std::string, Report>> named_reports() {
-  return {{"wan", wan_two_passes()},
-          {"fits", picture_that_fits()},
-          {"unknown", unknown_weights()},
-          {"forty", forty_passes()}};
+  return {{"wan", wan_two_passes()},      {"floor", wan_at_the_floor()},
+          {"fits", picture_that_fits()},  {"spills", picture_that_spills()},
+          {"unknown", unknown_weights()}, {"forty", forty_passes()}};
 }
 
 }  // namespace ebb::test

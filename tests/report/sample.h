@@ -17,6 +17,12 @@ Report wan_two_passes();
 /// An SDXL picture that fits whole on a card of 12 GiB.
 Report picture_that_fits();
 
+/// The same with 161 frames: ComfyUI's floor of 128 MiB is all that is left for weights.
+Report wan_at_the_floor();
+
+/// The picture on Windows with a decode that needs more than the card has.
+Report picture_that_spills();
+
 /// A model of unknown size and architecture: asked, live and seconds are unknown too.
 Report unknown_weights();
 

@@ -93,6 +93,17 @@ TEST(ReportSvg, what_does_not_fit_stands_exactly_above_the_limit) {
   EXPECT_NEAR(over[0]->number("height") / live[2]->number("height"), 2300.0 / 7420, 0.01);
 }
 
+TEST(ReportSvg, a_spill_is_drawn_from_the_limit_to_the_peak) {
+  const Xml xml = read_xml(to_svg(test::picture_that_spills()));
+  const auto over = xml.with_class("over");
+  const auto limits = xml.with_class("limit");
+  const auto live = xml.with_class("live");
+  ASSERT_EQ(over.size(), 1U);
+  EXPECT_NEAR(over[0]->number("y") + over[0]->number("height"), limits[0]->number("y1"), 0.3);
+  EXPECT_GE(live[2]->number("y") + 0.3, limits[0]->number("y1")) << "live below, spill above";
+  EXPECT_NEAR(over[0]->number("height") / live[1]->number("height"), 2317.0 / 760, 0.05);
+}
+
 TEST(ReportSvg, before_and_after_are_drawn_on_one_scale) {
   const Xml xml = read_xml(to_svg(test::wan_two_passes()));
   const auto live = xml.with_class("live");
