@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ebb/bytes.h"
@@ -38,7 +40,8 @@ struct Demand {
   double high = 1;
   std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
   int repeats = 1;                ///< denoising steps that read all weights once each
-  double flops = 0;               ///< of one repeat; 0 if unknown
+  int forwards = 1;               ///< conditionings a repeat computes: 2 with CFG, else 1
+  double flops = 0;               ///< of one repeat, all forwards together; 0 if unknown
 };
 
 /// Values that replace what the workflow says: a table over --frames, or a fix being tried.
@@ -83,9 +86,16 @@ struct PromptDemand {
   std::vector<std::string> notes;
 };
 
+/// Frames of video between two frames of the latent: 4 for Wan, 8 for LTX-Video. 1 for pictures
+/// and for architectures that are not in the table.
+int frame_stride(std::string_view architecture);
+
+/// Finds the weights for a loader's request: find_weights with its search, or a memo of it.
+using FindWeights = std::function<Result<Weights>(const WeightsRequest&)>;
+
 /// Finds the loaders, follows MODEL, CLIP, VAE, LATENT and IMAGE links, and gives every node its
 /// weights and demand. Errors: a broken model file, a size that is not usable (negative, 10^9).
-Result<PromptDemand> estimate_demand(const Prompt& prompt, const WeightsSearch& search,
+Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
                                      const Machine& machine, const SizeOverrides& sizes = {});
 
 }  // namespace ebb

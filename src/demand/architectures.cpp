@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks up rows of the demand table; the diffusion rows are in diffusion_rows.cpp, the others in
+// vae_rows.cpp.
+#include "demand/architectures.h"
+
+#include <algorithm>
+
+#include "ebb/demand.h"
+
+namespace ebb {
+namespace {
+
+template <class Row>
+const Row* find_row(std::span<const Row> rows, std::string_view key) {
+  for (const Row& row : rows) {
+    if (key == row.key) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+int table_column(const ComfyVersion& version) {
+  int column = 0;
+  for (std::size_t i = 0; i < kTableVersions.size(); ++i) {
+    if (kTableVersions[i] <= version) column = static_cast<int>(i);
+  }
+  return column;
+}
+
+const DiffusionRow* find_diffusion_row(std::string_view key) {
+  return find_row(diffusion_rows(), key);
+}
+const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
+const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
+
+int frame_stride(std::string_view architecture) {
+  const DiffusionRow* row = find_diffusion_row(architecture);
+  return row ? std::max(1, row->temporal) : 1;
+}
+
+}  // namespace ebb

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows CONDITIONING links back from a sampler.
+#include "demand/conditioning.h"
+
+#include <unordered_set>
+
+#include "base/text.h"
+
+namespace ebb {
+namespace {
+
+double area(const Shape& latent) {
+  return static_cast<double>(latent.batch) * static_cast<double>(latent.frames) *
+         static_cast<double>(latent.height) * static_cast<double>(latent.width);
+}
+
+/// Encoders for editing scale each picture to about a megapixel and carry its latent along.
+double edit_pictures_area(const PromptGraph& graph, int node) {
+  if (!graph.input_of_type(node, "VAE")) return 0;
+  double sum = 0;
+  for (const PromptInput& input : graph.node(node).inputs) {
+    if (input.link && graph.type(input) == "IMAGE") sum += 128.0 * 128.0;
+  }
+  return sum;
+}
+
+void visit(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values, int node,
+           Carried& carried) {
+  const std::string& name = graph.node(node).class_type;
+  if (name == "ReferenceLatent") {
+    if (const PromptInput* latent = graph.input_of_type(node, "LATENT")) {
+      const SizeValue& value = values.of(graph.source(*latent));
+      if (value.is_shape()) {
+        carried.reference_area += area(value.shape);
+      } else if (carried.why.empty()) {
+        carried.why = value.why;
+      }
+    }
+  } else if (name.rfind("TextEncodeQwenImageEdit", 0) == 0) {
+    carried.reference_area += edit_pictures_area(graph, node);
+  } else if (name == "WanSoundImageToVideo") {
+    // A frame of the reference picture and one and a half for its motion.
+    const SizeValue& latent = values.of({node, 2});
+    const double frames = 1.5 + (graph.source(node, "ref_image").exists() ? 1 : 0);
+    if (latent.is_shape()) {
+      carried.reference_area += frames * static_cast<double>(latent.shape.batch) *
+                                static_cast<double>(latent.shape.height) *
+                                static_cast<double>(latent.shape.width);
+    }
+  }
+  if (graph.input_of_type(node, "CONTROL_NET")) {
+    const Origin origin = weights.origin(node, "CONTROL_NET");
+    if (origin.weights >= 0) carried.controlnets.push_back(origin.weights);
+  }
+}
+
+}  // namespace
+
+Carried carried_by(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values,
+                   const std::vector<PromptGraph::Source>& conditionings) {
+  Carried carried;
+  std::unordered_set<int> seen;
+  std::vector<int> open;
+  for (const PromptGraph::Source& source : conditionings) {
+    if (source.exists() && seen.insert(source.node).second) open.push_back(source.node);
+  }
+  while (!open.empty()) {
+    const int node = open.back();
+    open.pop_back();
+    visit(graph, weights, values, node, carried);
+    for (const PromptInput& input : graph.node(node).inputs) {
+      if (!input.link || graph.type(input) != "CONDITIONING") continue;
+      const PromptGraph::Source source = graph.source(input);
+      if (source.exists() && seen.insert(source.node).second) open.push_back(source.node);
+    }
+  }
+  return carried;
+}
+
+}  // namespace ebb

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts weights, sizes and formulas together: one NodeDemand per node of a prompt.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "demand/conditioning.h"
+#include "demand/formulas.h"
+#include "demand/node_kinds.h"
+#include "demand/values.h"
+#include "demand/weights_of.h"
+#include "ebb/demand.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::int64_t kTile = 512, kTileFrames = 64;  // VAEDecodeTiled's own defaults
+
+Result<Done> check_override(std::string_view name, const std::optional<std::int64_t>& value,
+                            std::int64_t least, std::int64_t most) {
+  if (!value || (*value >= least && *value <= most)) return Done{};
+  return usage_error(fmt::format("{} {} is not usable; it must be from {} to {}", name, *value,
+                                 format_count(least), format_count(most)));
+}
+
+void set_unknown(Demand& demand, const std::string& why) {
+  demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(why);
+}
+
+/// Weights whose tensors are not of the type ComfyUI computes in.
+bool is_quantised(const Weights& weights) {
+  const std::string type = lower(weights.stored_type);
+  return !type.empty() && type != "bf16" && type != "fp16" && type != "f16" && type != "fp32" &&
+         type != "f32";
+}
+
+class Estimate {
+ public:
+  Estimate(const Prompt& prompt, const Machine& machine, const SizeOverrides& sizes)
+      : graph_(prompt),
+        machine_(machine),
+        sizes_(sizes),
+        weights_(graph_),
+        values_(graph_, sizes_, [this](int node) { return vae_row(node); }) {}
+
+  Result<PromptDemand> run(const FindWeights& find);
+
+ private:
+  const VaeRow* vae_row(int node) const {
+    const Origin origin = weights_.origin(node, "VAE");
+    return origin.weights < 0 ? nullptr : find_vae_row(weights_[origin.weights].architecture);
+  }
+
+  void node(int i, NodeDemand& out);
+  void load(int i, NodeDemand& out);
+  void sample(int i, NodeDemand& out);
+  void sample_known(const SamplerSettings& settings, const DiffusionRow& row,
+                    const SizeValue& latent, NodeDemand& out);
+  void decode(int i, NodeDemand& out);
+  void encode_text(int i, NodeDemand& out);
+  void encode_image(int i, NodeDemand& out);
+  void encode_vision(int i, NodeDemand& out);
+  void upscale(int i, NodeDemand& out);
+
+  std::optional<int> use(int i, std::string_view type, NodeDemand& out);
+  SizeValue encoded_size(int i, const VaeRow& row);
+  std::int64_t result_bytes(int i);
+  std::optional<Shape> main_picture(const PromptDemand& demand);
+  void assume(const std::string& what);
+  void general_notes();
+
+  PromptGraph graph_;
+  const Machine& machine_;
+  const SizeOverrides& sizes_;
+  PromptWeights weights_;
+  PromptValues values_;
+  std::vector<std::string> notes_;
+};
+
+void Estimate::assume(const std::string& what) {
+  if (what.empty()) return;
+  const std::string sentence = what + ".";
+  if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end()) {
+    notes_.push_back(sentence);
+  }
+}
+
+/// Adds the weights of this type to those in use; says why where they are not known.
+std::optional<int> Estimate::use(int i, std::string_view type, NodeDemand& out) {
+  const Origin origin = weights_.origin(i, type);
+  if (origin.weights < 0) {
+    if (out.note.empty()) out.note = origin.why;
+    return {};
+  }
+  out.uses.push_back(origin.weights);
+  return origin.weights;
+}
+
+void Estimate::load(int i, NodeDemand& out) {
+  out.reads = weights_.reads(i);
+  if (out.reads.empty()) {
+    out.note =
+        "ComfyUI's memory manager does not see the models that this class loads; they are "
+        "not counted";
+  }
+}
+
+void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow& row,
+                            const SizeValue& latent, NodeDemand& out) {
+  SampleCase c;
+  c.row = &row;
+  c.latent = latent.shape;
+  c.version = machine_.comfyui;
+  const Weights& weights = weights_[out.uses.front()];
+  c.element_bytes = weights.compute_type_bytes;
+  c.plain_attention = machine_.flags.disable_xformers_and_pytorch_attention;
+  c.quantised = is_quantised(weights);
+  c.packed = latent.packed;
+  c.audio_elements = latent.audio_elements;
+  c.forwards = settings.forwards;
+  for (const PromptGraph::Source& conditioning : settings.conditionings) {
+    const Carried carried = carried_by(graph_, weights_, values_, {conditioning});
+    if (row.counted != Counted::latent) {
+      c.reference_area += carried.reference_area;
+      c.reference_most = std::max(c.reference_most, carried.reference_area);
+      if (!carried.why.empty()) assume("A reference is not counted: " + carried.why);
+    }
+    for (const int net : carried.controlnets) {
+      if (std::find(out.uses.begin(), out.uses.end(), net) == out.uses.end()) {
+        out.uses.push_back(net);
+        ++c.controlnets;
+      }
+    }
+  }
+  const int repeats = out.demand.repeats;
+  out.demand = sample_demand(c);
+  out.demand.repeats = repeats;
+}
+
+void Estimate::sample(int i, NodeDemand& out) {
+  const SamplerSettings settings = sampler_settings(graph_, i, values_);
+  out.demand.repeats = settings.steps;
+  out.note = settings.why;
+  const Origin origin = weights_.origin(settings.model, "MODEL");
+  if (origin.weights < 0) {
+    set_unknown(out.demand, origin.why);
+    out.note = origin.why;
+    return;
+  }
+  out.uses.push_back(origin.weights);
+  for (const int patch : origin.patches) out.uses.push_back(patch);
+  out.loras = origin.loras;
+  std::reverse(out.loras.begin(), out.loras.end());  // as they are put on: loader first
+  const PromptInput* input = graph_.input_of_type(i, "LATENT");
+  if (!input) {
+    for (const char* type : {"VAE", "UPSCALE_MODEL"}) {
+      if (graph_.input_of_type(i, type)) use(i, type, out);
+    }
+    out.note = "it runs a sampler inside, on pieces whose size Ebb does not know";
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  const SizeValue latent = values_.of(graph_.source(*input));
+  if (latent.is_shape()) {
+    out.shape = latent.shape;
+    assume(latent.why);
+  }
+  const Weights& weights = weights_[origin.weights];
+  const DiffusionRow* row = find_diffusion_row(weights.architecture);
+  if (!row || !latent.is_shape()) {
+    out.note = !latent.is_shape()
+                   ? latent.why
+                   : fmt::format("which kind of model {} is, is not known", weights.name);
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  sample_known(settings, *row, latent, out);
+}
+
+void Estimate::decode(int i, NodeDemand& out) {
+  const auto vae = use(i, "VAE", out);
+  const PromptInput* input = graph_.input_of_type(i, "LATENT");
+  const SizeValue latent = values_.of(graph_.source(*input));
+  const VaeRow* row = vae ? find_vae_row(weights_[*vae].architecture) : nullptr;
+  const SizeValue picture = values_.of({i, 0});
+  if (picture.is_shape()) {
+    out.shape = picture.shape;
+    assume(picture.why);
+  }
+  if (!row || !latent.is_shape()) {
+    if (!latent.is_shape()) out.note = latent.why;
+    if (out.note.empty()) out.note = "the kind of its VAE is not known";
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  VaeCase c{row, latent.shape, machine_.comfyui, weights_[*vae].compute_type_bytes};
+  const bool tiled = contains(graph_.node(i).class_type, "Tiled");
+  if (tiled || sizes_.tile_vae) {
+    c.tile = static_cast<std::int64_t>(
+        std::clamp(tiled ? values_.number(i, "tile_size").value_or(kTile) : kTile, 16.0, 16384.0));
+    c.tile_frames = static_cast<std::int64_t>(
+        std::clamp(tiled ? values_.number(i, "temporal_size").value_or(kTileFrames) : kTileFrames,
+                   1.0, 131072.0));
+  }
+  out.demand = decode_demand(c);
+}
+
+/// The pictures that a node encodes, as the VAE gets them.
+SizeValue Estimate::encoded_size(int i, const VaeRow& row) {
+  const PromptNode& node = graph_.node(i);
+  const PromptInput* image = graph_.input_of_type(i, "IMAGE");
+  SizeValue value = image ? values_.of(graph_.source(*image)) : unknown_value("no picture");
+  if (value.is_shape() && row.temporal > 0) {
+    value.shape.frames *= value.shape.batch;  // a video VAE takes a batch of pictures as a video
+    value.shape.batch = 1;
+  }
+  if (node.class_type.rfind("TextEncodeQwenImageEdit", 0) == 0) {
+    SizeValue megapixel = value;
+    megapixel.kind = SizeValue::Kind::shape;
+    megapixel.shape = {1, 3, 1, 1024, 1024, false};
+    return megapixel;
+  }
+  const bool of_picture = node.class_type.rfind("VAEEncode", 0) == 0 ||
+                          !graph_.gives(i, "LATENT") || contains(node.class_type, "Inpaint") ||
+                          contains(node.class_type, "InstructPixToPix");
+  if (of_picture && node.class_type != "WanFunInpaintToVideo") return value;
+  for (int slot = 0; slot < static_cast<int>(node.output_types.size()); ++slot) {
+    if (node.output_types[slot] != "LATENT") continue;
+    const SizeValue latent = values_.of({i, slot});
+    if (!latent.is_shape()) return latent;
+    SizeValue picture = latent;
+    picture.shape = {1,
+                     3,
+                     value.is_shape() ? value.shape.frames : 1,
+                     latent.shape.height * row.spatial,
+                     latent.shape.width * row.spatial,
+                     latent.shape.video};
+    if (encodes_whole_video(node.class_type) && row.temporal > 0) {
+      picture.shape.frames = (latent.shape.frames - 1) * row.temporal + 1;
+    }
+    return picture;
+  }
+  return value;
+}
+
+void Estimate::encode_image(int i, NodeDemand& out) {
+  const auto vae = use(i, "VAE", out);
+  if (graph_.input_of_type(i, "CLIP_VISION")) use(i, "CLIP_VISION", out);
+  const VaeRow* row = vae ? find_vae_row(weights_[*vae].architecture) : nullptr;
+  if (!row) {
+    if (out.note.empty()) out.note = "the kind of its VAE is not known";
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  const SizeValue picture = encoded_size(i, *row);
+  if (!picture.is_shape()) {
+    out.note = picture.why;
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  out.shape = picture.shape;
+  assume(picture.why);
+  VaeCase c{row, picture.shape, machine_.comfyui, weights_[*vae].compute_type_bytes};
+  if (contains(graph_.node(i).class_type, "Tiled")) {
+    c.tile = static_cast<std::int64_t>(
+        std::clamp(values_.number(i, "tile_size").value_or(kTile), 16.0, 16384.0));
+    c.tile_frames = kTileFrames;
+  }
+  out.demand = encode_demand(c);
+}
+
+void Estimate::encode_text(int i, NodeDemand& out) {
+  const auto clip = use(i, "CLIP", out);
+  const TextRow* row = clip ? find_text_row(weights_[*clip].architecture) : nullptr;
+  out.demand = text_demand(row, machine_.comfyui, clip ? weights_[*clip].compute_type_bytes : 2);
+  const std::int64_t tokens = row ? row->tokens : 512, width = row ? row->width : 4096;
+  out.demand.result_bytes = tokens * width * 4;
+  if (!encodes_pictures(graph_, i)) return;
+  NodeDemand picture;
+  encode_image(i, picture);
+  out.uses.insert(out.uses.end(), picture.uses.begin(), picture.uses.end());
+  out.demand = larger(out.demand, picture.demand);
+  if (out.note.empty()) out.note = picture.note;
+}
+
+void Estimate::encode_vision(int i, NodeDemand& out) {
+  use(i, "CLIP_VISION", out);
+  out.demand = text_demand(nullptr, machine_.comfyui, 2);
+  out.demand.live.source = "vision encoder: under 0.2 GiB for one picture, not traced";
+  out.demand.reserved.source = "1.5 * live; " + out.demand.live.source;
+  out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
+}
+
+void Estimate::upscale(int i, NodeDemand& out) {
+  if (graph_.input_of_type(i, "LATENT_UPSCALE_MODEL")) {
+    use(i, "LATENT_UPSCALE_MODEL", out);
+    if (graph_.input_of_type(i, "VAE")) use(i, "VAE", out);
+    out.note = "what a latent upscaler needs has not been traced";
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  const auto model = use(i, "UPSCALE_MODEL", out);
+  const PromptInput* input = graph_.input_of_type(i, "IMAGE");
+  const SizeValue before = values_.of(graph_.source(*input));
+  const SizeValue after = values_.of({i, 0});
+  if (!before.is_shape() || !after.is_shape()) {
+    out.note = before.is_shape() ? after.why : before.why;
+    set_unknown(out.demand, out.note);
+    return;
+  }
+  out.shape = after.shape;
+  assume(after.why);
+  const double scale =
+      static_cast<double>(after.shape.width) / static_cast<double>(before.shape.width);
+  out.demand = upscale_demand(before.shape, scale, model ? weights_[*model].bytes : 0);
+}
+
+/// What the node itself allocates and leaves in the cache, as fp32.
+std::int64_t Estimate::result_bytes(int i) {
+  std::int64_t bytes = 0;
+  const PromptNode& node = graph_.node(i);
+  for (int slot = 0; slot < static_cast<int>(node.output_types.size()); ++slot) {
+    const std::string& type = node.output_types[slot];
+    if (type != "LATENT" && type != "IMAGE") continue;
+    const SizeValue& value = values_.of({i, slot});
+    if (!value.is_shape() || value.made_by != i) continue;
+    const std::int64_t sound = value.shape.batch * value.audio_elements;
+    bytes = std::min(kMostBytes, bytes + 4 * (element_count(value.shape) + sound));
+  }
+  return bytes;
+}
+
+void Estimate::node(int i, NodeDemand& out) {
+  out.kind = kind_of(graph_, i);
+  switch (out.kind) {
+    case StepKind::load: load(i, out); break;
+    case StepKind::sample: sample(i, out); break;
+    case StepKind::decode: decode(i, out); break;
+    case StepKind::encode_text: encode_text(i, out); break;
+    case StepKind::encode_image: encode_image(i, out); break;
+    case StepKind::encode_vision: encode_vision(i, out); break;
+    case StepKind::upscale: upscale(i, out); break;
+    case StepKind::other: break;
+  }
+  out.demand.result_bytes = std::min(kMostBytes, out.demand.result_bytes + result_bytes(i));
+}
+
+/// The largest picture decoded; without one, the largest latent sampled, in pixels.
+std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
+  std::optional<Shape> best;
+  const auto offer = [&best](const Shape& shape) {
+    if (!best || element_count(shape) > element_count(*best)) best = shape;
+  };
+  for (const NodeDemand& node : demand.nodes) {
+    if (node.kind == StepKind::decode && node.shape) offer(*node.shape);
+  }
+  if (best) return best;
+  for (const NodeDemand& node : demand.nodes) {
+    if (node.kind != StepKind::sample || !node.shape || node.uses.empty()) continue;
+    const auto* row = find_diffusion_row(weights_[node.uses.front()].architecture);
+    if (!row) continue;
+    Shape shape = *node.shape;
+    shape.channels = 3;
+    shape.height *= row->spatial;
+    shape.width *= row->spatial;
+    if (row->temporal > 0) shape.frames = (shape.frames - 1) * row->temporal + 1;
+    offer(shape);
+  }
+  return best;
+}
+
+void Estimate::general_notes() {
+  const ComfyVersion known = kTableVersions[table_column(machine_.comfyui)];
+  if (known != machine_.comfyui) {
+    assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",
+                       to_string(known)));
+  }
+}
+
+Result<PromptDemand> Estimate::run(const FindWeights& find) {
+  general_notes();
+  if (auto found = weights_.find_all(find); !found) return found.error();
+  PromptDemand demand;
+  demand.nodes.resize(graph_.size());
+  for (int i = 0; i < graph_.size(); ++i) {
+    node(i, demand.nodes[i]);
+    if (values_.error()) return *values_.error();
+  }
+  demand.picture = main_picture(demand);
+  demand.weights = weights_.take();
+  demand.notes = std::move(notes_);
+  return demand;
+}
+
+}  // namespace
+
+const char* to_string(StepKind kind) {
+  switch (kind) {
+    case StepKind::other: return "other";
+    case StepKind::load: return "load";
+    case StepKind::encode_text: return "encode text";
+    case StepKind::encode_vision: return "encode vision";
+    case StepKind::encode_image: return "encode image";
+    case StepKind::sample: return "sample";
+    case StepKind::decode: return "decode";
+    case StepKind::upscale: return "upscale";
+  }
+  return "other";
+}
+
+Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
+                                     const Machine& machine, const SizeOverrides& sizes) {
+  if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok.error();
+  if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok.error();
+  if (auto ok = check_override("a height of", sizes.height, 16, kMostPixels); !ok) {
+    return ok.error();
+  }
+  return Estimate(prompt, machine, sizes).run(find);
+}
+
+}  // namespace ebb

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// ComfyUI's estimates and the live coefficients, applied to shapes.
+#include "demand/formulas.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace ebb {
+namespace {
+
+constexpr double kMib = 1024.0 * 1024.0;
+
+Quantity quantity(double bytes, NumberKind kind, std::string source) {
+  return {to_bytes(bytes), kind, std::move(source)};
+}
+
+/// A factor of 1.0 prints as `1`, 2.30423... as `2.3042`.
+std::string short_number(double value) { return fmt::format("{:.5g}", value); }
+
+struct Factor {
+  double value = 0;
+  int column = 0;
+  bool of_a_later_version = false;
+};
+
+/// The factor of this version; where the version lacks the model, that of the first which has it.
+Factor usage_factor(const DiffusionRow& row, const ComfyVersion& version) {
+  const int wanted = table_column(version);
+  int column = wanted;
+  while (row.factor[column] == 0 && column + 1 < static_cast<int>(row.factor.size())) ++column;
+  return {row.factor[column], column, column != wanted};
+}
+
+std::string factor_source(const SampleCase& c, const Factor& factor, const char* batch) {
+  std::string text =
+      fmt::format("{}T*h*w*{}*{} MiB, usage factor of {} in {}", batch,
+                  c.plain_attention ? "0.15" : fmt::format("{}*0.01", c.element_bytes),
+                  short_number(factor.value), c.row->key, to_string(kTableVersions[factor.column]));
+  if (*c.row->factor_text) text += fmt::format(" ({})", c.row->factor_text);
+  if (factor.of_a_later_version) text += ": the chosen version lacks this model";
+  if (c.packed) text += ", over the packed latent's channels too";
+  if (c.reference_area > 0) text += ", reference latents counted";
+  return text;
+}
+
+double plane(const Shape& s) {
+  return static_cast<double>(s.frames) * static_cast<double>(s.height) *
+         static_cast<double>(s.width);
+}
+
+/// Tokens of one item without text; a model with patches pads to whole ones.
+double picture_tokens(const DiffusionRow& row, const Shape& latent) {
+  const double patch = row.patch;
+  return static_cast<double>(latent.frames) *
+         std::ceil(static_cast<double>(latent.height) / patch) *
+         std::ceil(static_cast<double>(latent.width) / patch);
+}
+
+double tokens_of(const DiffusionRow& row, const Shape& latent, double reference_area) {
+  return picture_tokens(row, latent) + reference_area / (row.patch * row.patch) + row.text_tokens;
+}
+
+double live_bytes(const SampleCase& c, double estimate) {
+  const double batch = static_cast<double>(c.latent.batch);
+  double bytes = 0;
+  switch (c.row->rule) {
+    case LiveRule::tokens:
+      bytes = c.row->live * batch * tokens_of(*c.row, c.latent, c.reference_most) * c.row->hidden *
+              c.element_bytes;
+      break;
+    case LiveRule::latent_pixels:
+      bytes = c.row->live * batch * plane(c.latent) * c.element_bytes / 2;
+      break;
+    case LiveRule::share: bytes = c.row->live * estimate; break;
+  }
+  bytes += c.row->live_fixed_mib * kMib;
+  if (c.quantised) {
+    bytes += static_cast<double>(c.row->hidden) * c.row->ffn * c.element_bytes;
+  }
+  return bytes;
+}
+
+std::string live_source(const SampleCase& c) {
+  std::string text;
+  if (c.row->rule == LiveRule::tokens) {
+    text = fmt::format("{} * tokens * {} * {} bytes ({}); ", short_number(c.row->live),
+                       c.row->hidden, c.element_bytes, c.row->key);
+  } else if (c.row->rule == LiveRule::latent_pixels) {
+    text = fmt::format("{} bytes per latent pixel ({}); ", short_number(c.row->live), c.row->key);
+  }
+  text += c.row->source;
+  if (c.quantised && c.row->ffn > 0) text += "; one weight in the computing type added";
+  if (c.controlnets > 0) text += "; ControlNets' own activations only in the upper bound";
+  if (c.forwards > 1) text += "; one batch, more if cond and uncond run together";
+  return text;
+}
+
+double frames_counted(Frames rule, const Shape& shape) {
+  const double t = static_cast<double>(shape.frames);
+  switch (rule) {
+    case Frames::none: return 1;
+    case Frames::all: return t;
+    case Frames::at_least_2: return std::max(t, 2.0);
+    case Frames::at_least_7: return std::max(t, 7.0);
+    case Frames::at_most_8: return std::min(8.0, 4 * (t - 1) + 1);
+    case Frames::at_most_9: return std::min(9.0, t);
+    case Frames::rounded_up_to_8: return std::nearbyint((t + 7) / 8) * 8;
+  }
+  return 1;
+}
+
+double formula_scale(const VaeFormula& formula, const Shape& shape) {
+  return formula.scale_few > 0 && shape.frames <= 4 ? formula.scale_few : formula.scale;
+}
+
+double vae_bytes(const VaeFormula& formula, const Shape& shape, int element_bytes) {
+  return formula_scale(formula, shape) * frames_counted(formula.frames, shape) *
+         static_cast<double>(shape.height) * static_cast<double>(shape.width) * formula.unit *
+         element_bytes;
+}
+
+std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* what) {
+  const bool frames = formula.frames != Frames::none;
+  return fmt::format("{}{}*h*w*{}{} bytes, {} estimate of {} in {}",
+                     short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
+                     formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
+                     what, c.row->key, to_string(kTableVersions[table_column(c.version)]));
+}
+
+/// The part of a picture that is in work at once.
+struct Tile {
+  double pixels = 0;
+  double frames = 1;
+  double part = 1;  ///< of the whole
+};
+
+Tile tile_of(const VaeCase& c, const Shape& picture) {
+  Tile tile;
+  const auto side = [&](std::int64_t all) {
+    return static_cast<double>(c.tile > 0 ? std::min(all, c.tile) : all);
+  };
+  tile.pixels = side(picture.height) * side(picture.width);
+  tile.frames = static_cast<double>(
+      c.tile > 0 && c.tile_frames > 0 ? std::min(picture.frames, c.tile_frames) : picture.frames);
+  const double whole = plane(picture);
+  tile.part = whole > 0 ? tile.pixels * tile.frames / whole : 1;
+  return tile;
+}
+
+Demand vae_demand(const VaeCase& c, const VaeFormula& formula, const char* what,
+                  std::optional<double> live, double part) {
+  Demand demand;
+  if (formula.scale == 0) {
+    demand.asked = demand.minimum = demand.live = demand.reserved =
+        unknown_quantity(fmt::format("no formula for {}: {}", c.row->title, c.row->source));
+    return demand;
+  }
+  const double asked = vae_bytes(formula, c.shape, c.element_bytes);
+  demand.asked = quantity(asked, NumberKind::computed, vae_source(c, formula, what));
+  demand.minimum = demand.asked;
+  const double bytes = live.value_or(c.row->share * asked * part);
+  std::string source = live ? fmt::format("{} {}: {}", c.row->key, what, c.row->source)
+                            : fmt::format("{} {}: {:.2g} of ComfyUI's estimate, assumed",
+                                          c.row->key, what, c.row->share);
+  if (c.tile > 0) source += fmt::format("; one tile of {} pixels", c.tile);
+  const NumberKind kind = live ? c.row->kind : NumberKind::assumed;
+  demand.live = quantity(bytes, kind, source);
+  demand.reserved = quantity(bytes * c.row->reserved, kind,
+                             fmt::format("{} * live; {}", short_number(c.row->reserved), source));
+  demand.low = live ? c.row->low : std::min(c.row->low, 0.5);
+  demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
+  return demand;
+}
+
+}  // namespace
+
+std::int64_t to_bytes(double bytes) {
+  if (!(bytes > 0)) return 0;
+  if (bytes >= static_cast<double>(kMostBytes)) return kMostBytes;
+  return std::llround(bytes);
+}
+
+std::int64_t element_count(const Shape& s) {
+  return to_bytes(static_cast<double>(s.batch) * static_cast<double>(s.channels) * plane(s));
+}
+
+Quantity unknown_quantity(std::string why) { return {0, NumberKind::unknown, std::move(why)}; }
+
+Demand sample_demand(const SampleCase& c) {
+  const Factor factor = usage_factor(*c.row, c.version);
+  const double per_area = (c.plain_attention ? 0.15 : c.element_bytes * 0.01) * factor.value * kMib;
+  double area = static_cast<double>(c.latent.batch) * plane(c.latent);
+  if (c.packed) {
+    area = static_cast<double>(c.latent.batch) *
+           (static_cast<double>(c.latent.channels) * plane(c.latent) +
+            static_cast<double>(c.audio_elements));
+  }
+  const NumberKind kind = factor.of_a_later_version ? NumberKind::assumed : NumberKind::computed;
+  Demand demand;
+  const double minimum = (area + c.reference_most) * per_area;
+  demand.minimum = quantity(minimum, kind, factor_source(c, factor, "B*"));
+  demand.asked =
+      quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
+  const double live = live_bytes(c, minimum);
+  demand.live = quantity(live, c.row->kind, live_source(c));
+  demand.reserved = quantity(live * c.row->reserved, c.row->kind,
+                             fmt::format("{} * live, PyTorch's own allocator; {}",
+                                         short_number(c.row->reserved), live_source(c)));
+  demand.low = c.row->low;
+  demand.high = c.row->high * (c.controlnets > 0 ? 1.5 : 1.0);
+  demand.flops = forward_flops(*c.row, c.latent, c.reference_most) * c.forwards;
+  return demand;
+}
+
+double forward_flops(const DiffusionRow& row, const Shape& latent, double reference_area) {
+  const double batch = static_cast<double>(latent.batch);
+  if (row.flops_per_latent_pixel > 0) return batch * plane(latent) * row.flops_per_latent_pixel;
+  if (row.layers == 0 || row.hidden == 0 || row.parameters == 0) return 0;
+  const double tokens = tokens_of(row, latent, reference_area);
+  return batch * (2 * row.parameters * tokens + 4 * tokens * tokens * row.hidden * row.layers);
+}
+
+Demand decode_demand(const VaeCase& c) {
+  Shape picture = c.shape;
+  picture.height *= c.row->spatial;
+  picture.width *= c.row->spatial;
+  if (c.row->temporal > 0) picture.frames = (c.shape.frames - 1) * c.row->temporal + 1;
+  const Tile tile = tile_of(c, picture);
+  std::optional<double> live;
+  if (c.row->decode_picture > 0 && c.shape.frames == 1) {
+    live = tile.pixels * c.row->decode_picture * c.element_bytes / 2;
+  } else if (c.row->decode_pixel > 0) {
+    const double frames = c.row->temporal > 0 ? tile.frames : 0;
+    live = tile.pixels * (c.row->decode_pixel + c.row->decode_pixel_frame * frames) *
+           c.element_bytes / 2;
+  }
+  return vae_demand(c, c.row->decode[table_column(c.version)], "decode", live, tile.part);
+}
+
+Demand encode_demand(const VaeCase& c) {
+  const Tile tile = tile_of(c, c.shape);
+  std::optional<double> live;
+  if (c.row->decode_picture > 0 && c.shape.frames == 1) {
+    live = tile.pixels * c.row->decode_picture * c.element_bytes / 2;
+  } else if (c.row->encode_pixel > 0) {
+    live = tile.pixels * c.row->encode_pixel * c.element_bytes / 2;
+  }
+  return vae_demand(c, c.row->encode[table_column(c.version)], "encode", live, tile.part);
+}
+
+Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {
+  Demand demand;
+  double asked = 0;
+  std::string source = "0: ComfyUI asks nothing for text encoders";
+  if (row && row->asked_mib_per_token > 0 && version >= kTableVersions.back()) {
+    const double per_token = row->asked_mib_per_token * (element_bytes == 2 ? 0.5 : 1.0);
+    asked = 642 * per_token * kMib;
+    source = fmt::format("642 tokens * {} MiB ({} in 0.18.2); more for longer prompts",
+                         short_number(per_token), row->key);
+  }
+  demand.asked = demand.minimum = quantity(asked, NumberKind::computed, source);
+  const double live = (row ? row->live_mib : 200) * kMib;
+  demand.live = quantity(live, NumberKind::assumed,
+                         row ? fmt::format("{}: {}", row->key, row->source)
+                             : "unknown text encoder: as the large ones, under 0.2 GiB");
+  demand.reserved = quantity(live * 1.5, NumberKind::assumed, "1.5 * live; " + demand.live.source);
+  demand.low = 0.2;
+  demand.high = 2;
+  return demand;
+}
+
+Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_bytes) {
+  // The node frees this much by itself and then moves the model over: no loader is involved.
+  const double images = static_cast<double>(element_count(picture)) * 4;
+  const double work = 512.0 * 512 * 3 * 4 * std::max(scale, 1.0) * 384;
+  Demand demand;
+  demand.asked = quantity(static_cast<double>(weights_bytes) + work + images, NumberKind::computed,
+                          fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
+                                      "ImageUpscaleWithModel",
+                                      short_number(std::max(scale, 1.0))));
+  demand.minimum = demand.asked;
+  demand.live = quantity(0.5 * work + images, NumberKind::assumed,
+                         "half of the node's estimate for one tile, and the picture; not traced");
+  demand.reserved =
+      quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
+  demand.low = 0.2;
+  demand.high = 2;
+  return demand;
+}
+
+Demand larger(const Demand& a, const Demand& b) {
+  const auto pick = [](const Quantity& x, const Quantity& y) -> const Quantity& {
+    if (!x.known()) return x;
+    if (!y.known()) return y;
+    return y.bytes > x.bytes ? y : x;
+  };
+  Demand demand = a;
+  demand.asked = pick(a.asked, b.asked);
+  demand.minimum = pick(a.minimum, b.minimum);
+  demand.live = pick(a.live, b.live);
+  demand.reserved = pick(a.reserved, b.reserved);
+  demand.low = std::min(a.low, b.low);
+  demand.high = std::max(a.high, b.high);
+  demand.result_bytes = std::min(kMostBytes, a.result_bytes + b.result_bytes);
+  return demand;
+}
+
+}  // namespace ebb

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells kinds of nodes apart by what they take and give, and reads samplers' settings.
+#include "demand/node_kinds.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "demand/classes.h"
+
+namespace ebb {
+namespace {
+
+bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// It takes a model and a latent or picture and has the knobs of a sampler.
+bool samples(const PromptGraph& graph, int node) {
+  const PromptNode& n = graph.node(node);
+  if (is_unmanaged_sampler(n.class_type)) return true;
+  if (n.class_type == "AddNoise" || contains(n.class_type, "Scheduler")) return false;
+  const bool model = graph.input_of_type(node, "MODEL") || graph.input_of_type(node, "GUIDER");
+  if (!model || graph.gives(node, "MODEL") || graph.gives(node, "GUIDER")) return false;
+  const bool knobs = n.input("steps") || n.input("sigmas") || n.input("sampler_name") ||
+                     n.input("sampler") || n.input("cfg");
+  const bool latent = graph.input_of_type(node, "LATENT") != nullptr;
+  if (latent && (graph.gives(node, "LATENT") || (n.output_types.empty() && knobs))) return true;
+  return knobs && graph.input_of_type(node, "VAE") &&
+         (graph.gives(node, "IMAGE") || n.output_types.empty());
+}
+
+/// The node behind a GUIDER input that has the model.
+int guider_of(const PromptGraph& graph, int node) {
+  const PromptInput* input = graph.input_of_type(node, "GUIDER");
+  PromptGraph::Source source = input ? graph.source(*input) : PromptGraph::Source{};
+  for (int i = 0; source.exists() && i <= graph.size(); ++i) {
+    if (graph.input_of_type(source.node, "MODEL")) return source.node;
+    source = graph.handed_on(source, "GUIDER");
+  }
+  return -1;
+}
+
+/// Evaluations of the model that one step of a sampling method takes.
+int evaluations(std::string_view sampler) {
+  if (one_of(sampler, {"heun", "dpm_2", "dpm_2_ancestral", "dpmpp_2s_ancestral",
+                       "dpmpp_2s_ancestral_cfg_pp", "dpmpp_sde", "dpmpp_sde_gpu", "seeds_2",
+                       "exp_heun_2_x0", "exp_heun_2_x0_sde", "sa_solver_pece"})) {
+    return 2;
+  }
+  return one_of(sampler, {"heunpp2", "seeds_3"}) ? 3 : 1;
+}
+
+std::string sampler_name(const PromptGraph& graph, int node) {
+  const PromptInput* name = graph.node(node).input("sampler_name");
+  if (!name) {
+    const PromptInput* input = graph.input_of_type(node, "SAMPLER");
+    const PromptGraph::Source from = input ? graph.source(*input) : PromptGraph::Source{};
+    if (from.exists()) name = graph.node(from.node).input("sampler_name");
+  }
+  return name ? name->text().value_or("") : "";
+}
+
+/// How many conditionings one step evaluates.
+int branches(const PromptGraph& graph, int sampler, int guider, PromptValues& values,
+             std::string& why) {
+  const int with_cfg = guider >= 0 ? guider : sampler;
+  const std::string& name = graph.node(with_cfg).class_type;
+  if (name == "BasicGuider") return 1;
+  if (one_of(name, {"DualCFGGuider", "PerpNegGuider"})) return 3;
+  if (!graph.node(with_cfg).input("cfg")) return 1;
+  const auto cfg = values.number(with_cfg, "cfg");
+  if (!cfg) why = "its cfg is not known: two evaluations a step assumed";
+  return cfg && *cfg == 1 ? 1 : 2;
+}
+
+std::optional<double> step_count(const PromptGraph& graph, int node, PromptValues& values) {
+  if (const PromptInput* sigmas = graph.input_of_type(node, "SIGMAS")) {
+    const SizeValue& value = values.of(graph.source(*sigmas));
+    return value.is_number() ? std::optional(value.number) : std::nullopt;
+  }
+  const auto steps = values.number(node, "steps");
+  if (!steps) return {};
+  if (!graph.node(node).input("end_at_step")) return steps;
+  const double end = std::min(values.number(node, "end_at_step").value_or(*steps), *steps);
+  return std::max(0.0, end - values.number(node, "start_at_step").value_or(0));
+}
+
+}  // namespace
+
+bool encodes_whole_video(std::string_view class_type) {
+  return class_type.substr(0, 3) == "Wan" &&
+         !one_of(class_type, {"Wan22ImageToVideoLatent", "WanPhantomSubjectToVideo",
+                              "WanHuMoImageToVideo", "WanSoundImageToVideo"});
+}
+
+bool encodes_pictures(const PromptGraph& graph, int node) {
+  const std::string& name = graph.node(node).class_type;
+  if (!graph.input_of_type(node, "VAE")) return false;
+  if (graph.gives(node, "MODEL") || graph.gives(node, "IMAGE")) return false;
+  if (one_of(name, {"WanVaceToVideo", "WanAnimateToVideo"})) return true;
+  return graph.input_of_type(node, "IMAGE") != nullptr;
+}
+
+StepKind kind_of(const PromptGraph& graph, int node) {
+  const PromptNode& n = graph.node(node);
+  if (!loader_rows(n.class_type).empty() || !lora_files(n).empty() ||
+      is_unmanaged_loader(n.class_type)) {
+    return StepKind::load;
+  }
+  if (samples(graph, node)) return StepKind::sample;
+  const bool vae = graph.input_of_type(node, "VAE") != nullptr;
+  if (graph.input_of_type(node, "LATENT_UPSCALE_MODEL") ||
+      (graph.input_of_type(node, "UPSCALE_MODEL") && graph.input_of_type(node, "IMAGE"))) {
+    return StepKind::upscale;
+  }
+  if (vae && graph.input_of_type(node, "LATENT") &&
+      (graph.gives(node, "IMAGE") || n.class_type.rfind("VAEDecode", 0) == 0)) {
+    return StepKind::decode;
+  }
+  if (graph.input_of_type(node, "CLIP") && graph.gives(node, "CONDITIONING")) {
+    return StepKind::encode_text;
+  }
+  if (encodes_pictures(graph, node)) return StepKind::encode_image;
+  if (graph.input_of_type(node, "CLIP_VISION") && graph.input_of_type(node, "IMAGE")) {
+    return StepKind::encode_vision;
+  }
+  if (graph.input_of_type(node, "CLIP") && n.output_types.empty() && n.input("text")) {
+    return StepKind::encode_text;
+  }
+  return StepKind::other;
+}
+
+SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValues& values) {
+  SamplerSettings settings;
+  const int guider = guider_of(graph, node);
+  const PromptInput* model = graph.input_of_type(guider >= 0 ? guider : node, "MODEL");
+  if (model) settings.model = graph.source(*model);
+  for (const int place : {node, guider}) {
+    if (place < 0) continue;
+    for (const PromptInput& input : graph.node(place).inputs) {
+      if (input.link && graph.type(input) == "CONDITIONING") {
+        settings.conditionings.push_back(graph.source(input));
+      }
+    }
+  }
+  settings.forwards =
+      branches(graph, node, guider, values, settings.why) * evaluations(sampler_name(graph, node));
+  const auto steps = step_count(graph, node, values);
+  if (!steps) settings.why = "its number of steps is not known: 1 assumed";
+  settings.steps = static_cast<int>(std::clamp(steps.value_or(1), 1.0, 1e6));
+  return settings;
+}
+
+}  // namespace ebb

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules for nodes that give numbers and noise schedules.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "demand/expression.h"
+#include "demand/rules.h"
+
+namespace ebb {
+
+SizeValue number_typed(RuleScope& s, const RuleRow&) {
+  for (const char* name : {"value", "number", "Number", "int", "float", "Value"}) {
+    if (s.has(name)) return s.get(name);
+  }
+  return unknown_value(fmt::format("{} has no value", s.node().label()));
+}
+
+SizeValue number_of_picture(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE", "VIDEO", "MASK", "LATENT"});
+  if (s.pending()) return {};
+  const auto& types = s.node().output_types;
+  const bool first_is_picture = !types.empty() && types[0] == "IMAGE";  // size and count nodes
+  if (first_is_picture && s.slot() == 0) return picture;
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  const int which = s.slot() - (first_is_picture ? 1 : 0);
+  const double numbers[] = {static_cast<double>(picture.shape.width),
+                            static_cast<double>(picture.shape.height),
+                            static_cast<double>(picture.shape.batch * picture.shape.frames)};
+  if (which < 0 || which > 2) return unknown_value("no such output");
+  SizeValue value = number_value(numbers[which]);
+  value.why = picture.why;
+  return value;
+}
+
+SizeValue number_computed(RuleScope& s, const RuleRow&) {
+  std::string text;
+  for (const char* name : {"expression", "value"}) {
+    if (s.has(name) && !s.linked(name)) text = s.text(name).value_or("");
+    if (!text.empty()) break;
+  }
+  const auto name_value = [&s](std::string_view name) -> std::optional<double> {
+    for (const std::string prefix : {"", "values."}) {
+      const std::string full = prefix + std::string(name);
+      if (!s.has(full)) continue;
+      const SizeValue value = s.get(full);
+      return value.is_number() ? std::optional(value.number) : std::nullopt;
+    }
+    return {};
+  };
+  const auto result = evaluate(text, name_value);
+  if (s.pending()) return {};
+  if (!result) {
+    return unknown_value(fmt::format("{}: its expression is not understood", s.node().label()));
+  }
+  const auto& types = s.node().output_types;
+  const bool whole = s.slot() < static_cast<int>(types.size()) && types[s.slot()] == "INT";
+  return number_value(whole ? std::trunc(*result) : *result);
+}
+
+SizeValue number_of_operation(RuleScope& s, const RuleRow&) {
+  const SizeValue a = s.get("a");
+  const SizeValue b = s.get("b");
+  if (s.pending()) return {};
+  if (!a.is_number() || !b.is_number()) return s.unknown();
+  const std::string op = lower(s.text(s.has("op") ? "op" : "operation").value_or(""));
+  const double x = a.number, y = b.number;
+  if (op == "add" || op == "+") return number_value(x + y);
+  if (op == "sub" || op == "subtract" || op == "-") return number_value(x - y);
+  if (op == "mul" || op == "multiply" || op == "*") return number_value(x * y);
+  if ((op == "div" || op == "divide" || op == "/") && y != 0) return number_value(x / y);
+  if (op == "floordiv" && y != 0) return number_value(std::floor(x / y));
+  if ((op == "mod" || op == "modulo") && y != 0) return number_value(x - y * std::floor(x / y));
+  if (op == "min") return number_value(std::min(x, y));
+  if (op == "max") return number_value(std::max(x, y));
+  return unknown_value(fmt::format("{}: operation \"{}\" is not understood", s.node().label(), op));
+}
+
+SizeValue steps_typed(RuleScope& s, const RuleRow&) {
+  const auto steps = s.whole("steps", 0, 1'000'000);
+  if (s.pending()) return {};
+  return steps ? number_value(static_cast<double>(*steps)) : s.unknown();
+}
+
+SizeValue steps_split(RuleScope& s, const RuleRow& row) {
+  const SizeValue all = s.first({"SIGMAS"});
+  double first = 0;
+  if (row.class_type == "SplitSigmas") {
+    const auto step = s.whole("step", 0, 1'000'000);
+    if (s.pending()) return {};
+    if (!step) return s.unknown();
+    first = static_cast<double>(*step);
+  } else {
+    const auto denoise = s.real("denoise", 0, 1);
+    if (s.pending()) return {};
+    if (!denoise || !all.is_number()) return all.is_number() ? s.unknown() : all;
+    first = all.number - std::nearbyint(all.number * *denoise);
+  }
+  if (s.pending()) return {};
+  if (!all.is_number()) return s.slot() == 0 ? number_value(first) : all;
+  first = std::min(first, all.number);
+  return number_value(s.slot() == 0 ? first : all.number - first);
+}
+
+SizeValue steps_listed(RuleScope& s, const RuleRow&) {
+  const auto text = s.text("sigmas");
+  if (!text) return unknown_value(fmt::format("{}: its sigmas are linked", s.node().label()));
+  double count = 0;
+  for (std::string_view part : split(*text, ',')) {
+    if (parse_double(trim(part))) ++count;
+  }
+  return number_value(std::max(0.0, count - 1));
+}
+
+}  // namespace ebb

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules for nodes that make or change pictures and videos.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text.h"
+#include "demand/rules.h"
+
+namespace ebb {
+namespace {
+
+using Whole = std::optional<std::int64_t>;
+
+/// Strides of the VAE that usually goes with a latent of so many channels.
+struct Strides {
+  int channels, spatial, temporal;
+};
+constexpr Strides kUsual[] = {{3, 1, 0},   {4, 8, 0},   {12, 8, 6},  {16, 8, 4},
+                              {32, 16, 4}, {48, 16, 4}, {64, 32, 0}, {128, 32, 8}};
+
+std::int64_t scaled(std::int64_t side, double by) {
+  return std::max<std::int64_t>(1, std::llround(static_cast<double>(side) * by));
+}
+
+/// The picture with other sides; assumptions stay.
+SizeValue with_sides(RuleScope& s, const SizeValue& picture, std::int64_t width,
+                     std::int64_t height) {
+  Shape shape = picture.shape;
+  shape.width = width;
+  shape.height = height;
+  if (!picture.why.empty()) s.assume(picture.why);
+  return s.made(shape);
+}
+
+}  // namespace
+
+SizeValue picture_decoded(RuleScope& s, const RuleRow&) {
+  const SizeValue latent = s.first({"LATENT"});
+  if (s.pending()) return {};
+  if (!latent.is_shape()) return latent;
+  const VaeRow* vae = s.vae();
+  Strides strides{static_cast<int>(latent.shape.channels), 0, 0};
+  if (vae) {
+    strides = {vae->channels, vae->spatial, vae->temporal};
+  } else {
+    for (const Strides& usual : kUsual) {
+      if (usual.channels == latent.shape.channels) strides = usual;
+    }
+    if (strides.spatial == 0) return s.unknown();
+    s.assume(fmt::format("{}: the VAE is of an unknown kind, {} pixels per latent pixel assumed",
+                         s.node().label(), strides.spatial));
+  }
+  if (!latent.why.empty()) s.assume(latent.why);
+  Shape shape = latent.shape;
+  shape.channels = 3;
+  shape.width *= strides.spatial;
+  shape.height *= strides.spatial;
+  shape.frames = strides.temporal > 0 ? (shape.frames - 1) * strides.temporal + 1 : shape.frames;
+  return s.made(shape);
+}
+
+SizeValue picture_loaded(RuleScope& s, const RuleRow&) {
+  if (s.sizes().width && s.sizes().height) {
+    s.assume(fmt::format("the picture that {} loads is assumed to be {}x{}", s.node().label(),
+                         *s.sizes().width, *s.sizes().height));
+    return s.made({1, 3, 1, *s.sizes().height, *s.sizes().width, false});
+  }
+  return unknown_value(
+      fmt::format("the size of the picture that {} loads is not in the workflow; give --size WxH",
+                  s.node().label()));
+}
+
+SizeValue picture_from_size(RuleScope& s, const RuleRow&) {
+  const Whole width = s.sizes().width ? s.sizes().width : s.whole("width", 1, kMostPixels);
+  const Whole height = s.sizes().height ? s.sizes().height : s.whole("height", 1, kMostPixels);
+  const Whole batch = s.whole("batch_size", 1, kMostBatch, 1);
+  if (!width || !height || !batch) return s.unknown();
+  return s.made({*batch, 3, 1, *height, *width, false});
+}
+
+SizeValue picture_resized(RuleScope& s, const RuleRow& row) {
+  const bool target = row.class_type == "ResizeAndPadImage";
+  const SizeValue picture = s.first({"IMAGE", "VIDEO", "MASK"});
+  const Whole width = s.whole(target ? "target_width" : "width", 0, kMostPixels);
+  const Whole height = s.whole(target ? "target_height" : "height", 0, kMostPixels);
+  if (s.pending()) return {};
+  if (!width || !height) return picture.is_shape() || !picture.known() ? s.unknown() : picture;
+  if (*width > 0 && *height > 0) {
+    SizeValue one = picture;
+    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};  // only the number is assumed
+    if (!picture.is_shape()) one.why.clear();
+    return with_sides(s, one, *width, *height);
+  }
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (*width == 0 && *height == 0) return picture;
+  const double ratio =
+      static_cast<double>(picture.shape.width) / static_cast<double>(picture.shape.height);
+  return *width > 0 ? with_sides(s, picture, *width, scaled(*width, 1 / ratio))
+                    : with_sides(s, picture, scaled(*height, ratio), *height);
+}
+
+SizeValue picture_scaled(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE", "VIDEO"});
+  const auto scale = s.real("scale_by", 0.001, 1024);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!scale) return s.unknown();
+  return with_sides(s, picture, scaled(picture.shape.width, *scale),
+                    scaled(picture.shape.height, *scale));
+}
+
+SizeValue picture_to_megapixels(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE", "VIDEO"});
+  const auto megapixels = s.real("megapixels", 0.001, 1024);
+  if (s.pending()) return {};
+  if (!megapixels) return s.unknown();
+  const double pixels = *megapixels * 1024 * 1024;
+  if (!picture.is_shape()) {
+    const std::int64_t side = scaled(1, std::sqrt(pixels));
+    s.assume(fmt::format("{}: a square picture is assumed, whose size is all that counts",
+                         s.node().label()));
+    return s.made({1, 3, 1, side, side, false});
+  }
+  const double scale = std::sqrt(pixels / (static_cast<double>(picture.shape.width) *
+                                           static_cast<double>(picture.shape.height)));
+  return with_sides(s, picture, scaled(picture.shape.width, scale),
+                    scaled(picture.shape.height, scale));
+}
+
+SizeValue picture_to_side(RuleScope& s, const RuleRow& row) {
+  const SizeValue picture = s.first({"IMAGE", "VIDEO"});
+  const bool shorter = row.class_type == "ResizeImagesByShorterEdge";
+  const char* name = shorter                 ? "shorter_edge"
+                     : s.has("largest_size") ? "largest_size"
+                                             : "longer_edge";
+  const Whole side = s.whole(name, 1, kMostPixels);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!side) return s.unknown();
+  const std::int64_t from = shorter ? std::min(picture.shape.width, picture.shape.height)
+                                    : std::max(picture.shape.width, picture.shape.height);
+  const double scale = static_cast<double>(*side) / static_cast<double>(from);
+  return with_sides(s, picture, scaled(picture.shape.width, scale),
+                    scaled(picture.shape.height, scale));
+}
+
+SizeValue picture_for_kontext(RuleScope& s, const RuleRow&) {
+  // The sizes that Flux Kontext was trained on, widths; the heights are the same list backwards.
+  constexpr std::array<std::int64_t, 17> kSides = {
+      672, 688, 720, 752, 800, 832, 880, 944, 1024, 1104, 1184, 1248, 1328, 1392, 1456, 1504, 1568};
+  const SizeValue picture = s.first({"IMAGE"});
+  if (s.pending()) return {};
+  if (!picture.is_shape()) {
+    s.assume(fmt::format("{}: 1024x1024 assumed, all its sizes have about as many pixels",
+                         s.node().label()));
+    return s.made({1, 3, 1, 1024, 1024, false});
+  }
+  const double ratio =
+      static_cast<double>(picture.shape.width) / static_cast<double>(picture.shape.height);
+  std::size_t best = 0;
+  double least = 1e9;
+  for (std::size_t i = 0; i < kSides.size(); ++i) {
+    const double other =
+        static_cast<double>(kSides[i]) / static_cast<double>(kSides[kSides.size() - 1 - i]);
+    if (std::abs(ratio - other) < least) {
+      least = std::abs(ratio - other);
+      best = i;
+    }
+  }
+  return with_sides(s, picture, kSides[best], kSides[kSides.size() - 1 - best]);
+}
+
+double upscale_factor(std::string_view file) {
+  const std::string name = lower(base_name(file));
+  for (int scale : {2, 3, 4, 8, 16, 1}) {
+    if (contains(name, fmt::format("{}x", scale)) || contains(name, fmt::format("x{}", scale))) {
+      return scale;
+    }
+  }
+  return 4;
+}
+
+SizeValue picture_upscaled(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE"});
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return picture;
+  const PromptGraph::Source loader = s.graph().source(s.position(), "upscale_model");
+  std::string file;
+  if (loader.exists()) {
+    const PromptInput* input = s.graph().node(loader.node).input("model_name");
+    if (input) file = input->text().value_or("");
+  }
+  const double scale = upscale_factor(file);
+  SizeValue value = with_sides(s, picture, scaled(picture.shape.width, scale),
+                               scaled(picture.shape.height, scale));
+  if (value.is_shape() && value.why.empty()) {
+    value.why =
+        fmt::format("{}: {} times as wide and high, by the file's name", s.node().label(), scale);
+  }
+  return value;
+}
+
+SizeValue picture_padded(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE"});
+  const Whole left = s.whole("left", 0, kMostPixels, 0),
+              right = s.whole("right", 0, kMostPixels, 0);
+  const Whole top = s.whole("top", 0, kMostPixels, 0),
+              bottom = s.whole("bottom", 0, kMostPixels, 0);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!left || !right || !top || !bottom) return s.unknown();
+  return with_sides(s, picture, picture.shape.width + *left + *right,
+                    picture.shape.height + *top + *bottom);
+}
+
+SizeValue pictures_joined(RuleScope& s, const RuleRow&) {
+  std::int64_t pictures = 0;
+  SizeValue one;
+  for (const PromptInput& input : s.node().inputs) {
+    if (!input.link || s.graph().type(input) != "IMAGE") continue;
+    const SizeValue value = s.get(input);
+    if (!value.is_shape()) {
+      one.why = value.why;
+      ++pictures;
+      continue;
+    }
+    if (!one.is_shape()) one = value;  // the others are scaled to the first
+    pictures += value.shape.batch * value.shape.frames;
+  }
+  if (s.pending()) return {};
+  if (!one.is_shape()) return unknown_value(one.why);
+  Shape shape = one.shape;
+  shape.batch = std::min<std::int64_t>(pictures, kMostFrames);
+  shape.frames = 1;
+  if (!one.why.empty()) s.assume(one.why);
+  return s.made(shape);
+}
+
+SizeValue pictures_repeated(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE"});
+  const Whole amount = s.whole("amount", 1, kMostFrames);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!amount) return s.unknown();
+  Shape shape = picture.shape;
+  shape.batch *= *amount;
+  return s.made(shape);
+}
+
+SizeValue pictures_cut(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE"});
+  const Whole length = s.whole("length", 1, kMostFrames);
+  if (s.pending()) return {};
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  if (!length) return s.unknown();
+  Shape shape = picture.shape;
+  shape.batch = std::min(shape.batch * shape.frames, *length);
+  shape.frames = 1;
+  return s.made(shape);
+}
+
+SizeValue picture_stitched(RuleScope& s, const RuleRow&) {
+  const SizeValue a = s.get("image1");
+  const bool two = s.linked("image2");
+  const SizeValue b = two ? s.get("image2") : SizeValue{};
+  if (s.pending()) return {};
+  if (!two || !a.is_shape()) return a;
+  if (!b.is_shape()) return b;
+  const std::string direction = s.text("direction").value_or("right");
+  const bool across = direction == "right" || direction == "left";
+  // The second picture is scaled to the first one's side, as the node does by default.
+  const double scale =
+      across ? static_cast<double>(a.shape.height) / static_cast<double>(b.shape.height)
+             : static_cast<double>(a.shape.width) / static_cast<double>(b.shape.width);
+  return across ? with_sides(s, a, a.shape.width + scaled(b.shape.width, scale), a.shape.height)
+                : with_sides(s, a, a.shape.width, a.shape.height + scaled(b.shape.height, scale));
+}
+
+}  // namespace ebb

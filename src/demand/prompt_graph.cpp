@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resolves links and types of a prompt.
+#include "demand/prompt_graph.h"
+
+namespace ebb {
+namespace {
+
+/// Switch nodes and the inputs they choose from.
+bool is_switch(std::string_view class_type) {
+  return class_type == "ComfySwitchNode" || class_type == "ComfySoftSwitchNode" ||
+         class_type == "LazySwitchKJ";
+}
+
+}  // namespace
+
+bool is_any(std::string_view type) { return type.empty() || type == "*"; }
+
+PromptGraph::Source PromptGraph::source(const PromptInput& input) const {
+  if (!input.link) return {};
+  const auto found = prompt_.index.find(input.link->node);
+  if (found == prompt_.index.end()) return {};
+  return {found->second, input.link->slot};
+}
+
+PromptGraph::Source PromptGraph::source(int position, std::string_view name) const {
+  const PromptInput* input = node(position).input(name);
+  return input ? source(*input) : Source{};
+}
+
+std::string_view PromptGraph::output_type(const Source& source) const {
+  if (!source.exists()) return {};
+  const auto& types = node(source.node).output_types;
+  if (source.slot < 0 || source.slot >= static_cast<int>(types.size())) return {};
+  return types[source.slot];
+}
+
+std::string_view PromptGraph::type(const PromptInput& input) const {
+  const std::string_view origin = output_type(source(input));
+  return is_any(origin) ? std::string_view(input.type) : origin;
+}
+
+bool PromptGraph::gives(int position, std::string_view type) const {
+  for (const std::string& output : node(position).output_types) {
+    if (output == type) return true;
+  }
+  return false;
+}
+
+const PromptInput* PromptGraph::input_of_type(int position, std::string_view wanted) const {
+  for (const PromptInput& input : node(position).inputs) {
+    if (input.link && type(input) == wanted) return &input;
+  }
+  return nullptr;
+}
+
+PromptGraph::Source PromptGraph::handed_on(const Source& from, std::string_view wanted) const {
+  const PromptNode& giver = node(from.node);
+  if (is_switch(giver.class_type)) {
+    const PromptInput* choice = giver.input("switch");
+    const PromptInput* value = choice;
+    if (choice && choice->link) {
+      const Source origin = source(*choice);
+      value = origin.exists() ? node(origin.node).input("value") : nullptr;
+    }
+    if (value && !value->link && (value->value == "true" || value->value == "false")) {
+      return source(from.node, value->value == "true" ? "on_true" : "on_false");
+    }
+  }
+  if (const PromptInput* input = input_of_type(from.node, wanted)) return source(*input);
+  // A pass-through of anything: its only link carries what it gives.
+  if (!is_any(output_type(from)) && output_type(from) != wanted) return {};
+  const PromptInput* only = nullptr;
+  for (const PromptInput& input : giver.inputs) {
+    if (!input.link || (!is_any(wanted) && !is_any(type(input)))) continue;
+    if (only) return {};
+    only = &input;
+  }
+  return only ? source(*only) : Source{};
+}
+
+}  // namespace ebb

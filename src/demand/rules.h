@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules that the table in rules.cpp names, one per way of making a size from others.
+#pragma once
+
+#include "demand/values.h"
+
+namespace ebb {
+
+// Latents.
+SizeValue latent_from_size(RuleScope& s, const RuleRow& row);  ///< width, height, length, batch
+SizeValue latent_pictures_as_batch(RuleScope& s,
+                                   const RuleRow& row);  ///< frames stand in the batch
+SizeValue latent_layers(RuleScope& s, const RuleRow& row);
+SizeValue latent_cascade(RuleScope& s, const RuleRow& row);
+SizeValue latent_audio(RuleScope& s, const RuleRow& row);
+SizeValue latent_ltx_audio(RuleScope& s, const RuleRow& row);
+SizeValue latent_of_picture(RuleScope& s, const RuleRow& row);  ///< through the VAE
+SizeValue latent_sampled(RuleScope& s, const RuleRow& row);
+SizeValue latent_resized(RuleScope& s, const RuleRow& row);
+SizeValue latent_scaled(RuleScope& s, const RuleRow& row);
+SizeValue latent_upsampled(RuleScope& s, const RuleRow& row);
+SizeValue latent_batched(RuleScope& s, const RuleRow& row);
+SizeValue latent_joined(RuleScope& s, const RuleRow& row);
+SizeValue latent_repeated(RuleScope& s, const RuleRow& row);
+SizeValue latent_cut(RuleScope& s, const RuleRow& row);
+SizeValue latent_with_guide(RuleScope& s, const RuleRow& row);
+SizeValue latent_without_guides(RuleScope& s, const RuleRow& row);
+SizeValue latent_with_sound(RuleScope& s, const RuleRow& row);
+SizeValue latent_separated(RuleScope& s, const RuleRow& row);
+
+// Pictures and videos.
+SizeValue picture_decoded(RuleScope& s, const RuleRow& row);
+SizeValue picture_loaded(RuleScope& s, const RuleRow& row);  ///< its size is in no workflow
+SizeValue picture_from_size(RuleScope& s, const RuleRow& row);
+SizeValue picture_resized(RuleScope& s,
+                          const RuleRow& row);  ///< width and height, 0 keeps the ratio
+SizeValue picture_scaled(RuleScope& s, const RuleRow& row);
+SizeValue picture_to_megapixels(RuleScope& s, const RuleRow& row);
+SizeValue picture_to_side(RuleScope& s, const RuleRow& row);
+SizeValue picture_for_kontext(RuleScope& s, const RuleRow& row);
+SizeValue picture_upscaled(RuleScope& s, const RuleRow& row);  ///< with a model
+SizeValue picture_padded(RuleScope& s, const RuleRow& row);
+SizeValue pictures_joined(RuleScope& s, const RuleRow& row);  ///< all picture inputs into one batch
+SizeValue pictures_repeated(RuleScope& s, const RuleRow& row);
+SizeValue pictures_cut(RuleScope& s, const RuleRow& row);
+SizeValue picture_stitched(RuleScope& s, const RuleRow& row);
+
+// Numbers and schedules.
+SizeValue number_typed(RuleScope& s, const RuleRow& row);
+SizeValue number_of_picture(RuleScope& s, const RuleRow& row);
+SizeValue number_computed(RuleScope& s, const RuleRow& row);  ///< an expression in a text input
+SizeValue number_of_operation(RuleScope& s, const RuleRow& row);
+SizeValue steps_typed(RuleScope& s, const RuleRow& row);
+SizeValue steps_split(RuleScope& s, const RuleRow& row);
+SizeValue steps_listed(RuleScope& s, const RuleRow& row);
+
+}  // namespace ebb

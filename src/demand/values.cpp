@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The evaluator: an explicit stack in place of recursion, each output computed once, a circle of
+// links answered with "unknown".
+#include "demand/values.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "demand/formulas.h"
+#include "ebb/bytes.h"
+
+namespace ebb {
+namespace {
+
+const SizeValue kNothing;
+
+/// Elements that all sums of a run of these stay below 2^63 bytes.
+constexpr std::int64_t kMostElements = kMostBytes / 16;
+
+}  // namespace
+
+SizeValue unknown_value(std::string why) {
+  SizeValue value;
+  value.why = std::move(why);
+  return value;
+}
+
+SizeValue number_value(double number) {
+  SizeValue value;
+  value.kind = SizeValue::Kind::number;
+  value.number = number;
+  return value;
+}
+
+const PromptNode& RuleScope::node() const { return values_.graph_.node(node_); }
+const PromptGraph& RuleScope::graph() const { return values_.graph_; }
+const SizeOverrides& RuleScope::sizes() const { return values_.sizes_; }
+
+bool RuleScope::linked(std::string_view name) const {
+  const PromptInput* input = node().input(name);
+  return input && input->link;
+}
+
+bool RuleScope::has(std::string_view name) const { return node().input(name) != nullptr; }
+
+std::optional<std::string> RuleScope::text(std::string_view name) const {
+  const PromptInput* input = node().input(name);
+  return input ? input->text() : std::nullopt;
+}
+
+SizeValue RuleScope::value_of(const PromptGraph::Source& source) {
+  if (!source.exists()) return unknown_value("a link leads nowhere");
+  const auto found = values_.entries_.find(PromptValues::key(source));
+  if (found != values_.entries_.end() && found->second.state == PromptValues::State::done) {
+    return found->second.value;
+  }
+  needs_.push_back(source);
+  return {};
+}
+
+SizeValue RuleScope::get(const PromptInput& input) {
+  if (input.link) return value_of(graph().source(input));
+  if (const auto number = input.number()) return number_value(*number);
+  return unknown_value(fmt::format("{}: {} is not a number", node().label(), input.name));
+}
+
+SizeValue RuleScope::get(std::string_view name) {
+  const PromptInput* input = node().input(name);
+  if (!input) return unknown_value(fmt::format("{} has no {}", node().label(), name));
+  SizeValue value = get(*input);
+  if (!value.known() && !pending()) why_ = value.why;
+  if (value.known() && !value.why.empty()) assumed_ = value.why;
+  return value;
+}
+
+SizeValue RuleScope::first(std::initializer_list<std::string_view> types) {
+  for (const std::string_view type : types) {
+    if (const PromptInput* input = graph().input_of_type(node_, type)) return get(input->name);
+  }
+  why_ = fmt::format("{} gets no picture", node().label());
+  return unknown();
+}
+
+std::optional<double> RuleScope::real(std::string_view name, double least, double most,
+                                      std::optional<double> fallback) {
+  const PromptInput* input = node().input(name);
+  if (!input) {
+    if (!fallback) why_ = fmt::format("{} has no {}", node().label(), name);
+    return fallback;
+  }
+  const SizeValue value = get(name);
+  if (pending()) return {};
+  if (!value.is_number()) {
+    if (why_.empty()) why_ = fmt::format("{}: {} is not known", node().label(), name);
+    return {};
+  }
+  if (!(value.number >= least && value.number <= most)) {
+    why_ = fmt::format("{} is {:.15g}; it must be from {} to {}", name, value.number,
+                       format_count(static_cast<std::int64_t>(least)),
+                       format_count(static_cast<std::int64_t>(most)));
+    if (!values_.error_) values_.error_ = input_error(why_, {}, node().label());
+    return {};
+  }
+  return value.number;
+}
+
+std::optional<std::int64_t> RuleScope::whole(std::string_view name, std::int64_t least,
+                                             std::int64_t most,
+                                             std::optional<std::int64_t> fallback) {
+  const auto value =
+      real(name, static_cast<double>(least), static_cast<double>(most),
+           fallback ? std::optional<double>(static_cast<double>(*fallback)) : std::nullopt);
+  return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt;
+}
+
+const VaeRow* RuleScope::vae() {
+  const VaeRow* row = values_.vae_of_ ? values_.vae_of_(node_) : nullptr;
+  if (!row) why_ = fmt::format("{} uses a VAE of an unknown kind", node().label());
+  return row;
+}
+
+SizeValue RuleScope::made(Shape shape) {
+  if (shape.batch < 1 || shape.channels < 1 || shape.frames < 1 || shape.height < 1 ||
+      shape.width < 1) {
+    why_ = fmt::format("{} gives a picture of no size", node().label());
+    return unknown();
+  }
+  if (element_count(shape) > kMostElements) {
+    why_ = fmt::format("{} asks for more than any memory holds", node().label());
+    if (!values_.error_) values_.error_ = input_error(why_, {}, node().label());
+    return unknown();
+  }
+  SizeValue value;
+  value.kind = SizeValue::Kind::shape;
+  value.shape = shape;
+  value.made_by = node_;
+  value.why = assumed_;
+  return value;
+}
+
+SizeValue RuleScope::unknown() const { return unknown_value(why_); }
+
+SizeValue PromptValues::compute(RuleScope& scope) {
+  if (const RuleRow* rule = find_rule(scope.node().class_type)) return rule->apply(scope, *rule);
+  return guess(scope);
+}
+
+void PromptValues::step(std::vector<PromptGraph::Source>& stack) {
+  const PromptGraph::Source source = stack.back();
+  Entry& entry = entries_[key(source)];
+  if (entry.state == State::done) {
+    stack.pop_back();
+    return;
+  }
+  entry.state = State::open;
+  RuleScope scope(*this, source.node, source.slot);
+  SizeValue value = compute(scope);
+  for (const PromptGraph::Source& need : scope.needs()) {
+    Entry& needed = entries_[key(need)];
+    if (needed.state == State::waiting) {
+      stack.push_back(need);
+    } else if (needed.state == State::open) {  // it waits for this very output
+      needed.value = unknown_value(
+          fmt::format("the links of {} form a circle", graph_.node(need.node).label()));
+      needed.state = State::done;
+    }
+  }
+  if (scope.pending()) return;
+  entry.value = std::move(value);
+  entry.state = State::done;
+  stack.pop_back();
+}
+
+const SizeValue& PromptValues::of(const PromptGraph::Source& source) {
+  if (!source.exists()) return kNothing;
+  std::vector<PromptGraph::Source> stack = {source};
+  while (!stack.empty()) step(stack);
+  return entries_[key(source)].value;
+}
+
+const SizeValue& PromptValues::input(int node, std::string_view name) {
+  return of(graph_.source(node, name));
+}
+
+std::optional<double> PromptValues::number(int node, std::string_view name) {
+  const PromptInput* input = graph_.node(node).input(name);
+  if (!input) return {};
+  if (!input->link) return input->number();
+  const SizeValue& value = of(graph_.source(*input));
+  return value.is_number() ? std::optional(value.number) : std::nullopt;
+}
+
+}  // namespace ebb

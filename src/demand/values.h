@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What flows through a prompt as far as sizes are concerned: numbers, and the shapes of latents,
+// pictures and videos. Evaluated on demand, each output once, without recursion.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "demand/architectures.h"
+#include "demand/prompt_graph.h"
+#include "ebb/demand.h"
+
+namespace ebb {
+
+struct SizeValue {
+  enum class Kind { unknown, number, shape };
+  Kind kind = Kind::unknown;
+  double number = 0;  ///< for SIGMAS: how many steps
+  Shape shape;
+  std::int64_t audio_elements = 0;  ///< latent of the sound beside the video's
+  bool packed = false;              ///< video and sound latent in one
+  std::int64_t guide_frames = 0;    ///< latent frames appended as guides
+  int made_by = -1;                 ///< node that allocated it; others hand it on
+  std::string why;                  ///< unknown: the reason; known: what was assumed on the way
+
+  bool known() const { return kind != Kind::unknown; }
+  bool is_shape() const { return kind == Kind::shape; }
+  bool is_number() const { return kind == Kind::number; }
+};
+
+SizeValue unknown_value(std::string why);
+SizeValue number_value(double number);
+
+class PromptValues;
+
+/// What a rule sees: one node's inputs. A rule whose inputs are not evaluated yet is called again.
+class RuleScope {
+ public:
+  RuleScope(PromptValues& values, int node, int slot) : values_(values), node_(node), slot_(slot) {}
+
+  const PromptNode& node() const;
+  int position() const { return node_; }
+  int slot() const { return slot_; }
+  const PromptGraph& graph() const;
+  const SizeOverrides& sizes() const;
+
+  bool linked(std::string_view name) const;
+  bool has(std::string_view name) const;
+  std::optional<std::string> text(std::string_view name) const;
+  SizeValue get(std::string_view name);
+  SizeValue get(const PromptInput& input);
+  /// The shape through the first linked input of one of these types, in order of inputs.
+  SizeValue first(std::initializer_list<std::string_view> types);
+  SizeValue value_of(const PromptGraph::Source& source);
+
+  /// A whole number from `least` to `most`; outside is an error that names node and input. Nothing
+  /// if it is not known; `why()` then says why. `fallback` stands in where the node lacks it.
+  std::optional<std::int64_t> whole(std::string_view name, std::int64_t least, std::int64_t most,
+                                    std::optional<std::int64_t> fallback = {});
+  std::optional<double> real(std::string_view name, double least, double most,
+                             std::optional<double> fallback = {});
+
+  const VaeRow* vae();
+  SizeValue made(Shape shape);  ///< a new tensor of this shape
+  SizeValue unknown() const;    ///< for the reason noted last
+  void assume(std::string what) { assumed_ = std::move(what); }
+
+  bool pending() const { return !needs_.empty(); }
+  const std::vector<PromptGraph::Source>& needs() const { return needs_; }
+
+ private:
+  friend class PromptValues;
+  PromptValues& values_;
+  int node_, slot_;
+  std::string why_;
+  std::string assumed_;
+  std::vector<PromptGraph::Source> needs_;
+};
+
+/// How a class makes its outputs' sizes from its inputs'.
+struct RuleRow {
+  std::string_view class_type;
+  SizeValue (*apply)(RuleScope& scope, const RuleRow& row);
+  int channels = 0, spatial = 0, temporal = 0;  ///< for nodes that make latents
+  int extra_frames = 0;                         ///< latent frames put in front for a reference
+};
+/// The rule of a class, or null.
+const RuleRow* find_rule(std::string_view class_type);
+/// For classes nobody knows: hands on, or makes an educated and stated guess.
+SizeValue guess(RuleScope& scope);
+
+class PromptValues {
+ public:
+  /// The row of the VAE that reaches a node's input `vae`, or null.
+  using VaeOf = std::function<const VaeRow*(int node)>;
+
+  PromptValues(const PromptGraph& graph, const SizeOverrides& sizes, VaeOf vae_of)
+      : graph_(graph), sizes_(sizes), vae_of_(std::move(vae_of)) {}
+
+  const SizeValue& of(const PromptGraph::Source& source);
+  const SizeValue& input(int node, std::string_view name);  ///< of a linked input
+  /// A number that is typed in or linked.
+  std::optional<double> number(int node, std::string_view name);
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  friend class RuleScope;
+  enum class State { waiting, open, done };
+  struct Entry {
+    SizeValue value;
+    State state = State::waiting;
+  };
+  static std::uint64_t key(const PromptGraph::Source& s) {
+    return (static_cast<std::uint64_t>(s.node) << 32) | static_cast<std::uint32_t>(s.slot);
+  }
+  void step(std::vector<PromptGraph::Source>& stack);
+  SizeValue compute(RuleScope& scope);
+
+  const PromptGraph& graph_;
+  const SizeOverrides& sizes_;
+  VaeOf vae_of_;
+  std::unordered_map<std::uint64_t, Entry> entries_;
+  std::optional<Error> error_;
+};
+
+/// Sizes that ComfyUI's own nodes accept.
+constexpr std::int64_t kMostPixels = 16384;
+constexpr std::int64_t kMostFrames = 131072;
+constexpr std::int64_t kMostBatch = 4096;
+
+}  // namespace ebb

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the weights of a prompt's loader nodes and follows links back to them.
+#include "demand/weights_of.h"
+
+#include <fmt/format.h>
+
+#include "demand/classes.h"
+
+namespace ebb {
+namespace {
+
+/// Loaders of one class with the same values share one cached result in ComfyUI.
+std::string cache_key(const PromptNode& node, const WeightsRequest& request) {
+  std::string key = request.loader_class + '\n' + request.id_suffix + '\n';
+  for (const std::string& file : request.files) key += file + '\n';
+  for (const PromptInput& input : node.inputs) {
+    key += input.name + '=' +
+           (input.link ? fmt::format("{}:{}", input.link->node, input.link->slot) : input.value) +
+           '\n';
+  }
+  return key;
+}
+
+}  // namespace
+
+Result<Done> PromptWeights::add(int node, const WeightsRequest& request, std::string_view gives,
+                                const FindWeights& find) {
+  const std::string key = cache_key(graph_.node(node), request);
+  const auto [entry, fresh] = same_.try_emplace(key, static_cast<int>(all_.size()));
+  if (fresh) {
+    auto weights = find(request);
+    if (!weights) {
+      Error error = std::move(weights).error();
+      if (error.where.place.empty()) error.where.place = graph_.node(node).label();
+      return error;
+    }
+    all_.push_back(std::move(weights).value());
+  }
+  reads_[node].push_back(entry->second);
+  if (gives == "LORA") {
+    lora_files_[node].push_back(entry->second);
+  } else {
+    given_[{node, std::string(gives)}] = entry->second;
+  }
+  return Done{};
+}
+
+Result<Done> PromptWeights::find_all(const FindWeights& find) {
+  reads_.resize(graph_.size());
+  lora_files_.resize(graph_.size());
+  for (int i = 0; i < graph_.size(); ++i) {
+    const PromptNode& node = graph_.node(i);
+    for (const LoaderRow* row : loader_rows(node.class_type)) {
+      const auto request = loader_request(*row, node);
+      if (!request) continue;
+      if (auto done = add(i, *request, row->gives, find); !done) return done;
+    }
+    int number = 0;
+    for (const std::string& file : lora_files(node)) {
+      WeightsRequest request;
+      request.node = node.id;
+      request.id_suffix = number == 0 ? ".lora" : fmt::format(".lora{}", number + 1);
+      request.role = WeightsRole::lora;
+      request.files = {file};
+      request.folder = "loras";
+      request.loader_class = node.class_type;
+      ++number;
+      if (auto done = add(i, request, "LORA", find); !done) return done;
+    }
+  }
+  return Done{};
+}
+
+Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view type) const {
+  Origin origin;
+  PromptGraph::Source source = from;
+  // A walk visits each node once; more steps than nodes mean that the links form a circle.
+  for (int steps = 0; source.exists() && steps <= graph_.size(); ++steps) {
+    const auto given = given_.find({source.node, std::string(type)});
+    if (given != given_.end()) {
+      origin.weights = given->second;
+      return origin;
+    }
+    for (const int lora : lora_files_[source.node]) origin.loras.push_back(lora);
+    if (const PromptInput* patch = graph_.input_of_type(source.node, "MODEL_PATCH")) {
+      const PromptGraph::Source loader = graph_.source(*patch);
+      const auto found = given_.find({loader.node, "MODEL_PATCH"});
+      if (found != given_.end()) origin.patches.push_back(found->second);
+    }
+    const PromptGraph::Source next = graph_.handed_on(source, type);
+    if (!next.exists()) {
+      origin.why = fmt::format("its {} comes from {}, whose files are not known to Ebb", type,
+                               graph_.node(source.node).label());
+      return origin;
+    }
+    source = next;
+  }
+  origin.why = source.exists() ? fmt::format("the links of its {} form a circle", type)
+                               : fmt::format("no {} is linked to it", type);
+  return origin;
+}
+
+Origin PromptWeights::origin(int node, std::string_view input_type) const {
+  const PromptInput* input = graph_.input_of_type(node, input_type);
+  return origin(input ? graph_.source(*input) : PromptGraph::Source{}, input_type);
+}
+
+}  // namespace ebb

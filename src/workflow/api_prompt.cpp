@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// API prompts: what the server gets, already flat; types are filled in from the table of classes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+
+#include "workflow/js_value.h"
+#include "workflow/state.h"
+
+namespace ebb {
+namespace {
+
+/// What ComfyUI takes for a link: a list of a string and a number.
+std::optional<Link> read_link(const JsonValue& value) {
+  if (!value.is_array() || value.size() != 2) return std::nullopt;
+  const JsonValue node = *value.begin();
+  const JsonValue slot = *++value.begin();
+  if (!node.is_string() || !slot.is_number()) return std::nullopt;
+  constexpr std::int64_t kMax = std::numeric_limits<int>::max();
+  return Link{node.string(),
+              static_cast<int>(std::clamp<std::int64_t>(slot.integer_or(0), -1, kMax))};
+}
+
+void read_inputs(const JsonValue& json, const NodeDefinition* definition, PromptNode& node) {
+  InputList inputs;
+  inputs.start(node.inputs, json.size());
+  for (const JsonValue member : json) {
+    PromptInput input;
+    input.name = member.key();
+    input.link = read_link(member);
+    if (!input.link) input.value = member.raw();
+    if (definition) {
+      if (const InputDefinition* declared = find_input(*definition, input.name)) {
+        input.type = input_type(*declared);
+        input.lazy = declared->lazy;
+      }
+    }
+    inputs.put(std::move(input));
+  }
+}
+
+PromptNode read_node(const JsonValue& json, NodeFinder& finder) {
+  PromptNode node;
+  node.id = json.key();
+  node.class_type = json.find("class_type").text_or("");
+  node.title = json.find("_meta").find("title").text_or("");
+  const NodeDefinition* definition = finder.find(node.class_type);
+  read_inputs(json.find("inputs"), definition, node);
+  if (!definition) return node;
+  node.known = true;
+  node.output_node = definition->output_node;
+  node.output_types = definition->outputs;
+  if (node.title.empty()) node.title = definition->display_name;
+  return node;
+}
+
+/// Classes that no table has: outputs as far as somebody uses them, and a guess which of them
+/// ComfyUI starts from.
+void guess_outputs(Prompt& prompt) {
+  std::vector<int> slots(prompt.nodes.size(), 0);
+  constexpr int kSlotsMax = 1000;
+  for (const PromptNode& node : prompt.nodes) {
+    for (const PromptInput& input : node.inputs) {
+      if (!input.link) continue;
+      const int at = prompt.position(input.link->node);
+      if (at < 0) {
+        prompt.notes.push_back(fmt::format(
+            "{}: its input \"{}\" is linked to node {}, which does not exist; ComfyUI would "
+            "refuse it.",
+            node.label(), input.name, input.link->node));
+        continue;
+      }
+      int& count = slots[std::size_t(at)];
+      count = std::max(count, std::min(input.link->slot, kSlotsMax - 1) + 1);
+    }
+  }
+  std::string others, starts;
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+    PromptNode& node = prompt.nodes[i];
+    if (node.known) continue;
+    node.output_types.resize(std::size_t(slots[i]));
+    node.output_node = slots[i] == 0;
+    auto& list = node.output_node ? starts : others;
+    list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
+  }
+  if (!others.empty()) prompt.notes.push_back("Classes that Ebb does not know: " + others + ".");
+  if (!starts.empty()) {
+    prompt.notes.push_back(
+        "Unknown classes whose outputs nobody uses, taken for nodes that ComfyUI starts from: " +
+        starts + ".");
+  }
+}
+
+}  // namespace
+
+Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
+                               const ComfyVersion& version) {
+  Prompt prompt;
+  NodeFinder finder(version);
+  prompt.nodes.reserve(root.size());
+  prompt.index.reserve(root.size());
+  for (const JsonValue json : root) {
+    if (!json.is_object() || !json.find("class_type").is_string()) {
+      prompt.notes.push_back(
+          fmt::format("\"{}\" is no node of the prompt and was left out.", json.key()));
+      continue;
+    }
+    PromptNode node = read_node(json, finder);
+    const auto [at, fresh] =
+        prompt.index.try_emplace(node.id, static_cast<int>(prompt.nodes.size()));
+    if (fresh) {
+      prompt.nodes.push_back(std::move(node));
+    } else {
+      prompt.nodes[std::size_t(at->second)] = std::move(node);
+    }
+  }
+  if (prompt.nodes.empty()) {
+    return input_error("the prompt has no node", file, "",
+                       "Export the workflow again with \"Export (API)\".");
+  }
+  guess_outputs(prompt);
+  settle_match_types(prompt, version);
+  return prompt;
+}
+
+}  // namespace ebb

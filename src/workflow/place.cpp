@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which executable nodes there are, and in which order the front end lists them: it decides the
+// order of keys that are no numbers, and of primitives that write to the same widget.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "workflow/js_value.h"
+#include "workflow/resolve.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::size_t kPlacesMax = 2'000'000;
+constexpr std::size_t kDepthMax = 200;
+
+/// What a cycle keeps from being ordered comes last, numbered ids first.
+void append_rest(const Graph& graph, std::vector<bool>& listed, std::vector<int>& order) {
+  std::vector<int> rest;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!listed[i]) rest.push_back(static_cast<int>(i));
+  }
+  std::ranges::stable_sort(rest, {}, [&](int i) {
+    const auto index = js_array_index(graph.nodes[std::size_t(i)].id);
+    return index ? std::uint64_t(*index) : ~0ULL;
+  });
+  order.insert(order.end(), rest.begin(), rest.end());
+}
+
+/// Sources first, then what they feed; a saved order wins over it.
+std::vector<int> execution_order(const Graph& graph) {
+  std::vector<int> waiting(graph.nodes.size()), order;
+  std::vector<bool> listed(graph.nodes.size());
+  const auto leaving = links_by_origin(graph);
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    waiting[i] = static_cast<int>(std::ranges::count_if(
+        graph.nodes[i].inputs, [](const Socket& socket) { return socket.link != kNoLink; }));
+    if (waiting[i] == 0) order.push_back(static_cast<int>(i));
+  }
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    listed[std::size_t(order[at])] = true;
+    for (const int link : leaving[std::size_t(order[at])]) {
+      const int target = graph.socket_of_link[std::size_t(link)].first;
+      if (--waiting[std::size_t(target)] == 0) order.push_back(target);
+    }
+  }
+  append_rest(graph, listed, order);
+  std::ranges::stable_sort(order, {}, [&](int i) { return graph.nodes[std::size_t(i)].order; });
+  return order;
+}
+
+class Placer {
+ public:
+  explicit Placer(GraphSet& set) : set_(set) {}
+
+  std::optional<Error> run() {
+    placed_.root_places.resize(set_.root.nodes.size());
+    for (const int node : execution_order(set_.root)) {
+      const int place = add(-1, node, -1);
+      placed_.root_places[std::size_t(node)] = place;
+      const GraphNode& added = set_.root.nodes[std::size_t(node)];
+      if (added.role == NodeRole::instance) {
+        if (auto error = expand(place, added)) return error;
+      }
+    }
+    return std::nullopt;
+  }
+  PlacedGraph take() { return std::move(placed_); }
+
+ private:
+  int add(int graph, int node, int parent) {
+    const std::string& id = set_.graph(graph).nodes[std::size_t(node)].id;
+    std::string full = parent < 0 ? id : placed_.places[std::size_t(parent)].id + ":" + id;
+    placed_.places.push_back({graph, node, parent, -1, std::move(full)});
+    return static_cast<int>(placed_.places.size()) - 1;
+  }
+
+  /// Depth first: an instance is followed by its inner nodes.
+  std::optional<Error> expand(int place, const GraphNode& instance) {
+    const int definition = instance.definition_graph;
+    const Graph& graph = set_.graph(definition);
+    if (std::ranges::find(open_, definition) != open_.end()) {
+      return input_error(fmt::format("the subgraph \"{}\" contains itself", graph.name), set_.file,
+                         "node " + placed_.places[std::size_t(place)].id,
+                         "Remove the instance inside its own definition.");
+    }
+    if (placed_.places.size() + graph.nodes.size() > kPlacesMax || open_.size() > kDepthMax) {
+      return input_error(fmt::format("the subgraphs unfold to more than {} nodes or {} levels",
+                                     kPlacesMax, kDepthMax),
+                         set_.file, "node " + placed_.places[std::size_t(place)].id);
+    }
+    open_.push_back(definition);
+    const std::size_t base = placed_.child_places.size();
+    placed_.places[std::size_t(place)].children = static_cast<int>(base);
+    placed_.child_places.resize(base + graph.nodes.size());
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+      const int child = add(definition, static_cast<int>(i), place);
+      placed_.child_places[base + i] = child;
+      if (graph.nodes[i].role != NodeRole::instance) continue;
+      if (auto error = expand(child, graph.nodes[i])) return error;
+    }
+    open_.pop_back();
+    return std::nullopt;
+  }
+
+  GraphSet& set_;
+  PlacedGraph placed_;
+  std::vector<int> open_;  ///< definitions being unfolded
+};
+
+}  // namespace
+
+std::vector<std::vector<int>> links_by_origin(const Graph& graph) {
+  std::vector<std::vector<int>> lists(graph.nodes.size());
+  for (std::size_t i = 0; i < graph.links.size(); ++i) {
+    const int origin = graph.links[i].origin;
+    if (origin >= 0 && graph.socket_of_link[i].first >= 0) {
+      lists[std::size_t(origin)].push_back(static_cast<int>(i));
+    }
+  }
+  for (auto& list : lists) {
+    std::ranges::stable_sort(list, {},
+                             [&](int i) { return graph.links[std::size_t(i)].origin_slot; });
+  }
+  return lists;
+}
+
+Result<PlacedGraph> place_nodes(GraphSet& set) {
+  Placer placer(set);
+  if (auto error = placer.run()) return std::move(*error);
+  return placer.take();
+}
+
+}  // namespace ebb

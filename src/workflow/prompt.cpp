@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions about a prompt, and its JSON.
+#include <algorithm>
+
+#include "json/write.h"
+#include "workflow/js_value.h"
+#include "workflow/state.h"
+
+namespace ebb {
+
+std::optional<double> PromptInput::number() const {
+  if (link || value.empty()) return std::nullopt;
+  const bool numeric = value[0] == '-' || (value[0] >= '0' && value[0] <= '9');
+  if (!numeric) return std::nullopt;
+  return std::strtod(value.c_str(), nullptr);
+}
+
+std::optional<std::string> PromptInput::text() const {
+  if (link || value.empty() || value[0] != '"') return std::nullopt;
+  return json_unquote(value);
+}
+
+const PromptInput* PromptNode::input(std::string_view name) const {
+  const auto found = std::ranges::find(inputs, name, &PromptInput::name);
+  return found == inputs.end() ? nullptr : &*found;
+}
+
+std::string PromptNode::label() const {
+  return class_type.empty() ? "node " + id : "node " + id + " " + class_type;
+}
+
+const PromptNode* Prompt::find(std::string_view id) const {
+  const int at = position(id);
+  return at < 0 ? nullptr : &nodes[std::size_t(at)];
+}
+
+int Prompt::position(std::string_view id) const {
+  const auto at = index.find(std::string(id));
+  return at == index.end() ? -1 : at->second;
+}
+
+const PromptNode* Prompt::origin(const PromptInput& input) const {
+  return input.link ? find(input.link->node) : nullptr;
+}
+
+namespace {
+constexpr std::size_t kFew = 24;  // names that are searched one by one
+}  // namespace
+
+void InputList::start(std::vector<PromptInput>& inputs, std::size_t expected) {
+  inputs_ = &inputs;
+  at_.clear();
+  inputs.reserve(std::min(expected, kFew));
+}
+
+PromptInput* InputList::find(const std::string& name) {
+  auto& inputs = *inputs_;
+  if (inputs.size() <= kFew) {
+    const auto found = std::ranges::find(inputs, name, &PromptInput::name);
+    return found == inputs.end() ? nullptr : &*found;
+  }
+  if (at_.empty()) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) at_.try_emplace(inputs[i].name, i);
+  }
+  const auto [at, fresh] = at_.try_emplace(name, inputs.size());
+  return fresh ? nullptr : &inputs[at->second];
+}
+
+void InputList::put(PromptInput input) {
+  if (PromptInput* same = find(input.name)) {
+    *same = std::move(input);
+  } else {
+    inputs_->push_back(std::move(input));
+  }
+}
+
+void index_nodes(Prompt& prompt) {
+  prompt.index.clear();
+  prompt.index.reserve(prompt.nodes.size());
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+    prompt.index[prompt.nodes[i].id] = static_cast<int>(i);
+  }
+}
+
+const InputDefinition* find_input(const NodeDefinition& node, std::string_view name) {
+  const auto dot = name.find('.');
+  const std::string_view head = name.substr(0, dot);
+  const auto found = std::ranges::find(node.inputs, head, &InputDefinition::name);
+  if (found == node.inputs.end()) return nullptr;
+  const InputDefinition* input = &*found;
+  while (name != head && input->dynamic_combo) {
+    name.remove_prefix(std::min(name.size(), name.find('.') + 1));
+    const std::string_view part = name.substr(0, name.find('.'));
+    const InputDefinition* next = nullptr;
+    for (const auto& [key, members] : input->options) {
+      const auto member = std::ranges::find(members, part, &InputDefinition::name);
+      if (!next && member != members.end()) next = &*member;
+    }
+    if (!next) return nullptr;
+    input = next;
+    if (part == name) break;
+  }
+  return input;
+}
+
+std::string input_type(const InputDefinition& input) {
+  if (input.dynamic_combo) return "COMBO";
+  return input.autogrow ? input.member_type : input.type;
+}
+
+void settle_match_types(Prompt& prompt, const ComfyVersion& version) {
+  constexpr int kPasses = 8;  // chains of switches longer than this keep their group's type
+  std::vector<std::pair<std::size_t, const NodeDefinition*>> open;
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+    if (!prompt.nodes[i].known) continue;
+    const NodeDefinition* definition = find_node(prompt.nodes[i].class_type, version);
+    if (definition && definition->match_output) open.emplace_back(i, definition);
+  }
+  for (int pass = 0; pass < kPasses && !open.empty(); ++pass) {
+    for (const auto& [i, definition] : open) {
+      PromptNode& node = prompt.nodes[i];
+      for (const PromptInput& input : node.inputs) {
+        const InputDefinition* declared = find_input(*definition, input.name);
+        if (!declared || (declared->match.empty() && !declared->autogrow)) continue;
+        const PromptNode* origin = prompt.origin(input);
+        if (!origin || input.link->slot < 0) continue;
+        const auto slot = std::size_t(input.link->slot);
+        if (slot >= origin->output_types.size()) continue;
+        const std::string& type = origin->output_types[slot];
+        if (type.empty() || type == "*" || type.find(',') != type.npos) continue;
+        for (std::string& output : node.output_types) output = type;
+        break;
+      }
+    }
+  }
+}
+
+std::string to_json(const Prompt& prompt) {
+  JsonWriter writer;
+  writer.begin_object();
+  for (const PromptNode& node : prompt.nodes) {
+    writer.key(node.id).begin_object();
+    writer.key("inputs").begin_object();
+    for (const PromptInput& input : node.inputs) {
+      writer.key(input.name);
+      if (input.link) {
+        writer.raw("[" + json_quote(input.link->node) + ", " + std::to_string(input.link->slot) +
+                   "]");
+      } else {
+        writer.raw(input.value.empty() ? "null" : input.value);
+      }
+    }
+    writer.end_object();
+    writer.member("class_type", node.class_type);
+    writer.key("_meta").begin_object().member("title", node.title).end_object();
+    writer.end_object();
+  }
+  writer.end_object();
+  return std::move(writer).finish();
+}
+
+}  // namespace ebb

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workflow/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "workflow/js_value.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::size_t kShortWalk = 16;  // longer ones are remembered, so that none is quadratic
+
+std::string setter_name(const GraphNode& node) {
+  return node.json.find("widgets_values").at(0).text_or("");
+}
+
+std::string setter_key(int graph, const std::string& name) {
+  return std::to_string(graph) + "\n" + name;
+}
+
+std::string label(const std::string& id, const GraphNode& node) {
+  return "node " + id + " " + node.type;
+}
+
+}  // namespace
+
+Resolver::Resolver(GraphSet& set, const PlacedGraph& placed) : set_(set), placed_(placed) {
+  for (const PlacedNode& place : placed.places) {
+    const GraphNode& node = set.graph(place.graph).nodes[std::size_t(place.node)];
+    hops_max_ += node.inputs.size() + node.output_types.size() + 2;
+  }
+  for (int g = -1; g < static_cast<int>(set.definitions.size()); ++g) {
+    const auto& nodes = set.graph(g).nodes;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i].role != NodeRole::setter) continue;
+      setters_.try_emplace(setter_key(g, setter_name(nodes[i])), static_cast<int>(i));
+    }
+  }
+}
+
+Result<Source> Resolver::resolve(int place, std::size_t input) {
+  Step step;
+  step.place = place;
+  step.slot = static_cast<int>(input);
+  trail_.clear();
+  for (std::size_t hops = 0; !step.done; ++hops) {
+    if (hops > hops_max_) {
+      return refuse(step,
+                    "the links through Reroutes, bypassed nodes and subgraphs run in a circle",
+                    "Cut the circle by removing one of its links.");
+    }
+    if (step.at_output && recall(step, hops)) break;
+    if (auto error = step.at_output ? enter_output(step) : enter_input(step)) return *error;
+  }
+  for (std::string& key : trail_) known_.try_emplace(std::move(key), step.source);
+  return step.source;
+}
+
+/// Long walks leave a trail at the outputs they pass, so that the next one ends there.
+bool Resolver::recall(Step& step, std::size_t hops) {
+  if (hops < kShortWalk) return false;
+  std::string key = fmt::format("{} {} {}", step.place, step.slot, step.type.value_or(""));
+  if (const auto at = known_.find(key); at != known_.end()) {
+    step.source = at->second;
+    return true;
+  }
+  trail_.push_back(std::move(key));
+  return false;
+}
+
+std::optional<Error> Resolver::enter_input(Step& step) {
+  const PlacedNode& place = placed_at(step.place);
+  const GraphNode& node = node_at(step.place);
+  const Graph& graph = set_.graph(place.graph);
+  step.done = true;
+  if (std::size_t(step.slot) >= node.inputs.size()) return std::nullopt;
+  const Socket& socket = node.inputs[std::size_t(step.slot)];
+  if (socket.link == kNoLink) return std::nullopt;
+  if (socket.link == kBrokenLink) {
+    return refuse(step,
+                  fmt::format("its input \"{}\" names link {}, which does not exist", socket.name,
+                              socket.link_id),
+                  "Connect the input again in ComfyUI and save the workflow.");
+  }
+  const GraphLink& link = graph.links[std::size_t(socket.link)];
+  if (link.origin == kInputNode && place.parent >= 0) {
+    leave_definition(step, link);
+    return std::nullopt;
+  }
+  if (link.origin < 0) {
+    return refuse(step,
+                  fmt::format("link {} into its input \"{}\" comes from a node that does "
+                              "not exist",
+                              link.id, socket.name),
+                  "Connect the input again in ComfyUI and save the workflow.");
+  }
+  if (!step.type) step.type = socket.type;
+  step.place = sibling(place, link.origin);
+  step.slot = link.origin_slot;
+  step.at_output = true;
+  step.done = false;
+  return std::nullopt;
+}
+
+/// From an input of a definition to the socket of the instance around it.
+void Resolver::leave_definition(Step& step, const GraphLink& link) {
+  const PlacedNode& place = placed_at(step.place);
+  const Graph& graph = set_.graph(place.graph);
+  const GraphNode& instance = node_at(place.parent);
+  const auto slot = std::size_t(std::max(link.origin_slot, 0));
+  if (slot >= graph.inputs.size()) return;
+  // A definition's inputs are the instance's first sockets; equal names share the first.
+  const auto named = std::ranges::find(instance.inputs, graph.inputs[slot].name, &Socket::name);
+  if (named != instance.inputs.end() && named->link != kNoLink) {
+    step.place = place.parent;
+    step.slot = static_cast<int>(named - instance.inputs.begin());
+    step.done = false;
+    return;
+  }
+  if (const Widget* widget = promoted_widget(set_, place.graph, static_cast<int>(slot))) {
+    step.source = {Source::Kind::widget, -1, 0, widget};
+  }
+}
+
+std::optional<Error> Resolver::enter_output(Step& step) {
+  const GraphNode& node = node_at(step.place);
+  step.done = true;
+  if (node.muted()) return std::nullopt;
+  if (node.bypassed()) return bypass(step);
+  switch (node.role) {
+    case NodeRole::instance: return enter_instance(step);
+    case NodeRole::note:
+    case NodeRole::primitive: return std::nullopt;
+    case NodeRole::getter:
+      if (const auto setter = setter_of(placed_at(step.place), node)) {
+        step.place = *setter;
+      } else {
+        return std::nullopt;
+      }
+      [[fallthrough]];
+    case NodeRole::setter:
+    case NodeRole::reroute:
+      step.slot = 0;
+      step.at_output = false;
+      step.done = false;
+      return std::nullopt;
+    case NodeRole::ordinary: break;
+  }
+  step.source = {Source::Kind::link, step.place, step.slot, nullptr};
+  return std::nullopt;
+}
+
+/// From an output of an instance to the inner node that its definition links to it.
+std::optional<Error> Resolver::enter_instance(Step& step) {
+  const PlacedNode& place = placed_at(step.place);
+  const Graph& graph = set_.graph(node_at(step.place).definition_graph);
+  if (step.slot < 0 || std::size_t(step.slot) >= graph.outputs.size()) {
+    return refuse(step,
+                  fmt::format("a link leaves its output {}, which the subgraph \"{}\" does "
+                              "not have",
+                              step.slot, graph.name),
+                  "Connect the subgraph's outputs again in ComfyUI and save the workflow.");
+  }
+  for (const std::int64_t id : graph.outputs[std::size_t(step.slot)].link_ids) {
+    const auto at = graph.link_by_id.find(id);
+    if (at == graph.link_by_id.end()) continue;
+    const GraphLink& link = graph.links[std::size_t(at->second)];
+    if (link.origin < 0) {
+      return refuse(step,
+                    fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
+                                graph.outputs[std::size_t(step.slot)].name, graph.name),
+                    "Put a node or a Reroute between the subgraph's input and output.");
+    }
+    step.place = placed_.child_places[std::size_t(place.children + link.origin)];
+    step.slot = link.origin_slot;
+    step.done = false;
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// A bypassed node passes on one of its inputs, chosen by place and type alone.
+std::optional<Error> Resolver::bypass(Step& step) {
+  const GraphNode& node = node_at(step.place);
+  const auto& inputs = node.inputs;
+  const auto slot = std::size_t(std::max(step.slot, 0));
+  const std::string wanted = step.type.value_or("");
+  std::size_t chosen = inputs.size();
+  if (wanted.empty() || wanted == "*") {
+    chosen = slot < inputs.size() ? slot : 0;
+    if (inputs.empty()) {
+      return refuse(step, "it is bypassed and has no input to pass on",
+                    "Mute it instead, or connect its consumers to something else.");
+    }
+  } else {
+    const std::string own = slot < node.output_types.size() ? node.output_types[slot] : "*";
+    const auto fits = [&](const Socket& socket) {
+      return types_fit(socket.type, own) && types_fit(socket.type, wanted);
+    };
+    if (slot < inputs.size() && fits(inputs[slot])) {
+      chosen = slot;
+    } else {
+      auto found = std::ranges::find(inputs, wanted, &Socket::type);
+      if (found == inputs.end()) found = std::ranges::find_if(inputs, fits);
+      chosen = std::size_t(found - inputs.begin());
+    }
+  }
+  if (chosen == inputs.size()) return std::nullopt;
+  step.slot = static_cast<int>(chosen);
+  step.at_output = false;
+  step.done = false;
+  step.type.reset();
+  return std::nullopt;
+}
+
+/// A getter reads the setter of its name in its own graph, else one of the graphs around it.
+std::optional<int> Resolver::setter_of(const PlacedNode& place, const GraphNode& getter) {
+  const std::string name = setter_name(getter);
+  for (const PlacedNode* at = &place;;) {
+    if (const auto found = setters_.find(setter_key(at->graph, name)); found != setters_.end()) {
+      return sibling(*at, found->second);
+    }
+    if (at->parent < 0) return std::nullopt;
+    at = &placed_at(at->parent);
+  }
+}
+
+/// The place of another node of the same graph.
+int Resolver::sibling(const PlacedNode& place, int node) const {
+  if (place.parent < 0) return placed_.root_places[std::size_t(node)];
+  return placed_.child_places[std::size_t(placed_at(place.parent).children + node)];
+}
+
+GraphNode& Resolver::node_at(int place) const {
+  const PlacedNode& at = placed_at(place);
+  return set_.graph(at.graph).nodes[std::size_t(at.node)];
+}
+
+Error Resolver::refuse(const Step& step, std::string what, std::string hint) const {
+  return input_error(std::move(what), set_.file,
+                     label(placed_at(step.place).id, node_at(step.place)), std::move(hint));
+}
+
+}  // namespace ebb

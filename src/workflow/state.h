@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Workflow holds: its file's JSON, and where in it the graph or prompt is.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ebb/workflow.h"
+#include "json/document.h"
+#include "workflow/graph.h"
+
+namespace ebb {
+
+struct Workflow::State {
+  State(JsonDocument read, std::string name) : document(std::move(read)), file(std::move(name)) {}
+  JsonDocument document;
+  std::string file;
+  WorkflowFormat format = WorkflowFormat::ui_graph;
+  JsonValue root;  ///< the graph or the prompt, inside `document`
+};
+
+/// The prompt of an API file, with types filled in from the table.
+Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
+                               const ComfyVersion& version);
+
+/// The prompt that the front end would send for a graph.
+Result<Prompt> convert_graph(const JsonValue& root, const std::string& file,
+                             const ConvertOptions& options);
+
+/// The declaration of an input, dotted names of dynamic and autogrow inputs included, or null.
+const InputDefinition* find_input(const NodeDefinition& node, std::string_view name);
+
+/// `COMBO` for dynamic combos, else the declared type, of an autogrow input its members'.
+std::string input_type(const InputDefinition& input);
+
+/// Output types that follow a match group get the type of what is linked to the group.
+void settle_match_types(Prompt& prompt, const ComfyVersion& version);
+
+/// The inputs of one node in the making: of equal names the last value, at the first's place.
+class InputList {
+ public:
+  void start(std::vector<PromptInput>& inputs, std::size_t expected);
+  void put(PromptInput input);
+
+ private:
+  PromptInput* find(const std::string& name);
+  std::vector<PromptInput>* inputs_ = nullptr;
+  std::unordered_map<std::string, std::size_t> at_;  ///< used once there are many
+};
+
+/// Fills Prompt::index.
+void index_nodes(Prompt& prompt);
+
+}  // namespace ebb

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// From graph to prompt, as the front end does it; docs/reading.md has the rules.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "json/write.h"
+#include "workflow/js_value.h"
+#include "workflow/resolve.h"
+#include "workflow/state.h"
+#include "workflow/texts.h"
+
+namespace ebb {
+namespace {
+
+class Converter {
+ public:
+  Converter(GraphSet& set, const PlacedGraph& placed)
+      : set_(set), placed_(placed), resolver_(set, placed), names_(set) {}
+
+  Result<Prompt> run(const ComfyVersion& version);
+
+ private:
+  std::vector<bool> sent_places() const;
+  std::optional<Error> add_node(int place);
+  void add_widgets(const GraphNode& node, PromptNode& out);
+  std::optional<Error> add_links(int place, const GraphNode& node);
+  std::string sent_value(const GraphNode& node, const Widget& widget, const std::string& label);
+  void drop_dangling();
+  void order_nodes();
+  void note_unknown();
+
+  GraphNode& node_at(const PlacedNode& place) {
+    return set_.graph(place.graph).nodes[std::size_t(place.node)];
+  }
+
+  GraphSet& set_;
+  const PlacedGraph& placed_;
+  Resolver resolver_;
+  NameReplacer names_;
+  Prompt prompt_;
+  InputList inputs_;  ///< of the node in the making
+
+  struct Unknown {
+    std::vector<std::string> ids;
+    bool by_place = false, left_out = false, starts = false;
+  };
+  std::map<std::string, Unknown> unknown_;
+  std::map<std::string, std::vector<std::string>> newer_;  ///< class -> node ids
+};
+
+/// Virtual, muted and bypassed nodes are not sent. What is inside a muted or bypassed instance is
+/// not sent either, if that instance is in the root.
+std::vector<bool> Converter::sent_places() const {
+  std::vector<bool> open(placed_.places.size(), true), sent(placed_.places.size());
+  for (std::size_t i = 0; i < placed_.places.size(); ++i) {
+    const PlacedNode& place = placed_.places[i];
+    const GraphNode& node = set_.graph(place.graph).nodes[std::size_t(place.node)];
+    const bool off = node.muted() || node.bypassed();
+    const bool inside = place.parent < 0 || open[std::size_t(place.parent)];
+    open[i] = inside && !(off && place.parent < 0);
+    sent[i] = inside && !off && node.role == NodeRole::ordinary;
+  }
+  return sent;
+}
+
+Result<Prompt> Converter::run(const ComfyVersion& version) {
+  const auto sent = sent_places();
+  prompt_.notes = std::move(set_.notes);
+  prompt_.nodes.reserve(placed_.places.size());
+  for (std::size_t i = 0; i < placed_.places.size(); ++i) {
+    if (!sent[i]) continue;
+    if (auto error = add_node(static_cast<int>(i))) return std::move(*error);
+  }
+  drop_dangling();
+  order_nodes();
+  note_unknown();
+  settle_match_types(prompt_, version);
+  return std::move(prompt_);
+}
+
+std::optional<Error> Converter::add_node(int at) {
+  const PlacedNode& place = placed_.places[std::size_t(at)];
+  const GraphNode& node = node_at(place);
+  PromptNode out;
+  out.id = place.id;
+  out.class_type = node.type;
+  out.title = node.title;
+  out.output_types = node.output_types;
+  if (node.definition) {
+    out.known = true;
+    out.output_node = node.definition->output_node;
+    if (out.title.empty()) out.title = node.definition->display_name;
+    if (node.definition->newer) newer_[node.type].push_back(out.id);
+  }
+  if (out.title.empty()) out.title = node.type;
+  const auto links = std::ranges::count_if(node.inputs, [](const Socket& socket) {
+    return socket.widget < 0 && socket.link != kNoLink;
+  });
+  inputs_.start(out.inputs, node.widgets.size() + std::size_t(links));
+  add_widgets(node, out);
+  if (auto error = add_links(at, node)) return error;
+  if (!node.definition) {
+    const bool linked = std::ranges::any_of(out.inputs, [](const auto& in) { return !!in.link; });
+    out.output_node = linked && node.output_types.empty();
+    Unknown& unknown = unknown_[node.type];
+    unknown.ids.push_back(out.id);
+    unknown.by_place |= node.values == Values::by_place;
+    unknown.left_out |= node.values == Values::left_out;
+    unknown.starts |= out.output_node;
+  }
+  const auto [found, fresh] =
+      prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
+  if (fresh) {
+    prompt_.nodes.push_back(std::move(out));
+  } else {
+    prompt_.nodes[std::size_t(found->second)] = std::move(out);
+  }
+  return std::nullopt;
+}
+
+/// The type that the file gives the socket of a widget.
+std::string socket_type(const GraphNode& node, int widget) {
+  const auto found = std::ranges::find(node.inputs, widget, &Socket::widget);
+  return found == node.inputs.end() ? std::string() : found->type;
+}
+
+void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    const Widget& widget = node.widgets[i];
+    if (!widget.sent || widget.name.empty()) continue;
+    PromptInput input;
+    input.name = widget.name;
+    if (widget.definition) input.type = input_type(*widget.definition);
+    input.lazy = widget.definition && widget.definition->lazy;
+    if (!node.definition) input.type = socket_type(node, static_cast<int>(i));
+    if (widget.value) {
+      input.value = sent_value(node, widget, out.label());
+    } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
+      prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
+                              "\" is not in Ebb's table; the input is left out.");
+      continue;
+    } else {
+      continue;  // JavaScript's undefined vanishes
+    }
+    inputs_.put(std::move(input));
+  }
+}
+
+/// The widget's value as it leaves: lists are wrapped, so that they are no links.
+std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
+                                  const std::string& label) {
+  const std::string& value = *widget.value;
+  if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
+  if (!value.starts_with('"') || !node.definition) return value;
+  if (widget.definition && widget.definition->dynamic_prompts) {
+    bool chosen = false;
+    std::string plain = plain_prompt(js_string(value), &chosen);
+    if (chosen) {
+      prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
+                              "\" the first is taken; ComfyUI takes a random one.");
+    }
+    return json_quote(plain);
+  }
+  if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
+      value.find('%') != value.npos) {
+    return json_quote(names_.replace(js_string(value)));
+  }
+  return value;
+}
+
+std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Socket& socket = node.inputs[i];
+    if (socket.link == kNoLink) continue;
+    const auto source = resolver_.resolve(place, i);
+    if (!source) return source.error();
+    PromptInput input;
+    input.name = socket.name;
+    input.type = socket.type;
+    input.lazy = socket.lazy;
+    if (source->kind == Source::Kind::link) {
+      const PlacedNode& origin = placed_.places[std::size_t(source->place)];
+      input.link = Link{origin.id, source->slot};
+    } else if (source->kind == Source::Kind::widget && source->widget->value) {
+      const std::string& value = *source->widget->value;
+      input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
+    } else {
+      continue;
+    }
+    if (node.definition) {
+      if (const InputDefinition* declared = find_input(*node.definition, socket.name)) {
+        input.type = input_type(*declared);
+      }
+    }
+    inputs_.put(std::move(input));
+  }
+  return std::nullopt;
+}
+
+/// Links to nodes that are not sent vanish together with their keys.
+void Converter::drop_dangling() {
+  for (PromptNode& node : prompt_.nodes) {
+    std::erase_if(node.inputs, [&](const PromptInput& input) {
+      return input.link && prompt_.position(input.link->node) < 0;
+    });
+  }
+}
+
+/// JavaScript lists keys that look like array indices first, ascending.
+void Converter::order_nodes() {
+  std::vector<std::pair<std::uint64_t, std::size_t>> keys;
+  for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
+    const auto index = js_array_index(prompt_.nodes[i].id);
+    keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
+  }
+  std::ranges::sort(keys);
+  std::vector<PromptNode> ordered;
+  ordered.reserve(keys.size());
+  for (const auto& [key, i] : keys) ordered.push_back(std::move(prompt_.nodes[i]));
+  prompt_.nodes = std::move(ordered);
+  index_nodes(prompt_);
+}
+
+std::string list_of(const std::vector<std::string>& ids) {
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
+    text += (i ? ", " : "") + ids[i];
+  }
+  if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
+  return text;
+}
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+/// One sentence for each kind of guess, with all classes it concerns.
+void Converter::note_unknown() {
+  std::vector<std::string> all, by_place, left_out, starts, newer;
+  for (const auto& [type, unknown] : unknown_) {
+    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
+    if (unknown.by_place) by_place.push_back(type);
+    if (unknown.left_out) left_out.push_back(type);
+    if (unknown.starts) starts.push_back(type);
+  }
+  for (const auto& [type, ids] : newer_) {
+    newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
+  }
+  const auto note = [&](const char* what, const std::vector<std::string>& classes) {
+    if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
+  };
+  note("Classes that Ebb does not know: ", all);
+  note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+  note("Values left out, because the file does not name them: ", left_out);
+  note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
+  note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
+}
+
+}  // namespace
+
+Result<Prompt> convert_graph(const JsonValue& root, const std::string& file,
+                             const ConvertOptions& options) {
+  auto set = read_ui_graph(root, file, options);
+  if (!set) return std::move(set).error();
+  const auto placed = place_nodes(*set);
+  if (!placed) return placed.error();
+  apply_primitives(*set, *placed);
+  return Converter(*set, *placed).run(options.version);
+}
+
+}  // namespace ebb

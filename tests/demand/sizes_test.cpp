@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sizes that follow the graph: latents, pictures, numbers, steps.
+#include <gtest/gtest.h>
+
+#include "demand/expression.h"
+#include "demand/values.h"
+#include "tests/demand/build.h"
+
+namespace ebb {
+namespace {
+
+using test::link;
+using test::num;
+using test::PromptBuilder;
+using test::str;
+using test::val;
+
+/// The size of an output; the VAE of every node is of the kind `vae`.
+SizeValue size_of(const PromptBuilder& builder, const std::string& id, int slot = 0,
+                  const SizeOverrides& sizes = {}, const char* vae = "wan21-vae",
+                  std::optional<Error>* error = nullptr) {
+  const PromptGraph graph(builder.prompt());
+  PromptValues values(graph, sizes, [vae](int) { return vae ? find_vae_row(vae) : nullptr; });
+  const SizeValue value = values.of({builder.prompt().index.at(id), slot});
+  if (error) *error = values.error();
+  return value;
+}
+
+/// `BxCxTxHxW`, or why it is not known.
+std::string text(const SizeValue& value) {
+  if (!value.is_shape()) return value.why;
+  const Shape& s = value.shape;
+  std::string out;
+  for (const std::int64_t n : {s.batch, s.channels, s.frames, s.height, s.width}) {
+    out += (out.empty() ? "" : "x") + std::to_string(n);
+  }
+  return out;
+}
+
+PromptBuilder one(const std::string& class_type, std::vector<test::In> inputs,
+                  std::vector<std::string> outputs = {"LATENT"}) {
+  PromptBuilder b;
+  b.add("1", class_type, std::move(inputs), std::move(outputs));
+  return b;
+}
+
+TEST(Sizes, EmptyLatentsHaveTheStridesOfTheirModel) {
+  struct Row {
+    const char* class_type;
+    const char* size;
+  };
+  const Row rows[] = {
+      {"EmptyLatentImage", "2x4x1x64x128"},          {"EmptySD3LatentImage", "2x16x1x64x128"},
+      {"EmptyFlux2LatentImage", "2x128x1x32x64"},    {"EmptyHunyuanImageLatent", "2x64x1x16x32"},
+      {"EmptyHunyuanLatentVideo", "2x16x21x64x128"}, {"EmptyHunyuanVideo15Latent", "2x32x21x32x64"},
+      {"EmptyLTXVLatentVideo", "2x128x11x16x32"},    {"EmptyMochiLatentVideo", "2x12x14x64x128"},
+      {"EmptyCosmosLatentVideo", "2x16x11x64x128"},  {"WanImageToVideo", "2x16x21x64x128"},
+      {"Wan22ImageToVideoLatent", "2x48x21x32x64"},  {"LTXVImgToVideo", "2x128x11x16x32"},
+      {"SVD_img2vid_Conditioning", "81x4x1x64x128"}};
+  for (const Row& row : rows) {
+    const auto b = one(row.class_type, {num("width", 1024), num("height", 512), num("length", 81),
+                                        num("video_frames", 81), num("batch_size", 2)});
+    EXPECT_EQ(text(size_of(b, "1")), row.size) << row.class_type;
+  }
+}
+
+TEST(Sizes, WanNodesThatEncodeWithTheVaeTakeItsStrides) {
+  const auto b =
+      one("Wan22FunControlToVideo", {num("width", 1280), num("height", 704), num("length", 81)});
+  EXPECT_EQ(text(size_of(b, "1", 0, {}, "wan22-vae")), "1x48x21x44x80");
+  EXPECT_EQ(text(size_of(b, "1", 0, {}, "wan21-vae")), "1x16x21x88x160");
+}
+
+TEST(Sizes, AReferencePictureAddsALatentFrameThatIsTrimmedLater) {
+  PromptBuilder b;
+  b.add("1", "LoadImage", {str("image", "a.png")}, {"IMAGE", "MASK"});
+  b.add("2", "WanVaceToVideo",
+        {num("width", 640), num("height", 640), num("length", 81),
+         link("reference_image", "IMAGE", "1")},
+        {"CONDITIONING", "CONDITIONING", "LATENT", "INT"});
+  b.add("3", "TrimVideoLatent",
+        {link("samples", "LATENT", "2", 2), link("trim_amount", "INT", "2", 3)}, {"LATENT"});
+  EXPECT_EQ(text(size_of(b, "2", 2)), "1x16x22x80x80");
+  EXPECT_EQ(text(size_of(b, "3")), "1x16x21x80x80");
+}
+
+TEST(Sizes, NumbersComeThroughPrimitivesMathAndPictures) {
+  PromptBuilder b;
+  b.add("1", "PrimitiveInt", {num("value", 40)}, {"INT"});
+  b.add("2", "INTConstant", {num("value", 832)}, {"INT"});
+  b.add("3", "ComfyMathExpression",
+        {val("expression", "\"a * 2 + 1\"", "STRING"), link("values.a", "INT", "1")},
+        {"FLOAT", "INT"});
+  b.add("4", "EmptyImage", {num("width", 500), num("height", 480)}, {"IMAGE"});
+  b.add("5", "GetImageSize", {link("image", "IMAGE", "4")}, {"INT", "INT", "INT"});
+  b.add("6", "Reroute", {link("", "*", "5", 1)}, {"*"});
+  b.add("7", "EmptyHunyuanLatentVideo",
+        {link("width", "INT", "2"), link("height", "INT", "6"), link("length", "INT", "3", 1)},
+        {"LATENT"});
+  EXPECT_EQ(text(size_of(b, "7")), "1x16x21x60x104");
+}
+
+TEST(Sizes, OverridesReplaceTheSizesOfGenerators) {
+  const auto video =
+      one("WanImageToVideo", {num("width", 640), num("height", 640), num("length", 81)});
+  SizeOverrides sizes;
+  sizes.frames = 161;
+  EXPECT_EQ(text(size_of(video, "1", 0, sizes)), "1x16x41x80x80");
+  sizes.width = 832;
+  sizes.height = 1216;
+  EXPECT_EQ(text(size_of(video, "1", 0, sizes)), "1x16x41x152x104");
+  const auto picture = one("EmptyLatentImage", {num("width", 640), num("height", 640)});
+  EXPECT_EQ(text(size_of(picture, "1", 0, sizes)), "1x4x1x152x104");
+}
+
+TEST(Sizes, AnUnknownPictureNamesTheNodeAndTheWayOut) {
+  PromptBuilder b;
+  b.add("12", "LoadImage", {str("image", "a.png")}, {"IMAGE", "MASK"});
+  b.add("13", "VAEEncode", {link("pixels", "IMAGE", "12"), link("vae", "VAE", "9")}, {"LATENT"});
+  const SizeValue value = size_of(b, "13");
+  EXPECT_NE(value.why.find("node 12 LoadImage"), std::string::npos) << value.why;
+  EXPECT_NE(value.why.find("--size WxH"), std::string::npos) << value.why;
+  SizeOverrides sizes;
+  sizes.width = 640;
+  sizes.height = 480;
+  EXPECT_EQ(text(size_of(b, "13", 0, sizes)), "1x16x1x60x80");
+  EXPECT_NE(size_of(b, "12", 0, sizes).why.find("assumed to be 640x480"), std::string::npos);
+}
+
+TEST(Sizes, PicturesAreScaledCroppedAndJoined) {
+  PromptBuilder b;
+  b.add("1", "EmptyImage", {num("width", 1000), num("height", 500), num("batch_size", 3)},
+        {"IMAGE"});
+  b.add("2", "ImageScale", {link("image", "IMAGE", "1"), num("width", 0), num("height", 250)},
+        {"IMAGE"});
+  b.add("3", "ImageScaleBy", {link("image", "IMAGE", "1"), val("scale_by", "1.5")}, {"IMAGE"});
+  b.add("4", "ImageScaleToTotalPixels", {link("image", "IMAGE", "1"), val("megapixels", "1.0")},
+        {"IMAGE"});
+  b.add("5", "ImageBatch", {link("image1", "IMAGE", "1"), link("image2", "IMAGE", "2")}, {"IMAGE"});
+  b.add("6", "UpscaleModelLoader", {str("model_name", "RealESRGAN_x2plus.pth")}, {"UPSCALE_MODEL"});
+  b.add("7", "ImageUpscaleWithModel",
+        {link("upscale_model", "UPSCALE_MODEL", "6"), link("image", "IMAGE", "1")}, {"IMAGE"});
+  b.add("8", "FluxKontextImageScale", {link("image", "IMAGE", "1")}, {"IMAGE"});
+  b.add("9", "ImagePadForOutpaint",
+        {link("image", "IMAGE", "1"), num("left", 100), num("right", 0), num("top", 0),
+         num("bottom", 12)},
+        {"IMAGE", "MASK"});
+  EXPECT_EQ(text(size_of(b, "2")), "3x3x1x250x500");
+  EXPECT_EQ(text(size_of(b, "3")), "3x3x1x750x1500");
+  EXPECT_EQ(text(size_of(b, "4")), "3x3x1x724x1448");
+  EXPECT_EQ(text(size_of(b, "5")), "6x3x1x500x1000");
+  EXPECT_EQ(text(size_of(b, "7")), "3x3x1x1000x2000");
+  EXPECT_EQ(text(size_of(b, "8")), "3x3x1x720x1456");
+  EXPECT_EQ(text(size_of(b, "9")), "3x3x1x512x1100");
+}
+
+TEST(Sizes, VideoVaesTakeABatchOfPicturesAsAVideo) {
+  PromptBuilder b;
+  b.add("1", "EmptyImage", {num("width", 640), num("height", 480), num("batch_size", 81)},
+        {"IMAGE"});
+  b.add("2", "VAEEncode", {link("pixels", "IMAGE", "1")}, {"LATENT"});
+  b.add("3", "VAEDecode", {link("samples", "LATENT", "2")}, {"IMAGE"});
+  EXPECT_EQ(text(size_of(b, "2")), "1x16x21x60x80");
+  EXPECT_EQ(text(size_of(b, "3")), "1x3x81x480x640");
+  EXPECT_EQ(text(size_of(b, "2", 0, {}, "kl-vae")), "81x16x1x60x80");
+}
+
+TEST(Sizes, LatentsAreResizedBatchedAndCut) {
+  PromptBuilder b;
+  b.add("1", "EmptyLatentImage", {num("width", 512), num("height", 256)}, {"LATENT"});
+  b.add("2", "LatentUpscale",
+        {link("samples", "LATENT", "1"), num("width", 1024), num("height", 0)}, {"LATENT"});
+  b.add("3", "LatentUpscaleBy", {link("samples", "LATENT", "1"), val("scale_by", "1.5")},
+        {"LATENT"});
+  b.add("4", "LatentBatch", {link("samples1", "LATENT", "1"), link("samples2", "LATENT", "1")},
+        {"LATENT"});
+  b.add("5", "RepeatLatentBatch", {link("samples", "LATENT", "4"), num("amount", 3)}, {"LATENT"});
+  b.add("6", "LatentFromBatch",
+        {link("samples", "LATENT", "5"), num("batch_index", 0), num("length", 1)}, {"LATENT"});
+  EXPECT_EQ(text(size_of(b, "2")), "1x4x1x64x128");
+  EXPECT_EQ(text(size_of(b, "3")), "1x4x1x48x96");
+  EXPECT_EQ(text(size_of(b, "4")), "2x4x1x32x64");
+  EXPECT_EQ(text(size_of(b, "5")), "6x4x1x32x64");
+  EXPECT_EQ(text(size_of(b, "6")), "1x4x1x32x64");
+}
+
+TEST(Sizes, LtxGuidesAreAppendedAndCropped) {
+  PromptBuilder b;
+  b.add("1", "EmptyLTXVLatentVideo", {num("width", 768), num("height", 512), num("length", 97)},
+        {"LATENT"});
+  b.add("2", "LoadImage", {}, {"IMAGE"});
+  b.add("3", "LTXVAddGuide", {link("latent", "LATENT", "1"), link("image", "IMAGE", "2")},
+        {"CONDITIONING", "CONDITIONING", "LATENT"});
+  b.add("4", "KSampler", {link("latent_image", "LATENT", "3", 2)}, {"LATENT"});
+  b.add("5", "LTXVCropGuides", {link("latent", "LATENT", "4")},
+        {"CONDITIONING", "CONDITIONING", "LATENT"});
+  EXPECT_EQ(text(size_of(b, "4")), "1x128x14x16x24");
+  EXPECT_EQ(text(size_of(b, "5", 2)), "1x128x13x16x24");
+}
+
+TEST(Sizes, SoundAndVideoLatentsTravelTogetherAndPart) {
+  PromptBuilder b;
+  b.add("1", "EmptyLTXVLatentVideo", {num("width", 768), num("height", 512), num("length", 97)},
+        {"LATENT"});
+  b.add("2", "LTXVEmptyLatentAudio", {num("frames_number", 97), num("frame_rate", 25)}, {"LATENT"});
+  b.add("3", "LTXVConcatAVLatent",
+        {link("video_latent", "LATENT", "1"), link("audio_latent", "LATENT", "2")}, {"LATENT"});
+  b.add("4", "LTXVSeparateAVLatent", {link("av_latent", "LATENT", "3")}, {"LATENT", "LATENT"});
+  const SizeValue both = size_of(b, "3");
+  EXPECT_TRUE(both.packed);
+  EXPECT_EQ(both.audio_elements, 8 * 97 * 16);
+  EXPECT_EQ(text(size_of(b, "4", 0)), "1x128x13x16x24");
+  EXPECT_EQ(text(size_of(b, "4", 1)), "1x8x1x97x16");
+}
+
+TEST(Sizes, SchedulesCountSteps) {
+  PromptBuilder b;
+  b.add("1", "BasicScheduler", {num("steps", 20), val("denoise", "0.5")}, {"SIGMAS"});
+  b.add("2", "SplitSigmas", {link("sigmas", "SIGMAS", "1"), num("step", 8)}, {"SIGMAS", "SIGMAS"});
+  b.add("3", "ManualSigmas", {str("sigmas", "1.0, 0.9, 0.5, 0.0")}, {"SIGMAS"});
+  b.add("4", "FlipSigmas", {link("sigmas", "SIGMAS", "2", 1)}, {"SIGMAS"});
+  b.add("5", "SplitSigmasDenoise", {link("sigmas", "SIGMAS", "1"), val("denoise", "0.25")},
+        {"SIGMAS", "SIGMAS"});
+  EXPECT_EQ(size_of(b, "1").number, 20);
+  EXPECT_EQ(size_of(b, "2", 0).number, 8);
+  EXPECT_EQ(size_of(b, "2", 1).number, 12);
+  EXPECT_EQ(size_of(b, "3").number, 3);
+  EXPECT_EQ(size_of(b, "4").number, 12);
+  EXPECT_EQ(size_of(b, "5", 1).number, 5);
+}
+
+TEST(Sizes, SwitchesAreFollowedWhereTheChoiceIsTypedIn) {
+  PromptBuilder b;
+  b.add("1", "EmptyLatentImage", {num("width", 512), num("height", 512)}, {"LATENT"});
+  b.add("2", "EmptyLatentImage", {num("width", 1024), num("height", 512)}, {"LATENT"});
+  b.add("3", "ComfySwitchNode",
+        {val("switch", "true", "BOOLEAN"), link("on_false", "*", "1"), link("on_true", "*", "2")},
+        {"*"});
+  EXPECT_EQ(text(size_of(b, "3")), "1x4x1x64x128");
+}
+
+TEST(Sizes, UnknownClassesHandOnWithAStatedAssumption) {
+  PromptBuilder b;
+  b.add("1", "EmptyImage", {num("width", 512), num("height", 256)}, {"IMAGE"});
+  b.add("2", "SomebodysFilter", {link("image", "IMAGE", "1"), val("x", "1")}, {"IMAGE"}, false);
+  b.add("3", "ImageResizeKJ", {link("image", "IMAGE", "1"), num("width", 640), num("height", 320)},
+        {"IMAGE"}, false);
+  b.add("4", "FancyUpscaler", {link("image", "IMAGE", "1"), val("x", "1")}, {"IMAGE"}, false);
+  EXPECT_EQ(text(size_of(b, "2")), "1x3x1x256x512");
+  EXPECT_NE(size_of(b, "2").why.find("assumed to keep the size"), std::string::npos);
+  EXPECT_EQ(text(size_of(b, "3")), "1x3x1x320x640");
+  EXPECT_FALSE(size_of(b, "4").known()) << text(size_of(b, "4"));
+}
+
+TEST(Sizes, AbsurdSizesAreErrorsThatNameNodeInputAndRange) {
+  for (const char* bad : {"1000000000", "-5", "0", "4611686018427387904", "1e300"}) {
+    const auto b =
+        one("WanImageToVideo", {num("width", 832), num("height", 480), val("length", bad, "INT")});
+    std::optional<Error> error;
+    EXPECT_FALSE(size_of(b, "1", 0, {}, "wan21-vae", &error).known()) << bad;
+    ASSERT_TRUE(error) << bad;
+    EXPECT_EQ(error->where.place, "node 1 WanImageToVideo");
+    EXPECT_NE(error->message.find("length is"), std::string::npos) << error->message;
+    EXPECT_NE(error->message.find("from 1 to 131,072"), std::string::npos) << error->message;
+  }
+}
+
+TEST(Sizes, EveryTableRowSurvivesANodeWithoutInputs) {
+  for (const char* name :
+       {"LatentUpscale", "LatentBatch", "LTXVAddGuide", "VAEDecode", "ImageStitch", "SplitSigmas",
+        "GetImageSize", "ImageBatch", "ManualSigmas", "StableCascade_EmptyLatentImage",
+        "EmptyLatentAudio", "ComfyMathExpression", "LTXVConcatAVLatent", "easy mathInt"}) {
+    for (const char* type : {"LATENT", "IMAGE", "INT", "SIGMAS", "", "*"}) {
+      PromptBuilder b;
+      b.add("1", name, {}, {type, type});
+      EXPECT_FALSE(size_of(b, "1").known()) << name;
+      EXPECT_FALSE(size_of(b, "1", 1).known()) << name;
+      EXPECT_FALSE(size_of(b, "1", 99).known()) << name;
+    }
+  }
+}
+
+TEST(Sizes, CirclesAreUnknownAndEnd) {
+  PromptBuilder b;
+  b.add("1", "LatentUpscaleBy", {link("samples", "LATENT", "2"), val("scale_by", "2")}, {"LATENT"});
+  b.add("2", "LatentBatch", {link("samples1", "LATENT", "1"), link("samples2", "LATENT", "2")},
+        {"LATENT"});
+  EXPECT_FALSE(size_of(b, "1").known());
+  EXPECT_FALSE(size_of(b, "2").known());
+  PromptBuilder self;
+  self.add("1", "LatentFlip", {link("samples", "LATENT", "1")}, {"LATENT"});
+  EXPECT_NE(size_of(self, "1").why.find("circle"), std::string::npos) << size_of(self, "1").why;
+}
+
+TEST(Sizes, DeepChainsNeitherRecurseNorRepeatWork) {
+  PromptBuilder b;
+  b.add("0", "EmptyLatentImage", {num("width", 512), num("height", 512)}, {"LATENT"});
+  constexpr int kNodes = 200'000;
+  for (int i = 1; i < kNodes; ++i) {
+    b.add(std::to_string(i), "LatentAdd",
+          {link("samples1", "LATENT", std::to_string(i - 1)),
+           link("samples2", "LATENT", std::to_string(i - 1))},
+          {"LATENT"});
+  }
+  EXPECT_EQ(text(size_of(b, std::to_string(kNodes - 1))), "1x4x1x64x64");
+}
+
+TEST(Sizes, GrowthIsBounded) {
+  PromptBuilder b;
+  b.add("0", "EmptyLatentImage", {num("width", 16384), num("height", 16384)}, {"LATENT"});
+  for (int i = 1; i < 100; ++i) {
+    b.add(std::to_string(i), "LatentUpscaleBy",
+          {link("samples", "LATENT", std::to_string(i - 1)), val("scale_by", "1000")}, {"LATENT"});
+  }
+  std::optional<Error> error;
+  EXPECT_FALSE(size_of(b, "99", 0, {}, "kl-vae", &error).known());
+  EXPECT_TRUE(error);
+}
+
+TEST(Expressions, ComputeWhatPeopleType) {
+  const auto name = [](std::string_view n) -> std::optional<double> {
+    if (n == "a") return 17;
+    return n == "b" ? std::optional(5.0) : std::nullopt;
+  };
+  EXPECT_EQ(evaluate("a*8+1", name), 137);
+  EXPECT_EQ(evaluate("(a - 1) // b * 2", name), 6);
+  EXPECT_EQ(evaluate("-a % 5", name), 3);
+  EXPECT_EQ(evaluate("min(a, b) + max(a, b, 100)", name), 105);
+  EXPECT_EQ(evaluate("round(a / 2)", name), 8);
+  EXPECT_EQ(evaluate("2 ** 3 ** 2", name), 512);
+  for (const char* bad :
+       {"", "a +", "c", "1 / 0", "f(a)", "(a", "a b", "1..2", "min()", "sqrt(-1)"}) {
+    EXPECT_FALSE(evaluate(bad, name)) << bad;
+  }
+  EXPECT_FALSE(evaluate(std::string(4000, '('), name));
+  EXPECT_FALSE(evaluate(std::string(4000, '-') + "1", name));
+  EXPECT_FALSE(evaluate(std::string(100'000, '1'), name));
+}
+
+}  // namespace
+}  // namespace ebb
