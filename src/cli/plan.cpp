@@ -40,15 +40,11 @@ Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
 }
 
 /// The fix whose result is drawn beside the run as it is: the first with the best verdict.
-const Fix* best_fix(const std::vector<Fix>& fixes, const Predict& predict, Prediction& after) {
+const Fix* best_fix(const std::vector<Fix>& fixes) {
   const Fix* best = nullptr;
   for (const Fix& fix : fixes) {
     if (!fix.helps || fix.kind == FixKind::nothing) continue;
-    auto prediction = predict(fix.trial);
-    if (!prediction.ok()) continue;
-    if (best && rank(prediction->outcome.verdict) >= rank(after.outcome.verdict)) continue;
-    best = &fix;
-    after = *std::move(prediction);
+    if (!best || rank(fix.verdict) < rank(best->verdict)) best = &fix;
   }
   return best;
 }
@@ -94,9 +90,10 @@ Result<Report> make_report(const std::string& file, const PlanOptions& options,
   auto table = sweep(report.trial, options.table, predict);
   if (!table) return table.error();
   report.table = *std::move(table);
-  Prediction after;
-  if (const Fix* fix = best_fix(report.fixes, predict, after)) {
-    report.after = std::move(after);
+  if (const Fix* fix = best_fix(report.fixes)) {
+    auto after = predict(fix->trial);
+    if (!after) return after.error();
+    report.after = *std::move(after);
     report.after_title = fix->title;
   }
 

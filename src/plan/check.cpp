@@ -129,8 +129,7 @@ class Checker {
       find("node {}: VRAM holds {} bytes, above its own peak of {}", id, vram,
            state.vram_peak_bytes);
     }
-    if (ram > state.ram_needed_bytes + kRounding ||
-        state.ram_needed_bytes > state.ram_peak_bytes) {
+    if (ram > state.ram_needed_bytes + kRounding || state.ram_needed_bytes > state.ram_peak_bytes) {
       find("node {}: RAM holds {} bytes, above its own peak of {}", id, ram,
            state.ram_needed_bytes);
     }

@@ -10,8 +10,11 @@
 namespace ebb {
 namespace {
 
-/// Changes below this are the same run.
+/// Changes below these are the same run: they are within what differs from one run to the next.
 constexpr std::int64_t kSameBytes = 16_MiB;
+constexpr std::int64_t kSameRamBytes = 256_MiB;
+constexpr double kSameSeconds = 1;
+constexpr double kSameShare = 0.02;  ///< of the run's seconds
 
 class Search {
  public:
@@ -44,6 +47,7 @@ class Search {
     fix.vram_bytes = 0;
     fix.ram_bytes = 0;
     fix.trial = base_;
+    fix.verdict = before_.outcome.verdict;
     fixes_.push_back(std::move(fix));
   }
 
@@ -54,6 +58,7 @@ class Search {
     fix.effect = "-";
     fix.price = "-";
     fix.trial = base_;
+    fix.verdict = before_.outcome.verdict;
     fixes_.push_back(std::move(fix));
   }
 
@@ -73,6 +78,7 @@ class Search {
     fix.kind = lever.kind;
     fix.title = lever.title;
     fix.trial = lever.trial;
+    fix.verdict = is.verdict;
     fix.price = lever.price.empty() ? "-" : lever.price;
     const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
     fix.vram_bytes = offloads ? was.offloaded_bytes - is.offloaded_bytes
@@ -84,30 +90,45 @@ class Search {
     return fix;
   }
 
+  /// Whether the run is better by something that matters and not worse in its verdict.
   bool helps(const Outcome& was, const Outcome& is, const Fix& fix) const {
     if (rank(is.verdict) > rank(was.verdict)) return false;
     return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > kSameBytes ||
-           *fix.ram_bytes > kSameBytes || fix.seconds.value_or(0) >= 0.5;
+           relieves(was, is) || *fix.ram_bytes > kSameRamBytes || changes_seconds(was, fix) > 0;
   }
 
-  static std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
-                            const Lever& lever) {
+  /// Whether less is above the card's limit.
+  bool relieves(const Outcome& was, const Outcome& is) const {
+    const std::int64_t limit = base_.machine.vram_total.bytes;
+    return was.vram_peak_bytes > limit &&
+           was.vram_peak_bytes - std::max(limit, is.vram_peak_bytes) > kSameBytes;
+  }
+
+  /// 1 if seconds are saved, -1 if they are lost, 0 if it is the same.
+  static int changes_seconds(const Outcome& was, const Fix& fix) {
+    const double seconds = fix.seconds.value_or(0);
+    if (std::abs(seconds) < std::max(kSameSeconds, kSameShare * was.seconds.value_or(0))) return 0;
+    return seconds > 0 ? 1 : -1;
+  }
+
+  std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
+                     const Lever& lever) const {
     std::vector<std::string> parts;
     if (std::abs(was.offloaded_bytes - is.offloaded_bytes) > kSameBytes) {
       parts.push_back(fmt::format("offloaded {} -> {} MiB", format_mib(was.offloaded_bytes),
                                   format_mib(is.offloaded_bytes)));
     }
-    if (std::abs(*fix.ram_bytes) > kSameBytes) {
-      parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
-                                  format_gib(is.ram_peak_bytes)));
-    }
-    if (parts.empty() && std::abs(*fix.vram_bytes) > kSameBytes) {
+    if (relieves(was, is) || (parts.empty() && *fix.vram_bytes > kSameBytes)) {
       parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
                                   format_mib(is.vram_peak_bytes)));
     }
-    if (std::abs(fix.seconds.value_or(0)) >= 0.5) {
-      parts.push_back(fmt::format("{} {:.1f} s a run", *fix.seconds > 0 ? "saves" : "costs",
-                                  std::abs(*fix.seconds)));
+    if (std::abs(*fix.ram_bytes) > kSameRamBytes) {
+      parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
+                                  format_gib(is.ram_peak_bytes)));
+    }
+    if (const int sign = changes_seconds(was, fix); sign != 0) {
+      parts.push_back(
+          fmt::format("{} {:.0f} s a run", sign > 0 ? "saves" : "costs", std::abs(*fix.seconds)));
     }
     if (is.verdict != was.verdict) {
       parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
@@ -126,7 +147,7 @@ class Search {
                           [&](const Fix& fix) { return fix.kind == kind && fix.helps; });
     };
     const auto flag = find(FixKind::flag);
-    if (flag == fixes_.end() || reaches_fit(*flag)) return;
+    if (flag == fixes_.end() || rank(flag->verdict) < rank(Verdict::offloads)) return;
     Trial trial = base_;
     trial.machine = flag->trial.machine;
     const auto with_flag = predict_(trial);
@@ -136,11 +157,6 @@ class Search {
       lever.title = "both: " + flag->title + ", " + lever.title;
       attempt(lever);
     }
-  }
-
-  bool reaches_fit(const Fix& fix) const {
-    const auto after = predict_(fix.trial);
-    return after.ok() && rank(after->outcome.verdict) < rank(Verdict::offloads);
   }
 
   static const char* verdict_phrase(Verdict verdict) {

@@ -108,6 +108,11 @@ void Simulation::measure(const Step& step) {
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
   const std::int64_t resident = machine_.vram_total.bytes - manager_.free_bytes();
+  if (machine_.os == Os::linux) {
+    // The allocator gives its slack back before it fails; on Windows it spills instead.
+    const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - resident);
+    state_.reserved_bytes = std::max(state_.live_bytes, std::min(state_.reserved_bytes, room));
+  }
   state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, state_.reserved_bytes));
 }
 

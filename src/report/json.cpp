@@ -272,6 +272,7 @@ void PlanWriter::fixes() {
     text("effect", fix.effect);
     text("price", fix.price);
     json_.member("helps", fix.helps);
+    json_.member("verdict", to_string(fix.verdict));
     const std::string why = fix.id + " was not predicted in this respect";
     maybe("vram_bytes", fix.vram_bytes, 0, why);
     maybe("ram_bytes", fix.ram_bytes, 0, why);

@@ -239,7 +239,9 @@ std::vector<std::string> support(const Report& report, const View& view) {
     }
   }
   const auto best = std::find_if(report.fixes.begin(), report.fixes.end(),
-                                 [](const Fix& fix) { return fix.helps; });
+                                 [&](const Fix& fix) {
+                                   return fix.helps && rank(fix.verdict) < rank(outcome.verdict);
+                                 });
   if (outcome.verdict != Verdict::fits && outcome.verdict != Verdict::tight &&
       best != report.fixes.end()) {
     const std::string effect = printable(best->effect);
