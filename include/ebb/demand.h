@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ebb/bytes.h"
@@ -84,9 +86,16 @@ struct PromptDemand {
   std::vector<std::string> notes;
 };
 
+/// Frames of video between two frames of the latent: 4 for Wan, 8 for LTX-Video. 1 for pictures
+/// and for architectures that are not in the table.
+int frame_stride(std::string_view architecture);
+
+/// Finds the weights for a loader's request: find_weights with its search, or a memo of it.
+using FindWeights = std::function<Result<Weights>(const WeightsRequest&)>;
+
 /// Finds the loaders, follows MODEL, CLIP, VAE, LATENT and IMAGE links, and gives every node its
 /// weights and demand. Errors: a broken model file, a size that is not usable (negative, 10^9).
-Result<PromptDemand> estimate_demand(const Prompt& prompt, const WeightsSearch& search,
+Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
                                      const Machine& machine, const SizeOverrides& sizes = {});
 
 }  // namespace ebb

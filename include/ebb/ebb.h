@@ -4,6 +4,7 @@
 
 #include "ebb/bytes.h"
 #include "ebb/demand.h"
+#include "ebb/file.h"
 #include "ebb/machine.h"
 #include "ebb/pass.h"
 #include "ebb/plan.h"

@@ -92,13 +92,13 @@ struct Passes {
 Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
 
 /// What a plan adds at a cut.
-enum class CutAction { keep, unload_all, park, drop };
+enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
 struct CutOrder {
   int after_pass = 0;
   CutAction action = CutAction::keep;
-  std::vector<int> weights;  ///< for park and drop; empty: all that the pass used
+  std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
 };
 
 /// Replaces ComfyUI's estimate for one model's sampler (the measured budget node).
@@ -141,12 +141,13 @@ struct StepState {
   std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
-  std::int64_t ram_data_bytes = 0;   ///< latents, images, conditioning kept by the cache
-  std::int64_t vram_peak_bytes = 0;  ///< the most during the step, demand (reserved) included
-  std::int64_t ram_peak_bytes = 0;   ///< the most during the step, transfers and others included
-  std::int64_t read_bytes = 0;       ///< from disk
-  std::int64_t moved_bytes = 0;      ///< over the link, both ways, before the step's work starts
-  std::int64_t streamed_bytes = 0;   ///< over the link during the work, all repeats together
+  std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
+  std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
+  std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included
+  std::int64_t ram_needed_bytes = 0;  ///< the same without pages of files, which can be given back
+  std::int64_t read_bytes = 0;        ///< from disk
+  std::int64_t moved_bytes = 0;       ///< over the link, both ways, before the step's work starts
+  std::int64_t streamed_bytes = 0;    ///< over the link during the work, all repeats together
   std::vector<Load> loads;
   std::vector<Eviction> evictions;
   std::optional<double> read_seconds;
@@ -181,7 +182,7 @@ struct PassOutcome {
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;
   std::optional<std::int64_t> vram_peak_bytes;
-  std::optional<std::int64_t> ram_peak_bytes;
+  std::optional<std::int64_t> ram_peak_bytes;  ///< without pages of files, which can be given back
   std::int64_t read_bytes = 0;
   std::optional<double> read_seconds;
   std::optional<double> stream_seconds;   ///< of one repeat
@@ -196,7 +197,7 @@ struct Outcome {
   std::vector<PassOutcome> passes;
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;
-  std::int64_t ram_peak_bytes = 0;
+  std::int64_t ram_peak_bytes = 0;  ///< as in its passes
   std::int64_t read_bytes = 0;
   std::optional<double> seconds;  ///< reads, moves, stalls and compute together, where all known
 };

@@ -1,5 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
+// The command: a table of subcommands over the library.
+#include <fmt/format.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+
+#include "cli/command.h"
 #include "ebb/version.h"
-int main() { std::puts("ebb " EBB_VERSION); }
+
+namespace ebb::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
+     declare_plan},
+};
+
+int run(int argc, char** argv) {
+  CLI::App app("Ebb tells a ComfyUI user, before anything is queued, what a workflow will hold.",
+               "ebb");
+  app.set_version_flag("--version", "ebb " EBB_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Start with: ebb plan my_workflow.json --gpu rtx5090\n"
+      "Each command has its own --help with examples.");
+  std::function<int()> chosen;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.description);
+    auto runner = command.declare(*sub);
+    sub->callback([&chosen, runner] { chosen = runner; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    const bool known = argc > 1 && !app.get_subcommands().empty();
+    const std::string name =
+        known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
+    fmt::print(stderr, "{}: {}\n  {} --help shows the arguments, with examples.\n", name,
+               error.what(), name);
+    return kUsage;
+  }
+  return chosen();
+}
+
+}  // namespace
+
+int fail(const std::string& command, const Error& error) {
+  fmt::print(stderr, "ebb {}: {}\n", command, to_string(error));
+  switch (error.code) {
+    case ErrorCode::usage: return kUsage;
+    case ErrorCode::input: return kInput;
+    case ErrorCode::internal: return kInternal;
+  }
+  return kInternal;
+}
+
+bool stdout_wants_colour() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR") && term && std::string(term) != "dumb";
+}
+
+}  // namespace ebb::cli
+
+int main(int argc, char** argv) {
+  // The library throws nothing of its own; what the standard library throws is caught here, once.
+  try {
+    return ebb::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs(("ebb: internal error: " + std::string(error.what()) + "\n").c_str(), stderr);
+    return ebb::cli::kInternal;
+  }
+}

@@ -3,6 +3,10 @@
 // vae_rows.cpp.
 #include "demand/architectures.h"
 
+#include <algorithm>
+
+#include "ebb/demand.h"
+
 namespace ebb {
 namespace {
 
@@ -29,5 +33,10 @@ const DiffusionRow* find_diffusion_row(std::string_view key) {
 }
 const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
 const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
+
+int frame_stride(std::string_view architecture) {
+  const DiffusionRow* row = find_diffusion_row(architecture);
+  return row ? std::max(1, row->temporal) : 1;
+}
 
 }  // namespace ebb

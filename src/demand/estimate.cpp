@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts weights, sizes and formulas together: one NodeDemand per node of a prompt.
-#include "demand/estimate.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "demand/node_kinds.h"
 #include "demand/values.h"
 #include "demand/weights_of.h"
+#include "ebb/demand.h"
 
 namespace ebb {
 namespace {
@@ -421,8 +420,8 @@ const char* to_string(StepKind kind) {
   return "other";
 }
 
-Result<PromptDemand> estimate_demand_with(const Prompt& prompt, const FindWeights& find,
-                                          const Machine& machine, const SizeOverrides& sizes) {
+Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
+                                     const Machine& machine, const SizeOverrides& sizes) {
   if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok.error();
   if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok.error();
   if (auto ok = check_override("a height of", sizes.height, 16, kMostPixels); !ok) {

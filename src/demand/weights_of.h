@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "demand/estimate.h"
+#include "ebb/demand.h"
 #include "demand/prompt_graph.h"
 
 namespace ebb {

@@ -126,7 +126,8 @@ class Scheduler {
 
   void execute(int node) {
     if (cached(node)) {
-      result_.served.push_back({node, same(node).executed_as});
+      // A coroutine may be overtaken by its twin while it waits: then both ran.
+      if (!at(node).started) result_.served.push_back({node, same(node).executed_as});
       return complete(node);
     }
     if (!at(node).asked_lazy) {

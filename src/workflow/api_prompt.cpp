@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "workflow/js_value.h"
 #include "workflow/state.h"
@@ -25,8 +24,8 @@ std::optional<Link> read_link(const JsonValue& value) {
 }
 
 void read_inputs(const JsonValue& json, const NodeDefinition* definition, PromptNode& node) {
-  std::unordered_map<std::string, std::size_t> seen;
-  node.inputs.reserve(json.size());
+  InputList inputs;
+  inputs.start(node.inputs, json.size());
   for (const JsonValue member : json) {
     PromptInput input;
     input.name = member.key();
@@ -38,21 +37,16 @@ void read_inputs(const JsonValue& json, const NodeDefinition* definition, Prompt
         input.lazy = declared->lazy;
       }
     }
-    const auto [at, fresh] = seen.try_emplace(input.name, node.inputs.size());
-    if (fresh) {
-      node.inputs.push_back(std::move(input));
-    } else {
-      node.inputs[at->second] = std::move(input);
-    }
+    inputs.put(std::move(input));
   }
 }
 
-PromptNode read_node(const JsonValue& json, const ComfyVersion& version) {
+PromptNode read_node(const JsonValue& json, NodeFinder& finder) {
   PromptNode node;
   node.id = json.key();
   node.class_type = json.find("class_type").text_or("");
   node.title = json.find("_meta").find("title").text_or("");
-  const NodeDefinition* definition = find_node(node.class_type, version);
+  const NodeDefinition* definition = finder.find(node.class_type);
   read_inputs(json.find("inputs"), definition, node);
   if (!definition) return node;
   node.known = true;
@@ -82,16 +76,20 @@ void guess_outputs(Prompt& prompt) {
       count = std::max(count, std::min(input.link->slot, kSlotsMax - 1) + 1);
     }
   }
+  std::string others, starts;
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     PromptNode& node = prompt.nodes[i];
     if (node.known) continue;
     node.output_types.resize(std::size_t(slots[i]));
     node.output_node = slots[i] == 0;
+    auto& list = node.output_node ? starts : others;
+    list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
+  }
+  if (!others.empty()) prompt.notes.push_back("Classes that Ebb does not know: " + others + ".");
+  if (!starts.empty()) {
     prompt.notes.push_back(
-        node.label() + (node.output_node
-                            ? " is of a class Ebb does not know and nobody uses what it makes: it "
-                              "is taken for a node that ComfyUI starts from."
-                            : " is of a class Ebb does not know."));
+        "Unknown classes whose outputs nobody uses, taken for nodes that ComfyUI starts from: " +
+        starts + ".");
   }
 }
 
@@ -100,14 +98,16 @@ void guess_outputs(Prompt& prompt) {
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
                                const ComfyVersion& version) {
   Prompt prompt;
+  NodeFinder finder(version);
   prompt.nodes.reserve(root.size());
+  prompt.index.reserve(root.size());
   for (const JsonValue json : root) {
     if (!json.is_object() || !json.find("class_type").is_string()) {
       prompt.notes.push_back(
           fmt::format("\"{}\" is no node of the prompt and was left out.", json.key()));
       continue;
     }
-    PromptNode node = read_node(json, version);
+    PromptNode node = read_node(json, finder);
     const auto [at, fresh] =
         prompt.index.try_emplace(node.id, static_cast<int>(prompt.nodes.size()));
     if (fresh) {

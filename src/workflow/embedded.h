@@ -2,7 +2,7 @@
 // Workflows that media files carry as text. Nothing is decoded; only tags and chunks are read.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,13 +20,37 @@ struct EmbeddedTexts {
 /// `PNG`, `WebP`, ... by content; empty for anything else.
 std::string_view media_kind(std::string_view bytes);
 
-/// REQUIRES: media_kind(bytes) is not empty. Errors: a kind Ebb does not read yet.
+/// REQUIRES: media_kind(bytes) is not empty. Errors: a kind that carries no texts.
 Result<EmbeddedTexts> read_embedded(std::string_view bytes, const std::string& file);
 
-/// Chunks tEXt, zTXt, iTXt and comf of a PNG or APNG.
+// One reader a container; each bears with broken and truncated bytes.
 EmbeddedTexts read_png(std::string_view bytes);
+EmbeddedTexts read_webp(std::string_view bytes);
+EmbeddedTexts read_jpeg(std::string_view bytes);
+EmbeddedTexts read_avif(std::string_view bytes);
+EmbeddedTexts read_mp4(std::string_view bytes);
+EmbeddedTexts read_webm(std::string_view bytes);
+EmbeddedTexts read_flac(std::string_view bytes);
+EmbeddedTexts read_ogg(std::string_view bytes);
+EmbeddedTexts read_mp3(std::string_view bytes);
+EmbeddedTexts read_svg(std::string_view bytes);
+EmbeddedTexts read_glb(std::string_view bytes);
+EmbeddedTexts read_safetensors(std::string_view bytes);
 
 /// Keeps `text` if `key` is `workflow` or `prompt`, in any case.
 void keep_text(EmbeddedTexts& texts, std::string_view key, std::string_view text);
+
+/// Keeps `workflow:{...}` and `Prompt: {...}`.
+void keep_prefixed(EmbeddedTexts& texts, std::string_view text);
+
+/// Keeps one JSON object that may hold both.
+void keep_wrapper(EmbeddedTexts& texts, std::string_view text);
+
+/// The first `width` bytes as a number; what is missing at the end counts as nothing.
+std::size_t big_endian(std::string_view bytes, std::size_t width);
+std::size_t little_endian(std::string_view bytes, std::size_t width);
+
+/// Bytes at the start of a safetensors file that hold its header; 0 if it is no such file.
+std::int64_t safetensors_header_bytes(std::string_view first_bytes);
 
 }  // namespace ebb

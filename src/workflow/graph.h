@@ -39,21 +39,28 @@ struct Socket {
   std::string name;
   std::string type;
   std::int64_t link_id = -1;
-  int link = kNoLink;       ///< index in Graph::links, or kNoLink, kBrokenLink
-  std::string widget_name;  ///< of the widget it belongs to; empty for a plain socket
-  bool has_widget_key = false;
+  int link = kNoLink;  ///< index in Graph::links, or kNoLink, kBrokenLink
+  int widget = -1;     ///< index of the widget it belongs to; -1 for a plain socket
   bool lazy = false;
+};
+
+/// A socket as the file has it.
+struct FileSocket : Socket {
+  bool of_widget = false;   ///< the file says that it belongs to a widget
+  std::string widget_name;  ///< which one
 };
 
 struct Widget {
   std::string name;
-  std::string type;
   std::optional<std::string> value;             ///< JSON text; nothing is JavaScript's undefined
   bool saved = true;                            ///< takes a place in widgets_values
   bool sent = true;                             ///< appears in the prompt
   bool in_file = false;                         ///< its value was read from the file
   const InputDefinition* definition = nullptr;  ///< null for the front end's own widgets
 };
+
+/// Where the values of a class that no table has come from.
+enum class Values { none, by_name, by_place, left_out };
 
 struct GraphNode {
   std::string id;
@@ -62,9 +69,11 @@ struct GraphNode {
   JsonValue json;
   NodeRole role = NodeRole::ordinary;
   int mode = 0;
+  Values values = Values::none;
   double order = 0;
   int definition_graph = -1;                   ///< of an instance: index in GraphSet::definitions
   const NodeDefinition* definition = nullptr;  ///< null for classes that no table has
+  std::vector<FileSocket> file_inputs;         ///< until the node has its shape
   std::vector<Socket> inputs;
   std::vector<std::string> output_types;
   std::vector<Widget> widgets;
@@ -135,7 +144,7 @@ void add_special_widgets(GraphNode& node);
 void build_widgets(GraphNode& node, GraphSet& set);
 
 /// For a class that no table has: the widgets whose values the file names.
-void guess_widgets(GraphNode& node, GraphSet& set);
+void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file);
 
 /// The widget an input of a subgraph definition shows on its instances, or null.
 Widget* promoted_widget(GraphSet& set, int definition, int input);

@@ -2,6 +2,7 @@
 // Widgets of classes that no table has: only what the file itself tells by name. Values that the
 // file gives merely by position are taken if names, count and kinds agree; else they are left out.
 #include <algorithm>
+#include <unordered_map>
 
 #include "workflow/graph.h"
 #include "workflow/js_value.h"
@@ -42,10 +43,11 @@ bool kind_fits(std::string_view type, const JsonValue& value) {
 
 /// Pairs the widget sockets with the list of values, which has extra places for the widgets that
 /// change seeds. Nothing unless every value finds its name.
-std::vector<Widget> pair_by_place(const GraphNode& node, const std::vector<JsonValue>& values) {
+std::vector<Widget> pair_by_place(const std::vector<FileSocket>& sockets,
+                                  const std::vector<JsonValue>& values) {
   std::vector<Widget> widgets;
   std::size_t next = 0;
-  for (const Socket& socket : node.inputs) {
+  for (const FileSocket& socket : sockets) {
     if (socket.widget_name.empty()) continue;
     if (next >= values.size() || !kind_fits(socket.type, values[next])) return {};
     widgets.push_back(named(socket.widget_name, values[next++]));
@@ -55,24 +57,31 @@ std::vector<Widget> pair_by_place(const GraphNode& node, const std::vector<JsonV
   return next == values.size() ? widgets : std::vector<Widget>();
 }
 
+/// Tells each socket which widget it belongs to.
+void bind_sockets(GraphNode& node, const std::vector<FileSocket>& file) {
+  std::unordered_map<std::string_view, int> place;
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    place.try_emplace(node.widgets[i].name, static_cast<int>(i));
+  }
+  for (std::size_t i = 0; i < file.size(); ++i) {
+    const auto at = place.find(file[i].widget_name);
+    if (file[i].of_widget && at != place.end()) node.inputs[i].widget = at->second;
+  }
+}
+
 }  // namespace
 
-void guess_widgets(GraphNode& node, GraphSet& set) {
-  const std::string label = "node " + node.id + " " + node.type;
+void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file) {
   const JsonValue by_name = node.json.find("widgets_values_named");
   const JsonValue saved = node.json.find("widgets_values");
-  if (by_name.is_object()) return take_named(by_name, node);
-  if (saved.is_object()) return take_named(saved, node);
-  if (!saved.is_array() || saved.size() == 0) return;
-  node.widgets = pair_by_place(node, elements_of(saved));
-  if (!node.widgets.empty()) {
-    set.notes.push_back(label + " is of a class Ebb does not know; the names of its values are " +
-                        "taken from its sockets in order, which is a guess.");
-    return;
+  if (by_name.is_object() || saved.is_object()) {
+    take_named(by_name.is_object() ? by_name : saved, node);
+    node.values = Values::by_name;
+  } else if (saved.is_array() && saved.size() > 0) {
+    node.widgets = pair_by_place(file, elements_of(saved));
+    node.values = node.widgets.empty() ? Values::left_out : Values::by_place;
   }
-  // Widgets that are linked need a name only, so that the link has its place.
-  set.notes.push_back(label + " is of a class Ebb does not know, and the file does not name its " +
-                      std::to_string(saved.size()) + " values: they are left out.");
+  bind_sockets(node, file);
 }
 
 }  // namespace ebb

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -53,5 +54,20 @@ struct NodeDefinition {
 /// The definition of a class: of the newest table not above `version`, else of the oldest table
 /// above that has it, else of an older one, else null. Thread-safe; lives forever.
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version);
+
+/// find_node for many nodes of few classes.
+class NodeFinder {
+ public:
+  explicit NodeFinder(const ComfyVersion& version) : version_(version) {}
+  const NodeDefinition* find(const std::string& class_type) {
+    const auto [at, fresh] = found_.try_emplace(class_type);
+    if (fresh) at->second = find_node(class_type, version_);
+    return at->second;
+  }
+
+ private:
+  ComfyVersion version_;
+  std::unordered_map<std::string, const NodeDefinition*> found_;
+};
 
 }  // namespace ebb

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::size_t kInflatedMax = std::size_t{256} << 20;
 
-std::uint32_t big_endian(std::string_view bytes) {
-  std::uint32_t value = 0;
-  for (const char c : bytes.substr(0, 4)) value = value << 8 | static_cast<unsigned char>(c);
-  return value;
-}
-
 /// What zlib unpacks, bounded; what can be read of a damaged stream counts.
 std::string inflate_text(std::string_view packed) {
   z_stream stream{};
@@ -65,7 +59,7 @@ EmbeddedTexts read_png(std::string_view bytes) {
   EmbeddedTexts texts;
   bytes.remove_prefix(8);
   while (bytes.size() >= 12) {
-    const std::size_t length = big_endian(bytes);
+    const std::size_t length = big_endian(bytes, 4);
     const auto type = bytes.substr(4, 4);
     const bool whole = length <= bytes.size() - 12;
     const auto data = bytes.substr(8, whole ? length : bytes.size() - 8);

@@ -57,9 +57,7 @@ Widget* widget_behind(GraphSet& set, GraphNode& node, const Socket& socket) {
     if (named == inputs.end()) return nullptr;
     return promoted_widget(set, node.definition_graph, static_cast<int>(named - inputs.begin()));
   }
-  if (socket.widget_name.empty()) return nullptr;
-  const auto found = std::ranges::find(node.widgets, socket.widget_name, &Widget::name);
-  return found == node.widgets.end() ? nullptr : &*found;
+  return socket.widget < 0 ? nullptr : &node.widgets[std::size_t(socket.widget)];
 }
 
 std::optional<std::string> own_value(const GraphNode& primitive, NameReplacer& names) {

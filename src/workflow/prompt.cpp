@@ -43,6 +43,37 @@ const PromptNode* Prompt::origin(const PromptInput& input) const {
   return input.link ? find(input.link->node) : nullptr;
 }
 
+namespace {
+constexpr std::size_t kFew = 24;  // names that are searched one by one
+}  // namespace
+
+void InputList::start(std::vector<PromptInput>& inputs, std::size_t expected) {
+  inputs_ = &inputs;
+  at_.clear();
+  inputs.reserve(std::min(expected, kFew));
+}
+
+PromptInput* InputList::find(const std::string& name) {
+  auto& inputs = *inputs_;
+  if (inputs.size() <= kFew) {
+    const auto found = std::ranges::find(inputs, name, &PromptInput::name);
+    return found == inputs.end() ? nullptr : &*found;
+  }
+  if (at_.empty()) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) at_.try_emplace(inputs[i].name, i);
+  }
+  const auto [at, fresh] = at_.try_emplace(name, inputs.size());
+  return fresh ? nullptr : &inputs[at->second];
+}
+
+void InputList::put(PromptInput input) {
+  if (PromptInput* same = find(input.name)) {
+    *same = std::move(input);
+  } else {
+    inputs_->push_back(std::move(input));
+  }
+}
+
 void index_nodes(Prompt& prompt) {
   prompt.index.clear();
   prompt.index.reserve(prompt.nodes.size());

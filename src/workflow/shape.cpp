@@ -2,6 +2,7 @@
 // Sockets: those of a known class come from its definition, whatever the file says; only links
 // are taken from the file, by name.
 #include <algorithm>
+#include <utility>
 
 #include "workflow/graph.h"
 #include "workflow/js_value.h"
@@ -12,17 +13,17 @@ namespace {
 /// The file's sockets of one node, found by name once.
 class FileSockets {
  public:
-  explicit FileSockets(std::vector<Socket> sockets) : sockets_(std::move(sockets)) {
+  explicit FileSockets(std::vector<FileSocket> sockets) : sockets_(std::move(sockets)) {
     used_.resize(sockets_.size());
     for (std::size_t i = 0; i < sockets_.size(); ++i) by_name_.try_emplace(sockets_[i].name, i);
   }
 
   /// A socket of the definition, with the file's link if the file has a socket of its name.
-  Socket take(std::string name, std::string type, std::string widget) {
+  Socket take(std::string name, std::string type, int widget = -1) {
     Socket socket;
     socket.name = std::move(name);
     socket.type = std::move(type);
-    socket.widget_name = std::move(widget);
+    socket.widget = widget;
     if (const auto at = by_name_.find(socket.name); at != by_name_.end()) {
       socket.link = sockets_[at->second].link;
       socket.link_id = sockets_[at->second].link_id;
@@ -31,32 +32,32 @@ class FileSockets {
     return socket;
   }
 
-  std::vector<Socket>& all() { return sockets_; }
+  std::vector<FileSocket>& all() { return sockets_; }
   bool used(std::size_t i) const { return used_[i]; }
   void use(std::size_t i) { used_[i] = true; }
 
  private:
-  std::vector<Socket> sockets_;
+  std::vector<FileSocket> sockets_;
   std::vector<bool> used_;
   std::unordered_map<std::string, std::size_t> by_name_;
 };
 
 void add_socket(GraphNode& node, FileSockets& file, std::string name,
                 const InputDefinition& input) {
-  node.inputs.push_back(file.take(std::move(name), input.type, ""));
+  node.inputs.push_back(file.take(std::move(name), input.type));
   node.inputs.back().lazy = input.lazy;
 }
 
 /// An autogrow input has as many sockets as the file uses, named `input.member`.
-void add_grown(GraphNode& node, FileSockets& file, const InputDefinition& input) {
-  const std::string prefix = input.name + ".";
+void add_grown(GraphNode& node, FileSockets& file, const std::string& name,
+               const InputDefinition& input) {
+  const std::string prefix = name + ".";
   auto& sockets = file.all();
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (file.used(i) || !sockets[i].name.starts_with(prefix)) continue;
     file.use(i);
     node.inputs.push_back(sockets[i]);
     node.inputs.back().type = input.member_type;
-    node.inputs.back().widget_name.clear();
     node.inputs.back().lazy = input.lazy;
   }
 }
@@ -67,8 +68,12 @@ void add_members(GraphNode& node, FileSockets& file, const Widget& combo) {
   for (const auto& [option, members] : combo.definition->options) {
     if (option != key) continue;
     for (const InputDefinition& member : members) {
-      if (member.has_widget()) continue;
-      add_socket(node, file, combo.name + "." + member.name, member);
+      const std::string name = combo.name + "." + member.name;
+      if (member.autogrow) {
+        add_grown(node, file, name, member);
+      } else if (!member.has_widget()) {
+        add_socket(node, file, name, member);
+      }
     }
     return;
   }
@@ -81,7 +86,7 @@ void add_others(GraphNode& node, FileSockets& file) {
   bool escapes = false;
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (file.used(i)) continue;
-    if (sockets[i].has_widget_key && !escapes) {
+    if (sockets[i].of_widget && !escapes) {
       const auto named = [&](const Widget& w) { return w.name == sockets[i].widget_name; };
       if (std::ranges::none_of(node.widgets, named)) {
         escapes = true;
@@ -94,12 +99,12 @@ void add_others(GraphNode& node, FileSockets& file) {
 }
 
 void shape_known(GraphNode& node, GraphSet& set) {
-  FileSockets file(std::move(node.inputs));
-  node.inputs.clear();
+  FileSockets file(std::exchange(node.file_inputs, {}));
+  node.inputs.reserve(node.definition->inputs.size() + 1);
   build_widgets(node, set);
   for (const InputDefinition& input : node.definition->inputs) {
     if (input.autogrow) {
-      add_grown(node, file, input);
+      add_grown(node, file, input.name, input);
     } else if (!input.has_widget() &&
                std::ranges::find(node.widgets, input.name, &Widget::name) == node.widgets.end()) {
       add_socket(node, file, input.name, input);
@@ -108,10 +113,12 @@ void shape_known(GraphNode& node, GraphSet& set) {
   for (const Widget& widget : node.widgets) {
     if (widget.definition && widget.definition->dynamic_combo) add_members(node, file, widget);
   }
-  for (const Widget& widget : node.widgets) {
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    const Widget& widget = node.widgets[i];
     if (widget.name.starts_with("control_")) continue;
-    Socket socket = file.take(widget.name, widget.type, widget.name);
-    if (widget.definition) socket.lazy = widget.definition->lazy;
+    Socket socket = file.take(widget.name, widget.definition ? widget.definition->type : "",
+                              static_cast<int>(i));
+    socket.lazy = widget.definition && widget.definition->lazy;
     node.inputs.push_back(std::move(socket));
   }
   add_others(node, file);
@@ -122,10 +129,9 @@ void shape_known(GraphNode& node, GraphSet& set) {
 
 void shape_instance(GraphNode& node, GraphSet& set) {
   const Graph& graph = set.definitions[static_cast<std::size_t>(node.definition_graph)];
-  FileSockets file(std::move(node.inputs));
-  node.inputs.clear();
+  FileSockets file(std::exchange(node.file_inputs, {}));
   for (const Boundary& input : graph.inputs) {
-    node.inputs.push_back(file.take(input.name, input.type, ""));
+    node.inputs.push_back(file.take(input.name, input.type));
   }
   for (std::size_t i = 0; i < file.all().size(); ++i) {
     if (!file.used(i)) node.inputs.push_back(file.all()[i]);
@@ -137,12 +143,12 @@ void shape_instance(GraphNode& node, GraphSet& set) {
 }  // namespace
 
 void shape_node(GraphNode& node, GraphSet& set) {
-  if (node.role == NodeRole::instance) {
-    shape_instance(node, set);
-  } else if (node.definition) {
-    shape_known(node, set);
-  } else if (node.role == NodeRole::ordinary) {
-    guess_widgets(node, set);
+  if (node.role == NodeRole::instance) return shape_instance(node, set);
+  if (node.definition) return shape_known(node, set);
+  const auto file = std::exchange(node.file_inputs, {});
+  node.inputs.assign(file.begin(), file.end());
+  if (node.role == NodeRole::ordinary) {
+    guess_widgets(node, file);
   } else if (node.role == NodeRole::note || node.role == NodeRole::primitive) {
     Widget widget;  // what `%Title.text%` and `%Title.value%` may name
     widget.name = node.role == NodeRole::note ? "text" : "value";
@@ -169,9 +175,7 @@ Widget* promoted_widget(GraphSet& set, int definition, int input) {
     GraphNode& node = graph.nodes[static_cast<std::size_t>(at.first)];
     const Socket& socket = node.inputs[static_cast<std::size_t>(at.second)];
     if (node.role != NodeRole::instance) {
-      if (socket.widget_name.empty()) return nullptr;
-      const auto found = std::ranges::find(node.widgets, socket.widget_name, &Widget::name);
-      return found == node.widgets.end() ? nullptr : &*found;
+      return socket.widget < 0 ? nullptr : &node.widgets[std::size_t(socket.widget)];
     }
     const auto& inner = set.definitions[static_cast<std::size_t>(node.definition_graph)].inputs;
     const auto named = std::ranges::find(inner, socket.name, &Boundary::name);

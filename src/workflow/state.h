@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "ebb/workflow.h"
 #include "json/document.h"
@@ -35,6 +37,18 @@ std::string input_type(const InputDefinition& input);
 
 /// Output types that follow a match group get the type of what is linked to the group.
 void settle_match_types(Prompt& prompt, const ComfyVersion& version);
+
+/// The inputs of one node in the making: of equal names the last value, at the first's place.
+class InputList {
+ public:
+  void start(std::vector<PromptInput>& inputs, std::size_t expected);
+  void put(PromptInput input);
+
+ private:
+  PromptInput* find(const std::string& name);
+  std::vector<PromptInput>* inputs_ = nullptr;
+  std::unordered_map<std::string, std::size_t> at_;  ///< used once there are many
+};
 
 /// Fills Prompt::index.
 void index_nodes(Prompt& prompt);

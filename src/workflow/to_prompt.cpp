@@ -26,9 +26,8 @@ class Converter {
   std::vector<bool> sent_places() const;
   std::optional<Error> add_node(int place);
   void add_widgets(const GraphNode& node, PromptNode& out);
-  std::optional<Error> add_links(int place, const GraphNode& node, PromptNode& out);
+  std::optional<Error> add_links(int place, const GraphNode& node);
   std::string sent_value(const GraphNode& node, const Widget& widget, const std::string& label);
-  void put(PromptNode& out, PromptInput input);
   void drop_dangling();
   void order_nodes();
   void note_unknown();
@@ -42,8 +41,14 @@ class Converter {
   Resolver resolver_;
   NameReplacer names_;
   Prompt prompt_;
-  std::unordered_map<std::string, std::size_t> input_at_;            ///< of the node in the making
-  std::map<std::string, std::vector<std::string>> unknown_, newer_;  ///< class -> node ids
+  InputList inputs_;  ///< of the node in the making
+
+  struct Unknown {
+    std::vector<std::string> ids;
+    bool by_place = false, left_out = false, starts = false;
+  };
+  std::map<std::string, Unknown> unknown_;
+  std::map<std::string, std::vector<std::string>> newer_;  ///< class -> node ids
 };
 
 /// Virtual, muted and bypassed nodes are not sent. What is inside a muted or bypassed instance is
@@ -76,15 +81,6 @@ Result<Prompt> Converter::run(const ComfyVersion& version) {
   return std::move(prompt_);
 }
 
-void Converter::put(PromptNode& out, PromptInput input) {
-  const auto [at, fresh] = input_at_.try_emplace(input.name, out.inputs.size());
-  if (fresh) {
-    out.inputs.push_back(std::move(input));
-  } else {
-    out.inputs[at->second] = std::move(input);
-  }
-}
-
 std::optional<Error> Converter::add_node(int at) {
   const PlacedNode& place = placed_.places[std::size_t(at)];
   const GraphNode& node = node_at(place);
@@ -100,13 +96,20 @@ std::optional<Error> Converter::add_node(int at) {
     if (node.definition->newer) newer_[node.type].push_back(out.id);
   }
   if (out.title.empty()) out.title = node.type;
-  input_at_.clear();
+  const auto links = std::ranges::count_if(node.inputs, [](const Socket& socket) {
+    return socket.widget < 0 && socket.link != kNoLink;
+  });
+  inputs_.start(out.inputs, node.widgets.size() + std::size_t(links));
   add_widgets(node, out);
-  if (auto error = add_links(at, node, out)) return error;
+  if (auto error = add_links(at, node)) return error;
   if (!node.definition) {
     const bool linked = std::ranges::any_of(out.inputs, [](const auto& in) { return !!in.link; });
     out.output_node = linked && node.output_types.empty();
-    unknown_[node.type].push_back(out.id);
+    Unknown& unknown = unknown_[node.type];
+    unknown.ids.push_back(out.id);
+    unknown.by_place |= node.values == Values::by_place;
+    unknown.left_out |= node.values == Values::left_out;
+    unknown.starts |= out.output_node;
   }
   const auto [found, fresh] =
       prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
@@ -118,13 +121,21 @@ std::optional<Error> Converter::add_node(int at) {
   return std::nullopt;
 }
 
+/// The type that the file gives the socket of a widget.
+std::string socket_type(const GraphNode& node, int widget) {
+  const auto found = std::ranges::find(node.inputs, widget, &Socket::widget);
+  return found == node.inputs.end() ? std::string() : found->type;
+}
+
 void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
-  for (const Widget& widget : node.widgets) {
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    const Widget& widget = node.widgets[i];
     if (!widget.sent || widget.name.empty()) continue;
     PromptInput input;
     input.name = widget.name;
-    input.type = widget.definition ? input_type(*widget.definition) : widget.type;
+    if (widget.definition) input.type = input_type(*widget.definition);
     input.lazy = widget.definition && widget.definition->lazy;
+    if (!node.definition) input.type = socket_type(node, static_cast<int>(i));
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
     } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
@@ -134,7 +145,7 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     } else {
       continue;  // JavaScript's undefined vanishes
     }
-    put(out, std::move(input));
+    inputs_.put(std::move(input));
   }
 }
 
@@ -160,7 +171,7 @@ std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
   return value;
 }
 
-std::optional<Error> Converter::add_links(int place, const GraphNode& node, PromptNode& out) {
+std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     const Socket& socket = node.inputs[i];
     if (socket.link == kNoLink) continue;
@@ -184,7 +195,7 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node, Prom
         input.type = input_type(*declared);
       }
     }
-    put(out, std::move(input));
+    inputs_.put(std::move(input));
   }
   return std::nullopt;
 }
@@ -223,20 +234,32 @@ std::string list_of(const std::vector<std::string>& ids) {
   return text;
 }
 
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+/// One sentence for each kind of guess, with all classes it concerns.
 void Converter::note_unknown() {
-  for (const auto& [type, ids] : unknown_) {
-    bool starts = false;
-    for (const std::string& id : ids) starts |= prompt_.find(id)->output_node;
-    prompt_.notes.push_back(fmt::format(
-        "Ebb does not know the class {} (node {}).{}", type, list_of(ids),
-        starts ? " It has no outputs, so it is taken for one that ComfyUI starts from." : ""));
+  std::vector<std::string> all, by_place, left_out, starts, newer;
+  for (const auto& [type, unknown] : unknown_) {
+    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
+    if (unknown.by_place) by_place.push_back(type);
+    if (unknown.left_out) left_out.push_back(type);
+    if (unknown.starts) starts.push_back(type);
   }
   for (const auto& [type, ids] : newer_) {
-    prompt_.notes.push_back(fmt::format(
-        "Class {} (node {}) is newer than the wanted ComfyUI; its definition of ComfyUI's later "
-        "version is used.",
-        type, list_of(ids)));
+    newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
   }
+  const auto note = [&](const char* what, const std::vector<std::string>& classes) {
+    if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
+  };
+  note("Classes that Ebb does not know: ", all);
+  note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+  note("Values left out, because the file does not name them: ", left_out);
+  note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
+  note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
 }
 
 }  // namespace

@@ -34,8 +34,8 @@ std::string slot_type(const JsonValue& value) {
   return joined;
 }
 
-Socket read_socket(const JsonValue& json) {
-  Socket socket;
+FileSocket read_socket(const JsonValue& json) {
+  FileSocket socket;
   for (const JsonValue member : json) {
     const std::string key = member.key();
     if (key == "name") {
@@ -48,7 +48,7 @@ Socket read_socket(const JsonValue& json) {
         socket.link = kBrokenLink;  // until the table of links is known
       }
     } else if (key == "widget" && (member.is_object() || member.is_string())) {
-      socket.has_widget_key = true;
+      socket.of_widget = true;
       socket.widget_name = member.is_object() ? member.find("name").text_or("") : member.string();
     }
   }
@@ -98,8 +98,8 @@ std::optional<GraphNode> read_node(const JsonValue& json) {
     } else if (key == "order") {
       node.order = member.number().value_or(0);
     } else if (key == "inputs") {
-      node.inputs.reserve(member.size());
-      for (const JsonValue socket : member) node.inputs.push_back(read_socket(socket));
+      node.file_inputs.reserve(member.size());
+      for (const JsonValue socket : member) node.file_inputs.push_back(read_socket(socket));
     } else if (key == "outputs") {
       for (const JsonValue slot : member) node.output_types.push_back(slot_type(slot.find("type")));
     }
@@ -252,12 +252,13 @@ void renumber(GraphSet& set, std::int64_t last_node_id) {
 }
 
 void find_roles(GraphSet& set, Graph& graph, const ConvertOptions& options) {
+  NodeFinder finder(options.version);
   for (GraphNode& node : graph.nodes) {
     if (const auto at = set.definition_by_id.find(node.type); at != set.definition_by_id.end()) {
       node.role = NodeRole::instance;
       node.definition_graph = at->second;
     } else if (node.role == NodeRole::ordinary) {
-      node.definition = find_node(node.type, options.version);
+      node.definition = finder.find(node.type);
       if (!node.definition && options.follow_packs) node.role = pack_role_of(node.type);
     }
   }
@@ -324,6 +325,48 @@ void drop_unfit_reroutes(Graph& graph) {
   }
 }
 
+/// The input that "Anything Everywhere" feeds: the slot it saved, if that has the right type.
+Socket* broadcast_target(GraphNode& node, const JsonValue& entry, const std::string& type) {
+  const std::size_t slot = static_cast<std::size_t>(slot_number(entry.find("downstream_slot")));
+  const JsonValue saved = node.json.find("inputs").at(slot);
+  const std::string name = saved.find("name").text_or("");
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    Socket& socket = node.inputs[i];
+    const bool named = saved.exists() ? socket.name == name : i == slot;
+    if (named && socket.link == kNoLink && types_fit(socket.type, type)) return &socket;
+  }
+  return nullptr;
+}
+
+/// Links that the "Anything Everywhere" nodes of cg-use-everywhere add when a prompt is queued,
+/// as the pack saved them with the graph.
+void add_broadcasts(const JsonValue& list, GraphSet& set) {
+  Graph& graph = set.root;
+  int added = 0;
+  for (const JsonValue entry : list) {
+    const int origin = link_end(graph, entry.find("upstream"), false);
+    const int target = link_end(graph, entry.find("downstream"), false);
+    const int controller = link_end(graph, entry.find("controller"), false);
+    if (origin < 0 || target < 0 || controller < 0) continue;
+    const GraphNode& sender = graph.nodes[static_cast<std::size_t>(controller)];
+    if (sender.muted() || sender.bypassed()) continue;
+    GraphNode& node = graph.nodes[static_cast<std::size_t>(target)];
+    Socket* socket = broadcast_target(node, entry, entry.find("type").text_or("*"));
+    if (!socket) continue;
+    socket->link = static_cast<int>(graph.links.size());
+    const int input = static_cast<int>(socket - node.inputs.data());
+    graph.links.push_back({-1, origin, slot_number(entry.find("upstream_slot")), target, input});
+    graph.socket_of_link.emplace_back(target, input);
+    ++added;
+  }
+  if (added > 0) {
+    set.notes.push_back(fmt::format(
+        "{} links that \"Anything Everywhere\" makes when the prompt is queued are taken from what "
+        "the file saved of them.",
+        added));
+  }
+}
+
 void finish(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   find_roles(set, graph, options);
   for (GraphNode& node : graph.nodes) shape_node(node, set);
@@ -365,6 +408,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   renumber(set, std::max<std::int64_t>(last.integer_or(0), 0));
   for (Graph& graph : set.definitions) finish(set, graph, options);
   finish(set, set.root, options);
+  if (options.follow_packs) add_broadcasts(root.find("extra").find("ue_links"), set);
   return set;
 }
 

@@ -62,7 +62,6 @@ void append(const InputDefinition& input, const std::string& prefix, std::vector
   if (!input.has_widget()) return;
   Widget widget;
   widget.name = prefix + input.name;
-  widget.type = input.type;
   widget.value = initial_value(input);
   widget.definition = &input;
   const std::string name = widget.name;
@@ -232,6 +231,7 @@ void add_special_widgets(GraphNode& node) {
     add("audio", "\"\"", true, false);
   } else if (type == "LoadImageOutput") {
     widgets.resize(std::min<std::size_t>(widgets.size(), 1));
+    if (!widgets.empty()) widgets[0].value = "\"Loading...\"";
     add("Auto-refresh after generation", "false", true, false);
     add("refresh", "\"refresh\"", true, true);
     add("upload", "\"image\"", true, false);

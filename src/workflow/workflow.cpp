@@ -16,8 +16,8 @@ constexpr std::int64_t kFileMax = std::int64_t{512} << 20;
 constexpr int kWrappersMax = 4;  // a workflow inside JSON inside JSON
 
 const char* const kHint =
-    "Give a workflow saved by ComfyUI, one exported with \"Export (API)\", or a PNG that ComfyUI "
-    "saved.";
+    "Give a workflow saved by ComfyUI, one exported with \"Export (API)\", or a picture, video or "
+    "sound that ComfyUI saved.";
 
 bool is_graph(const JsonValue& value) {
   if (!value.find("nodes").is_array()) return false;
@@ -100,7 +100,7 @@ Result<Text> json_text(std::string bytes, const std::string& file) {
                                               "up to there"
                                         : "the " + kind + " carries no workflow",
                        file, "",
-                       "Pictures lose it when they are edited or re-saved; look for the original.");
+                       "Media lose it when they are edited or re-saved; look for the original.");
   }
   if (texts->workflow.empty()) return Text{std::move(texts->prompt), {}};
   return Text{std::move(texts->workflow), std::move(texts->prompt)};
@@ -161,7 +161,9 @@ std::map<std::string, std::string> Workflow::declared_models() const {
 }
 
 Result<Workflow> read_workflow(const std::string& path) {
-  auto bytes = read_file(path, kFileMax);
+  const auto head = read_range(path, 0, 16);
+  const std::int64_t header = head ? safetensors_header_bytes(*head) : 0;
+  auto bytes = header > 0 ? read_range(path, 0, header) : read_file(path, kFileMax);
   if (!bytes) return std::move(bytes).error();
   return parse_workflow(std::move(*bytes), path);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/file.h"
+#include "ebb/file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "demand/estimate.h"
+#include "ebb/demand.h"
 #include "ebb/demand.h"
 #include "ebb/workflow.h"
 

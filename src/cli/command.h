@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands share: exit codes, and how an error is told.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "ebb/result.h"
+
+namespace ebb::cli {
+
+/// Exit codes, the same for every command.
+enum Exit { kAnswered = 0, kWorse = 1, kUsage = 2, kInput = 3, kInternal = 4 };
+
+/// Prints `ebb plan: file:line: what is wrong` on stderr and gives the exit code that goes with it.
+int fail(const std::string& command, const Error& error);
+
+/// One subcommand: declares its arguments on `app` and returns what runs it.
+struct Command {
+  const char* name;
+  const char* description;
+  std::function<int()> (*declare)(CLI::App& app);
+};
+
+std::function<int()> declare_plan(CLI::App& app);
+
+/// Whether stdout is a terminal that wants colour (NO_COLOR and TERM=dumb are honoured).
+bool stdout_wants_colour();
+
+}  // namespace ebb::cli

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ebb plan`: the main path, one call a line.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/plan_options.h"
+#include "ebb/ebb.h"
+
+namespace ebb::cli {
+namespace {
+
+/// Finds weights and remembers them: one run predicts many trials of the same files.
+FindWeights remembering(WeightsSearch search) {
+  using Memo = std::map<std::string, Result<Weights>>;
+  return [search = std::move(search), memo = std::make_shared<Memo>()](const WeightsRequest& r) {
+    std::string key =
+        fmt::format("{}|{}|{}|{}", r.node, r.id_suffix, r.loader_class, r.weight_type);
+    for (const auto& file : r.files) key += "|" + file;
+    const auto found = memo->find(key);
+    if (found != memo->end()) return found->second;
+    return memo->emplace(key, find_weights(r, search)).first->second;
+  };
+}
+
+/// A trial through all steps: demand, passes, policy, verdict.
+Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
+  return [&prompt, &order, find = std::move(find)](const Trial& trial) -> Result<Prediction> {
+    auto demand = estimate_demand(prompt, find, trial.machine, trial.sizes);
+    if (!demand) return demand.error();
+    Prediction prediction;
+    prediction.passes = build_passes(prompt, order, *std::move(demand));
+    prediction.timeline = simulate(prediction.passes, trial.machine, trial.levers);
+    prediction.outcome = judge(prediction.passes, prediction.timeline, trial.machine);
+    return prediction;
+  };
+}
+
+/// The fix whose result is drawn beside the run as it is: the first with the best verdict.
+const Fix* best_fix(const std::vector<Fix>& fixes, const Predict& predict, Prediction& after) {
+  const Fix* best = nullptr;
+  for (const Fix& fix : fixes) {
+    if (!fix.helps || fix.kind == FixKind::nothing) continue;
+    auto prediction = predict(fix.trial);
+    if (!prediction.ok()) continue;
+    if (best && rank(prediction->outcome.verdict) >= rank(after.outcome.verdict)) continue;
+    best = &fix;
+    after = *std::move(prediction);
+  }
+  return best;
+}
+
+Result<Report> make_report(const std::string& file, const PlanOptions& options,
+                           const std::string& save_machine_as) {
+  Report report;
+  report.file = file;
+  report.trial.sizes = options.sizes;
+
+  auto machine = resolve_machine(options.machine);
+  if (!machine) return machine.error();
+  report.trial.machine = *machine;
+  if (!save_machine_as.empty()) {
+    if (auto saved = save_machine(*machine, save_machine_as); !saved) return saved.error();
+  }
+
+  const auto workflow = read_workflow(file);
+  if (!workflow) return workflow.error();
+  const auto prompt = to_prompt(*workflow, machine->comfyui);
+  if (!prompt) return prompt.error();
+  const auto order = order_steps(*prompt, machine->comfyui);
+  if (!order) return order.error();
+
+  WeightsSearch search = options.search;
+  search.comfyui = machine->comfyui;
+  const Predict predict = predictor(*prompt, *order, remembering(search));
+  auto prediction = predict(report.trial);
+  if (!prediction) return prediction.error();
+  report.prediction = *std::move(prediction);
+
+  const auto findings = check(*prompt, *order, report.trial, report.prediction);
+  if (!findings.empty()) {
+    return Error{ErrorCode::internal,
+                 "the checker refuses this prediction: " + findings.front(),
+                 {file, -1, -1, ""},
+                 "Please report it with the workflow."};
+  }
+
+  report.fixes = search_fixes(report.trial, report.prediction, predict);
+  report.largest_resident_frames =
+      largest_resident_frames(report.trial, report.prediction, predict);
+  auto table = sweep(report.trial, options.table, predict);
+  if (!table) return table.error();
+  report.table = *std::move(table);
+  Prediction after;
+  if (const Fix* fix = best_fix(report.fixes, predict, after)) {
+    report.after = std::move(after);
+    report.after_title = fix->title;
+  }
+
+  for (const int node : order->nodes) {
+    report.order.push_back(prompt->nodes[static_cast<std::size_t>(node)].id);
+  }
+  report.order_depends_on_outputs = order->depends_on_outputs;
+  for (const auto& notes : {prompt->notes, order->notes, report.prediction.passes.notes,
+                            report.prediction.timeline.notes}) {
+    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
+  }
+  return report;
+}
+
+Result<Done> write_output(const std::string& path, const std::string& text) {
+  return path.empty() ? Result<Done>(Done{}) : write_file(path, text);
+}
+
+int run(const PlanArguments& arguments) {
+  const auto options = understand(arguments);
+  if (!options) return fail("plan", options.error());
+  const auto report = make_report(arguments.file, *options, arguments.save_machine);
+  if (!report) return fail("plan", report.error());
+
+  if (auto done = write_output(arguments.html, arguments.html.empty() ? "" : to_html(*report));
+      !done) {
+    return fail("plan", done.error());
+  }
+  if (auto done = write_output(arguments.svg, arguments.svg.empty() ? "" : to_svg(*report));
+      !done) {
+    return fail("plan", done.error());
+  }
+  const bool colour = arguments.colour == "always" ||
+                      (arguments.colour == "auto" && !arguments.json && stdout_wants_colour());
+  const std::string text = arguments.json ? to_json(*report) : to_text(*report, colour);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fflush(stdout) != 0) return kInternal;
+
+  const bool worse =
+      options->fail_on && rank(report->prediction.outcome.verdict) > rank(*options->fail_on);
+  return worse ? kWorse : kAnswered;
+}
+
+}  // namespace
+
+std::function<int()> declare_plan(CLI::App& app) {
+  auto arguments = std::make_shared<PlanArguments>();
+  declare(app, *arguments);
+  return [arguments] { return run(*arguments); };
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arguments of `ebb plan`, as typed and as understood.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ebb/demand.h"
+#include "ebb/machine.h"
+#include "ebb/pass.h"
+#include "ebb/weights.h"
+
+namespace ebb::cli {
+
+/// As typed; empty means absent.
+struct PlanArguments {
+  std::string file;
+  std::string gpu, vram, vram_free, ram, os, comfyui, machine_file, save_machine;
+  std::optional<std::string> flags;
+  std::vector<std::string> models, bytes, frames, sizes;
+  std::string html, svg, colour = "auto", fail_on;
+  bool json = false;
+};
+
+/// As understood.
+struct PlanOptions {
+  MachineOptions machine;
+  WeightsSearch search;
+  SizeOverrides sizes;               ///< when --frames or --size names one value, it replaces
+  std::vector<SizeOverrides> table;  ///< one row per value given
+  std::optional<Verdict> fail_on;
+};
+
+void declare(CLI::App& app, PlanArguments& arguments);
+Result<PlanOptions> understand(const PlanArguments& arguments);
+
+}  // namespace ebb::cli

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps into passes: a pass is a maximal run of steps with the same set of weights in use, and
+// steps that use none (loaders, primitives, savers) belong to the pass they prepare.
+#include <algorithm>
+#include <map>
+
+#include "ebb/pass.h"
+
+namespace ebb {
+namespace {
+
+/// Types that carry weights or settings, not data: they cross cuts without being handed over.
+bool carries_data(const std::string& type) {
+  for (const char* no :
+       {"", "MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "STYLE_MODEL",
+        "INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "SAMPLER", "SIGMAS", "NOISE", "GUIDER"}) {
+    if (type == no) return false;
+  }
+  return true;
+}
+
+Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
+  const PromptNode& node = prompt.nodes[static_cast<std::size_t>(position)];
+  Step step;
+  step.node = position;
+  step.id = node.id;
+  step.class_type = node.class_type;
+  step.title = node.title;
+  step.kind = demand.kind;
+  step.uses = std::move(demand.uses);
+  step.reads = std::move(demand.reads);
+  step.loras = std::move(demand.loras);
+  step.shape = demand.shape;
+  step.demand = std::move(demand.demand);
+  step.output_types = node.output_types;
+  return step;
+}
+
+/// The step that makes each node's results; -1 where none does. A node that is served from an
+/// identical one has that one's step.
+std::vector<int> find_steps(const Prompt& prompt, const Order& order) {
+  std::vector<int> step_of(prompt.nodes.size(), -1);
+  for (std::size_t s = 0; s < order.nodes.size(); ++s) {
+    step_of[static_cast<std::size_t>(order.nodes[s])] = static_cast<int>(s);
+  }
+  for (const Served& served : order.served) {
+    step_of[static_cast<std::size_t>(served.node)] = step_of[static_cast<std::size_t>(served.from)];
+  }
+  return step_of;
+}
+
+/// Calls `visit(from, slot, to)` for every link between two steps, readers in order.
+template <class Visit>
+void for_each_link(const Prompt& prompt, const std::vector<Step>& steps,
+                   const std::vector<int>& step_of, Visit visit) {
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    for (const auto& input : prompt.nodes[static_cast<std::size_t>(steps[s].node)].inputs) {
+      const int origin = input.link ? prompt.position(input.link->node) : -1;
+      const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
+      if (from >= 0) visit(static_cast<std::size_t>(from), input.link->slot, static_cast<int>(s));
+    }
+  }
+}
+
+std::vector<int> sorted(std::vector<int> values) {
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+/// The demand that decides which step of a pass is its main one.
+std::int64_t weight_of(const Step& step) {
+  return std::max({step.demand.minimum.known() ? step.demand.minimum.bytes : 0,
+                   step.demand.asked.known() ? step.demand.asked.bytes : 0,
+                   step.demand.reserved.known() ? step.demand.reserved.bytes : 0});
+}
+
+std::vector<Pass> split(const std::vector<Step>& steps) {
+  std::vector<Pass> passes;
+  int pending = 0;  // first step that no pass owns yet
+  for (int s = 0; s < static_cast<int>(steps.size()); ++s) {
+    const Step& step = steps[static_cast<std::size_t>(s)];
+    if (step.uses.empty()) continue;
+    if (!passes.empty() && sorted(passes.back().weights) == sorted(step.uses)) {
+      Pass& pass = passes.back();
+      pass.last_step = s;
+      if (weight_of(step) > weight_of(steps[static_cast<std::size_t>(pass.main_step)])) {
+        pass.main_step = s;
+        pass.kind = step.kind;
+        pass.weights = step.uses;
+      }
+    } else {
+      passes.push_back({pending, s, s, step.kind, step.uses});
+    }
+    pending = s + 1;
+  }
+  if (!passes.empty()) passes.back().last_step = static_cast<int>(steps.size()) - 1;
+  return passes;
+}
+
+/// One output of one step, with the last step that reads it.
+struct Product {
+  int step = 0;
+  int slot = 0;
+  int last_reader = -1;
+};
+
+/// Every result that some step reads, in the order they are made.
+std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>& steps,
+                                   const std::vector<int>& step_of) {
+  std::vector<std::map<int, int>> readers(steps.size());  // per step: slot -> last reader
+  for_each_link(prompt, steps, step_of,
+                [&](std::size_t from, int slot, int to) { readers[from][slot] = to; });
+  std::vector<Product> products;
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    for (const auto& [slot, reader] : readers[s]) {
+      products.push_back({static_cast<int>(s), slot, reader});
+    }
+  }
+  return products;
+}
+
+std::optional<Crossing> crossing_of(const Step& step, int slot) {
+  const auto& types = step.output_types;
+  if (slot < 0 || slot >= static_cast<int>(types.size())) return std::nullopt;
+  const std::string& type = types[static_cast<std::size_t>(slot)];
+  if (!carries_data(type)) return std::nullopt;
+  Quantity bytes{0, NumberKind::unknown, "the size of this result is not known"};
+  const bool main = type == "LATENT" || type == "IMAGE" || types.size() == 1;
+  if (main && step.demand.result_bytes > 0) {
+    bytes = {step.demand.result_bytes, NumberKind::computed, "from its shape"};
+  }
+  return Crossing{type, step.id, bytes};
+}
+
+/// The cuts, with what was made before each and is needed after it, the largest first. `live`
+/// carries the results still needed from cut to cut, so that long prompts stay linear.
+std::vector<Cut> find_cuts(const std::vector<Product>& products, const std::vector<Step>& steps,
+                           const std::vector<Pass>& passes) {
+  std::vector<Cut> cuts;
+  std::vector<Product> live;
+  std::size_t next = 0;
+  for (int p = 0; p + 1 < static_cast<int>(passes.size()); ++p) {
+    const int last = passes[static_cast<std::size_t>(p)].last_step;
+    for (; next < products.size() && products[next].step <= last; ++next) {
+      live.push_back(products[next]);
+    }
+    std::erase_if(live, [&](const Product& product) { return product.last_reader <= last; });
+    Cut cut{p, {}};
+    for (const Product& product : live) {
+      auto crossing = crossing_of(steps[static_cast<std::size_t>(product.step)], product.slot);
+      if (crossing) cut.crossing.push_back(*std::move(crossing));
+    }
+    std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {
+      return a.bytes.value().value_or(-1) > b.bytes.value().value_or(-1);
+    });
+    cuts.push_back(std::move(cut));
+  }
+  return cuts;
+}
+
+}  // namespace
+
+Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand) {
+  Passes result;
+  result.weights = std::move(demand.weights);
+  result.picture = demand.picture;
+  result.notes = std::move(demand.notes);
+  for (const int position : order.nodes) {
+    result.steps.push_back(
+        make_step(prompt, position, std::move(demand.nodes[static_cast<std::size_t>(position)])));
+  }
+  const auto step_of = find_steps(prompt, order);
+  for_each_link(prompt, result.steps, step_of, [&](std::size_t from, int, int to) {
+    auto& consumers = result.steps[from].consumers;
+    if (consumers.empty() || consumers.back() != to) consumers.push_back(to);
+  });
+  result.passes = split(result.steps);
+  result.cuts =
+      find_cuts(find_products(prompt, result.steps, step_of), result.steps, result.passes);
+  return result;
+}
+
+const char* to_string(CutAction action) {
+  switch (action) {
+    case CutAction::keep: return "keep";
+    case CutAction::unload_all: return "unload all";
+    case CutAction::park: return "park";
+    case CutAction::drop: return "drop";
+    case CutAction::prefetch: return "prefetch";
+  }
+  return "keep";
+}
+
+}  // namespace ebb

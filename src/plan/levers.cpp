@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/levers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ebb {
+namespace {
+
+const Weights& weights_of(const Prediction& prediction, int w) {
+  return prediction.passes.weights[static_cast<std::size_t>(w)];
+}
+
+/// Names of models for a title: `high_noise`, or `both models`, or `3 models`.
+std::string names(const Prediction& prediction, const std::vector<int>& list) {
+  if (list.size() == 1) return weights_of(prediction, list.front()).name;
+  return list.size() == 2 ? "both models" : fmt::format("{} models", list.size());
+}
+
+bool has(const std::vector<int>& list, int value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+/// The last pass that uses these weights; -1 if none does.
+int last_use(const Passes& passes, int w) {
+  int last = -1;
+  for (std::size_t p = 0; p < passes.passes.size(); ++p) {
+    if (has(passes.passes[p].weights, w)) last = static_cast<int>(p);
+  }
+  return last;
+}
+
+/// A budget for every diffusion model whose step Ebb knows to need less than ComfyUI asks. The
+/// budget is never below what is live, and covers the allocator's slack.
+std::vector<Budget> measured_budgets(const Prediction& prediction) {
+  std::vector<Budget> budgets;
+  for (const Pass& pass : prediction.passes.passes) {
+    const Step& step = prediction.passes.steps[static_cast<std::size_t>(pass.main_step)];
+    const Demand& demand = step.demand;
+    if (pass.kind != StepKind::sample || !demand.live.known() || !demand.reserved.known() ||
+        !demand.minimum.known()) {
+      continue;
+    }
+    const auto live_high =
+        static_cast<std::int64_t>(static_cast<double>(demand.live.bytes) * demand.high);
+    const std::int64_t minimum = std::max(demand.reserved.bytes, live_high);
+    if (minimum < demand.minimum.bytes) budgets.push_back({pass.weights.front(), minimum});
+  }
+  return budgets;
+}
+
+/// Predicts with the budgets that belong to each trial's own sizes.
+Predict with_budgets(const Predict& predict) {
+  return [&predict](const Trial& trial) -> Result<Prediction> {
+    auto plain = predict(trial);
+    if (!plain) return plain;
+    Trial budgeted = trial;
+    budgeted.levers.budgets = measured_budgets(*plain);
+    return predict(budgeted);
+  };
+}
+
+/// `limit 65 -> 85 frames`, where a lever moves the largest frame count that stays whole.
+std::string limit_note(std::optional<std::int64_t> was, std::optional<std::int64_t> is) {
+  if (!is || is == was) return {};
+  return was ? fmt::format("limit {} -> {} frames", *was, *is)
+             : fmt::format("then up to {} frames stay whole", *is);
+}
+
+void note_limit(Lever& lever, const Trial& base, const Prediction& before, const Predict& predict) {
+  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
+                                 largest_resident_frames(lever.trial, before, predict));
+}
+
+Lever without_flag(const Trial& base, std::string id, std::string flag, std::string price,
+                   void (*change)(ComfyFlags&)) {
+  Lever lever{std::move(id), FixKind::flag, "start without " + flag, std::move(price), "",
+              true,          base};
+  change(lever.trial.machine.flags);
+  return lever;
+}
+
+}  // namespace
+
+std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
+                               const Predict& predict) {
+  std::vector<Lever> levers;
+  const ComfyFlags& flags = base.machine.flags;
+  if (flags.reserve_vram_gib) {
+    levers.push_back(without_flag(base, "drop-reserve-vram",
+                                  fmt::format("--reserve-vram {:g}", *flags.reserve_vram_gib),
+                                  "none known: ComfyUI's own reserve stays",
+                                  [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
+  }
+  if (flags.vram_state != VramState::normal) {
+    const char* name = flags.vram_state == VramState::high  ? "--highvram"
+                       : flags.vram_state == VramState::low ? "--lowvram"
+                                                            : "--novram";
+    levers.push_back(without_flag(base, fmt::format("drop-{}", name + 2), name, "none known",
+                                  [](ComfyFlags& f) { f.vram_state = VramState::normal; }));
+  }
+  if (flags.gpu_only) {
+    levers.push_back(without_flag(base, "drop-gpu-only", "--gpu-only", "none known",
+                                  [](ComfyFlags& f) { f.gpu_only = false; }));
+  }
+  if (flags.disable_smart_memory) {
+    levers.push_back(without_flag(base, "drop-disable-smart-memory", "--disable-smart-memory",
+                                  "none known",
+                                  [](ComfyFlags& f) { f.disable_smart_memory = false; }));
+  }
+  if (before.outcome.offloaded_bytes > 0) {
+    for (Lever& lever : levers) note_limit(lever, base, before, predict);
+  }
+  if (flags.cache == CacheKind::standard && before.outcome.verdict == Verdict::ram_short) {
+    Lever lever{"cache-none",
+                FixKind::flag,
+                "start with --cache-none",
+                "every run reads and encodes everything again",
+                "",
+                false,
+                base};
+    lever.trial.machine.flags.cache = CacheKind::none;
+    levers.push_back(std::move(lever));
+  }
+  return levers;
+}
+
+std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
+                                 const Predict& predict) {
+  if (before.outcome.offloaded_bytes == 0) return {};
+  Lever lever{"budget", FixKind::node, "", "EbbBudget node, needs the pack", "", false, base};
+  lever.trial.levers.budgets = measured_budgets(before);
+  if (lever.trial.levers.budgets.empty()) return {};
+  std::vector<int> models;
+  for (const Budget& budget : lever.trial.levers.budgets) {
+    if (!has(models, budget.weights)) models.push_back(budget.weights);
+  }
+  lever.title = "measured budget on " + names(before, models);
+  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
+                                 largest_resident_frames(base, before, with_budgets(predict)));
+  return {lever};
+}
+
+std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
+  if (base.sizes.tile_vae) return {};
+  for (std::size_t p = 0; p < before.passes.passes.size(); ++p) {
+    if (before.passes.passes[p].kind != StepKind::decode) continue;
+    if (before.outcome.passes[p].verdict == Verdict::fits) continue;
+    Lever lever{"tile-vae",
+                FixKind::parameter,
+                "decode in tiles (VAE Decode (Tiled))",
+                "a slower decode; seams are possible",
+                "",
+                false,
+                base};
+    lever.trial.sizes.tile_vae = true;
+    return {lever};
+  }
+  return {};
+}
+
+namespace {
+
+/// Cuts between two sampling passes of different diffusion models, where people want to unload.
+std::vector<int> switches(const Passes& passes) {
+  std::vector<int> cuts;
+  int sampled = -1;
+  for (int p = 0; p < static_cast<int>(passes.passes.size()); ++p) {
+    const Pass& pass = passes.passes[static_cast<std::size_t>(p)];
+    if (pass.kind != StepKind::sample) continue;
+    if (sampled >= 0 &&
+        passes.passes[static_cast<std::size_t>(sampled)].weights.front() != pass.weights.front()) {
+      cuts.push_back(sampled);
+    }
+    sampled = p;
+  }
+  return cuts;
+}
+
+Lever unload_lever(const Trial& base, const Prediction& before, const std::vector<int>& cuts) {
+  Lever lever{"unload", FixKind::node, "unload node between the passes", "", "", true, base};
+  for (const int cut : cuts) {
+    lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
+  }
+  const Pass& first = before.passes.passes[static_cast<std::size_t>(cuts.front())];
+  lever.effect_note = fmt::format(
+      "VRAM: 0; an unload node would change VRAM by 0 here, ComfyUI "
+      "already evicts {}",
+      weights_of(before, first.weights.front()).name);
+  return lever;
+}
+
+/// Drops each diffusion model and text encoder out of RAM after its last pass.
+std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
+  std::vector<Lever> levers;
+  for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
+    Lever lever{"", FixKind::node, "", "", "", false, base};
+    std::vector<int> dropped;
+    std::int64_t bytes = 0;
+    for (int w = 0; w < static_cast<int>(before.passes.weights.size()); ++w) {
+      const Weights& weights = weights_of(before, w);
+      const int last = last_use(before.passes, w);
+      if (weights.role != role || !weights.known() || last < 0 ||
+          last + 1 >= static_cast<int>(before.passes.passes.size())) {
+        continue;
+      }
+      lever.trial.levers.cuts.push_back({last, CutAction::drop, {w}});
+      dropped.push_back(w);
+      bytes += weights.file_bytes > 0 ? weights.file_bytes : weights.bytes;
+    }
+    if (dropped.empty()) continue;
+    const bool encoder = role == WeightsRole::text_encoder;
+    lever.id = encoder ? "drop-text-encoder" : "drop-diffusion";
+    lever.title = dropped.size() == 1
+                      ? fmt::format("drop {} after its last pass", names(before, dropped))
+                      : fmt::format("drop each of {} after its last pass", names(before, dropped));
+    lever.price = fmt::format("EbbCut node; re-read {} if you run it again", format_gib(bytes));
+    levers.push_back(std::move(lever));
+  }
+  return levers;
+}
+
+/// Reads the next model's file ahead while a sampling pass computes.
+std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
+                                   const std::vector<int>& cuts) {
+  Lever lever{"prefetch", FixKind::node, "",  "EbbCut node; the file stays in the page cache",
+              "",         false,         base};
+  std::vector<int> models;
+  for (const int cut : cuts) {
+    const auto next = static_cast<std::size_t>(cut + 1);
+    if (cut < 1 || before.outcome.passes[next].read_bytes == 0) continue;
+    const int w = before.passes.passes[next].weights.front();
+    lever.trial.levers.cuts.push_back({cut - 1, CutAction::prefetch, {w}});
+    models.push_back(w);
+  }
+  if (models.empty()) return {};
+  lever.title = fmt::format("prefetch {} during the pass before", names(before, models));
+  return {lever};
+}
+
+}  // namespace
+
+std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
+  std::vector<Lever> levers = drop_levers(base, before);
+  const auto cuts = switches(before.passes);
+  if (cuts.empty()) return levers;
+  for (Lever& lever : prefetch_levers(base, before, cuts)) levers.push_back(std::move(lever));
+  levers.push_back(unload_lever(base, before, cuts));
+  return levers;
+}
+
+namespace {
+
+/// The largest picture of the same aspect, in multiples of 16, that keeps every model whole.
+std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before,
+                                     const Predict& predict) {
+  if (!before.passes.picture) return std::nullopt;
+  const Shape& picture = *before.passes.picture;
+  const auto sized = [&](std::int64_t width16) {
+    Trial trial = base;
+    trial.sizes.width = 16 * width16;
+    trial.sizes.height =
+        std::max<std::int64_t>(16, (picture.height * width16 * 16 / picture.width + 8) / 16 * 16);
+    return trial;
+  };
+  const auto whole = [&](std::int64_t width16) {
+    const auto result = predict(sized(width16));
+    return result.ok() && result->outcome.offloaded_bytes == 0;
+  };
+  std::int64_t good = 256 / 16;  // below this a picture is of no use
+  std::int64_t bad = (picture.width + 15) / 16;
+  if (bad <= good || !whole(good)) return std::nullopt;
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (whole(middle) ? good : bad) = middle;
+  }
+  const Trial trial = sized(good);
+  const double share = static_cast<double>(*trial.sizes.width * *trial.sizes.height) /
+                       static_cast<double>(picture.width * picture.height);
+  return Lever{"fewer-pixels",
+               FixKind::parameter,
+               fmt::format("render {}x{} instead of {}x{}", *trial.sizes.width, *trial.sizes.height,
+                           picture.width, picture.height),
+               fmt::format("{:.0f} % of the pixels", 100 * share),
+               "",
+               false,
+               trial};
+}
+
+}  // namespace
+
+std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
+                               const Predict& predict) {
+  std::vector<Lever> levers;
+  if (before.outcome.offloaded_bytes == 0) return levers;
+  const auto frames = largest_resident_frames(base, before, predict);
+  if (frames && before.passes.picture && *frames < before.passes.picture->frames) {
+    Lever lever{
+        "fewer-frames",
+        FixKind::parameter,
+        fmt::format("render {} frames instead of {}", *frames, before.passes.picture->frames),
+        fmt::format("{} fewer frames", before.passes.picture->frames - *frames),
+        "",
+        false,
+        base};
+    lever.trial.sizes.frames = frames;
+    levers.push_back(std::move(lever));
+  }
+  if (auto lever = smaller_picture(base, before, predict)) levers.push_back(*std::move(lever));
+  return levers;
+}
+
+}  // namespace ebb

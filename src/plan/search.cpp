@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The levers, cheapest first: each is tried by predicting the run again, and kept if it changes
+// something or if people would expect it to.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/levers.h"
+
+namespace ebb {
+namespace {
+
+/// Changes below this are the same run.
+constexpr std::int64_t kSameBytes = 16_MiB;
+
+class Search {
+ public:
+  Search(const Trial& base, const Prediction& before, const Predict& predict)
+      : base_(base), before_(before), predict_(predict) {}
+
+  std::vector<Fix> run() {
+    if (before_.outcome.verdict == Verdict::fits) add_nothing();
+    for (const Lever& lever : flag_levers(base_, before_, predict_)) attempt(lever);
+    for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
+    for (const Lever& lever : tile_levers(base_, before_)) attempt(lever);
+    for (const Lever& lever : cut_levers(base_, before_)) attempt(lever);
+    if (rank(before_.outcome.verdict) >= rank(Verdict::offloads)) {
+      for (const Lever& lever : size_levers(base_, before_, predict_)) attempt(lever);
+      combine();
+    }
+    std::stable_partition(fixes_.begin(), fixes_.end(), [](const Fix& fix) { return fix.helps; });
+    if (fixes_.empty()) add_no_lever();
+    return std::move(fixes_);
+  }
+
+ private:
+  void add_nothing() {
+    Fix fix;
+    fix.id = "nothing";
+    fix.title = "nothing: it already fits";
+    fix.effect = "-";
+    fix.price = "-";
+    fix.helps = true;
+    fix.vram_bytes = 0;
+    fix.ram_bytes = 0;
+    fix.trial = base_;
+    fixes_.push_back(std::move(fix));
+  }
+
+  void add_no_lever() {
+    Fix fix;
+    fix.id = "nothing";
+    fix.title = "nothing: no lever known to Ebb changes this run";
+    fix.effect = "-";
+    fix.price = "-";
+    fix.trial = base_;
+    fixes_.push_back(std::move(fix));
+  }
+
+  void attempt(const Lever& lever) {
+    const auto after = predict_(lever.trial);
+    if (!after) return;  // a lever that makes no sense here is no fix
+    Fix fix = describe(lever, *after);
+    if (!fix.helps && !lever.expected) return;
+    fixes_.push_back(std::move(fix));
+  }
+
+  Fix describe(const Lever& lever, const Prediction& after) const {
+    const Outcome& was = before_.outcome;
+    const Outcome& is = after.outcome;
+    Fix fix;
+    fix.id = lever.id;
+    fix.kind = lever.kind;
+    fix.title = lever.title;
+    fix.trial = lever.trial;
+    fix.price = lever.price.empty() ? "-" : lever.price;
+    const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
+    fix.vram_bytes = offloads ? was.offloaded_bytes - is.offloaded_bytes
+                              : was.vram_peak_bytes - is.vram_peak_bytes;
+    fix.ram_bytes = was.ram_peak_bytes - is.ram_peak_bytes;
+    if (was.seconds && is.seconds) fix.seconds = *was.seconds - *is.seconds;
+    fix.helps = helps(was, is, fix);
+    fix.effect = effect(was, is, fix, lever);
+    return fix;
+  }
+
+  bool helps(const Outcome& was, const Outcome& is, const Fix& fix) const {
+    if (rank(is.verdict) > rank(was.verdict)) return false;
+    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > kSameBytes ||
+           *fix.ram_bytes > kSameBytes || fix.seconds.value_or(0) >= 0.5;
+  }
+
+  static std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
+                            const Lever& lever) {
+    std::vector<std::string> parts;
+    if (std::abs(was.offloaded_bytes - is.offloaded_bytes) > kSameBytes) {
+      parts.push_back(fmt::format("offloaded {} -> {} MiB", format_mib(was.offloaded_bytes),
+                                  format_mib(is.offloaded_bytes)));
+    }
+    if (std::abs(*fix.ram_bytes) > kSameBytes) {
+      parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
+                                  format_gib(is.ram_peak_bytes)));
+    }
+    if (parts.empty() && std::abs(*fix.vram_bytes) > kSameBytes) {
+      parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
+                                  format_mib(is.vram_peak_bytes)));
+    }
+    if (std::abs(fix.seconds.value_or(0)) >= 0.5) {
+      parts.push_back(fmt::format("{} {:.1f} s a run", *fix.seconds > 0 ? "saves" : "costs",
+                                  std::abs(*fix.seconds)));
+    }
+    if (is.verdict != was.verdict) {
+      parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
+    }
+    if (!lever.effect_note.empty() && (fix.helps || std::abs(*fix.vram_bytes) <= kSameBytes)) {
+      parts.insert(fix.helps ? parts.end() : parts.begin(), lever.effect_note);
+    }
+    if (parts.empty()) parts.push_back("changes nothing here");
+    return fmt::format("{}", fmt::join(parts, "; "));
+  }
+
+  /// Where one lever is not enough, two together may be: the flag and the measured budget.
+  void combine() {
+    const auto find = [&](FixKind kind) {
+      return std::find_if(fixes_.begin(), fixes_.end(),
+                          [&](const Fix& fix) { return fix.kind == kind && fix.helps; });
+    };
+    const auto flag = find(FixKind::flag);
+    if (flag == fixes_.end() || reaches_fit(*flag)) return;
+    Trial trial = base_;
+    trial.machine = flag->trial.machine;
+    const auto with_flag = predict_(trial);
+    if (!with_flag) return;
+    for (Lever lever : budget_levers(trial, *with_flag, predict_)) {
+      lever.id = flag->id + "+" + lever.id;
+      lever.title = "both: " + flag->title + ", " + lever.title;
+      attempt(lever);
+    }
+  }
+
+  bool reaches_fit(const Fix& fix) const {
+    const auto after = predict_(fix.trial);
+    return after.ok() && rank(after->outcome.verdict) < rank(Verdict::offloads);
+  }
+
+  static const char* verdict_phrase(Verdict verdict) {
+    switch (verdict) {
+      case Verdict::fits: return "fits";
+      case Verdict::tight: return "fits tightly";
+      case Verdict::offloads: return "offloads";
+      case Verdict::ram_short: return "is short of RAM";
+      case Verdict::spills: return "spills into shared memory";
+      case Verdict::unknown: return "is unknown";
+    }
+    return "is unknown";
+  }
+
+  const Trial& base_;
+  const Prediction& before_;
+  const Predict& predict_;
+  std::vector<Fix> fixes_;
+};
+
+}  // namespace
+
+const char* to_string(FixKind kind) {
+  switch (kind) {
+    case FixKind::nothing: return "nothing";
+    case FixKind::flag: return "flag";
+    case FixKind::node: return "node";
+    case FixKind::parameter: return "parameter";
+    case FixKind::order: return "order";
+  }
+  return "nothing";
+}
+
+std::vector<Fix> search_fixes(const Trial& base, const Prediction& prediction,
+                              const Predict& predict) {
+  return Search(base, prediction, predict).run();
+}
+
+}  // namespace ebb

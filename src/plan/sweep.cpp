@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables over sizes, and the largest frame count that keeps every diffusion model whole.
+#include <algorithm>
+
+#include "ebb/plan.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::int64_t kFramesMax = 100'001;
+
+/// Frames between two latent frames of the diffusion model in use; nothing without a video.
+std::optional<int> stride_of(const Passes& passes) {
+  for (const Pass& pass : passes.passes) {
+    const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
+    if (pass.kind != StepKind::sample || !step.shape || !step.shape->video) continue;
+    return frame_stride(
+        passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
+  }
+  return std::nullopt;
+}
+
+/// Whether a prediction keeps every diffusion model whole in every sampling pass.
+bool resident(const Prediction& prediction) {
+  bool sampled = false;
+  for (std::size_t p = 0; p < prediction.passes.passes.size(); ++p) {
+    if (prediction.passes.passes[p].kind != StepKind::sample) continue;
+    const PassOutcome& outcome = prediction.outcome.passes[p];
+    if (outcome.offloaded_bytes.value_or(1) > 0) return false;
+    sampled = true;
+  }
+  return sampled;
+}
+
+}  // namespace
+
+Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOverrides>& values,
+                                    const Predict& predict) {
+  std::vector<SweepRow> rows;
+  for (const SizeOverrides& sizes : values) {
+    Trial trial = base;
+    trial.sizes = sizes;
+    const auto prediction = predict(trial);
+    if (!prediction) return prediction.error();
+    SweepRow row{sizes, prediction->outcome, std::nullopt, prediction->outcome.offloaded_bytes};
+    for (std::size_t p = 0; p < prediction->passes.passes.size(); ++p) {
+      const auto& usable = prediction->outcome.passes[p].usable_bytes;
+      if (prediction->passes.passes[p].kind != StepKind::sample || !usable) continue;
+      row.usable_bytes = std::min(row.usable_bytes.value_or(*usable), *usable);
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
+                                                    const Predict& predict) {
+  const auto stride = stride_of(prediction.passes);
+  if (!stride) return std::nullopt;
+  const auto whole_with = [&](std::int64_t steps) {
+    Trial trial = base;
+    trial.sizes.frames = 1 + *stride * steps;
+    const auto result = predict(trial);
+    return result.ok() && resident(*result);
+  };
+  if (!whole_with(0)) return std::nullopt;
+  std::int64_t good = 0;
+  std::int64_t bad = 1;
+  const std::int64_t most = (kFramesMax - 1) / *stride;
+  for (; bad <= most && whole_with(bad); bad *= 2) good = bad;
+  bad = std::min(bad, most + 1);
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (whole_with(middle) ? good : bad) = middle;
+  }
+  return 1 + *stride * good;
+}
+
+}  // namespace ebb

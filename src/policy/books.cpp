@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the books of a simulated run: bytes in VRAM and RAM, over disk and link, seconds, cuts.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "policy/simulation.h"
+
+namespace ebb {
+namespace {
+
+std::int64_t whole(double bytes) {
+  if (!(bytes > 0)) return 0;
+  return bytes >= static_cast<double>(kMostSummedBytes) ? kMostSummedBytes
+                                                        : static_cast<std::int64_t>(bytes);
+}
+
+std::optional<double> seconds(double amount, const Figure& rate) {
+  if (amount == 0) return 0.0;
+  if (!rate.known() || !(rate.value > 0)) return {};
+  return amount / rate.value;
+}
+
+}  // namespace
+
+std::int64_t plus(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? kMostSummedBytes : std::min(sum, kMostSummedBytes);
+}
+
+std::int64_t times(std::int64_t a, std::int64_t b) {
+  std::int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? kMostSummedBytes
+                                                : std::min(product, kMostSummedBytes);
+}
+
+std::int64_t known_bytes(const Quantity& q) {
+  return q.known() ? std::clamp<std::int64_t>(q.bytes, 0, kMostSummedBytes) : 0;
+}
+
+// ---- what a request did --------------------------------------------------------------------
+
+void Simulation::apply(const CallRecord& call) {
+  for (const FreeRecord& free : call.frees)
+    for (const Victim& victim : free.victims) apply(victim);
+  for (const LoadRecord& load : call.loads) {
+    if (load.left_bytes > 0) {
+      ram_now_ = plus(ram_now_, load.copied_bytes);
+      state_.moved_bytes = plus(state_.moved_bytes, load.copied_bytes);
+      state_.evictions.push_back({load.weights, load.left_bytes, load.loaded_bytes > 0});
+      peak_ram(0);
+    }
+    state_.moved_bytes = plus(state_.moved_bytes, load.gained_bytes);
+    add_load(load);
+  }
+  ram_now_ = ram_of_weights();
+}
+
+void Simulation::apply(const Victim& victim) {
+  ram_now_ = plus(ram_now_, victim.copied_bytes);
+  state_.moved_bytes = plus(state_.moved_bytes, victim.copied_bytes);
+  if (victim.left_bytes > 0)
+    state_.evictions.push_back({victim.weights, victim.left_bytes, victim.partial});
+  peak_ram(0);
+}
+
+void Simulation::add_load(const LoadRecord& record) {
+  if (manager_.managed(record.weights).on_cpu) return;  // takes nothing from the GPU
+  Load load;
+  load.weights = record.weights;
+  load.full = record.full;
+  load.free_bytes = record.free_bytes;
+  load.usable_bytes = std::max<std::int64_t>(record.free_bytes, 0);
+  if (record.limited) {
+    const double reserve = manager_.settings().reserved_bytes;
+    load.reserve_bytes = whole(reserve);
+    load.minimum_bytes = whole(std::ceil(record.minimum_bytes - reserve));
+    load.usable_bytes = whole(record.total_bytes);
+  }
+  load.loaded_bytes = record.loaded_bytes;
+  load.offloaded_bytes = record.offloaded_bytes;
+  load.buffer_bytes = record.buffer_bytes;
+  load.log = record.log;
+  state_.loads.push_back(std::move(load));
+}
+
+// ---- bands, peaks, seconds -----------------------------------------------------------------
+
+void Simulation::measure(const Step& step) {
+  const Demand& demand = step.demand;
+  if (state_.vram.empty()) state_.vram.assign(held_.size(), 0);
+  state_.ram.assign(held_.size(), 0);
+  for (int w = 0; size_t(w) < held_.size(); ++w) {
+    const std::int64_t by_hand = state_.vram[size_t(w)];
+    if (!held(w).by_hand) state_.vram[size_t(w)] = manager_.device_bytes(w);
+    state_.ram[size_t(w)] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
+  }
+  const std::vector<int> uses = valid(step.uses);
+  if (!step.uses.empty())
+    state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
+  if (!uses.empty() && manager_.managed(uses.front()).on_cpu) {
+    peak_ram(known_bytes(demand.live));
+  } else if (!step.uses.empty()) {
+    state_.live_bytes = known_bytes(demand.live);
+    state_.reserved_bytes =
+        demand.reserved.known() ? known_bytes(demand.reserved) : state_.live_bytes;
+    state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
+  }
+  const std::int64_t resident = machine_.vram_total.bytes - manager_.free_bytes();
+  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, state_.reserved_bytes));
+}
+
+void Simulation::compute_seconds(const Step& step) {
+  const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
+  const bool works = !step.uses.empty();
+  if (!works)
+    state_.compute_seconds = 0;
+  else if (flops > 0)
+    state_.compute_seconds = seconds(flops, machine_.compute_flops_per_second);
+  const Figure& disk = machine_.disk_bytes_per_second;
+  const auto cold = seconds(static_cast<double>(state_.read_bytes - ahead_bytes_), disk);
+  const auto warm = seconds(static_cast<double>(warm_bytes_), machine_.ram_bytes_per_second);
+  auto ahead = seconds(static_cast<double>(ahead_bytes_), disk);
+  if (ahead) *ahead = std::max(0.0, *ahead - state_.compute_seconds.value_or(0));
+  if (cold && warm && ahead) state_.read_seconds = *cold + *warm + *ahead;
+  state_.move_seconds =
+      seconds(static_cast<double>(state_.moved_bytes), machine_.link_bytes_per_second);
+  state_.stream_seconds =
+      seconds(static_cast<double>(state_.streamed_bytes), machine_.link_bytes_per_second);
+  if (state_.streamed_bytes == 0)
+    state_.stall_seconds = 0;
+  else if (state_.stream_seconds && state_.compute_seconds)
+    state_.stall_seconds = std::max(0.0, *state_.stream_seconds - *state_.compute_seconds);
+}
+
+std::int64_t Simulation::ram_bytes(int w) const {
+  if (!held_[size_t(w)].alive) return 0;
+  if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
+  return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
+         manager_.patched_device_bytes(w);
+}
+
+std::int64_t Simulation::ram_of_weights() const {
+  std::int64_t bytes = 0;
+  for (int w = 0; size_t(w) < held_.size(); ++w) bytes = plus(bytes, ram_bytes(w));
+  return bytes;
+}
+
+// `mapped_bytes`: pages of a file being read, which the system drops when somebody needs room.
+void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
+  const std::int64_t now =
+      plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
+  state_.ram_needed_bytes = std::max(state_.ram_needed_bytes, now);
+  state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, plus(now, mapped_bytes));
+}
+
+std::int64_t Simulation::disk_bytes(int w) const {
+  const Weights& it = weights(w);
+  return std::clamp<std::int64_t>(it.file_bytes > 0 ? it.file_bytes : it.bytes, 0,
+                                  kMostSummedBytes);
+}
+
+// ---- between steps -------------------------------------------------------------------------
+
+// --cache-none keeps a result only until its last consumer has run.
+void Simulation::drop_unneeded(int index) {
+  if (machine_.flags.cache != CacheKind::none) return;
+  for (int w = 0; size_t(w) < held_.size(); ++w)
+    if (held(w).alive && held(w).last_step <= index) {
+      manager_.forget(w);
+      held(w).alive = false;
+    }
+  std::erase_if(data_, [&](const auto& data) {
+    if (data.first > index) return false;
+    data_bytes_ -= data.second;
+    return true;
+  });
+}
+
+void Simulation::cut(const CutOrder& order) {
+  ram_now_ = ram_of_weights();
+  if (order.action == CutAction::unload_all) {
+    for (const Victim& victim : manager_.unload_all().victims) apply(victim);
+  }
+  if (order.action == CutAction::prefetch) ahead_ = valid(order.weights);
+  if (order.action != CutAction::park && order.action != CutAction::drop) return;
+  const Pass& pass = passes_.passes[size_t(order.after_pass)];
+  for (int w : valid(order.weights.empty() ? pass.weights : order.weights)) {
+    if (order.action == CutAction::drop)
+      drop(w);
+    else if (const auto victim = manager_.unload(w))
+      apply(*victim);
+  }
+}
+
+// What a cut before this step wants to have in the page cache when its loader comes.
+void Simulation::read_ahead() {
+  for (int w : ahead_) {
+    if (!weights(w).known() || held(w).alive || held(w).cached) continue;
+    const std::int64_t bytes = disk_bytes(w);
+    if (machine_.ram_total.known() &&
+        plus(state_.ram_needed_bytes, bytes) > machine_.ram_total.bytes) {
+      note(fmt::format("{} is not read ahead: RAM has no room for its file.", weights(w).name));
+      continue;
+    }
+    state_.read_bytes = plus(state_.read_bytes, bytes);
+    ahead_bytes_ = plus(ahead_bytes_, bytes);
+    held(w).cached = true;
+  }
+  ahead_.clear();
+}
+
+void Simulation::drop(int w) {
+  if (!held(w).alive) return;
+  if (const std::int64_t bytes = manager_.forget(w); bytes > 0)
+    state_.evictions.push_back({w, bytes, false});
+  held(w).alive = false;
+}
+
+}  // namespace ebb

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which modules a budget keeps on the GPU, which leave it first, and the line ComfyUI logs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "policy/manager.h"
+
+namespace ebb {
+namespace {
+
+constexpr double kNoLimit = 1e32;
+
+// How many of `count` modules of `bytes` each stay strictly below `limit`, starting from `used`.
+std::int64_t fitting_modules(double used, std::int64_t bytes, std::int64_t count, double limit) {
+  const double size = static_cast<double>(bytes);
+  if (used + size * static_cast<double>(count) < limit) return count;
+  if (bytes == 0 || used + size >= limit) return 0;
+  auto n = std::clamp<std::int64_t>(static_cast<std::int64_t>((limit - used) / size), 0, count);
+  while (n > 0 && used + size * static_cast<double>(n) >= limit) --n;
+  return n;
+}
+
+// Python's repr of a float.
+std::string exact(double value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+double mib(double bytes) { return bytes / (1024.0 * 1024.0); }
+
+}  // namespace
+
+void Manager::load_within(State& state, LoadRecord& record) {
+  const bool full = record.total_bytes > static_cast<double>(state.weights.size_bytes);
+  std::int64_t counted = 0;
+  int patch_count = 0;
+  record.full = full;
+  record.lowvram = false;
+  record.loaded_bytes = 0;
+  state.buffer_bytes = 0;
+  if (settings_.rules.streaming_buffer)
+    choose_buffered(state, record, patch_count);
+  else
+    choose_first_fit(state, record, patch_count);
+  counted = record.loaded_bytes;
+  state.lowvram = record.lowvram;
+  state.loaded_bytes = full ? state.weights.size_bytes : counted;
+  if (full) state.outside_on_gpu = true;
+  if (full && !state.weights.stays_on_gpu) state.placed = false;
+  record.buffer_bytes = static_cast<std::int64_t>(state.buffer_bytes);
+  record.log = log_line(record, counted, patch_count);
+  count_device(state);
+}
+
+// Books what the rule decided for one run: its first `fitting` modules are on the device. Modules
+// that were there before stay, even beyond that; the counter follows the rule, not the device.
+void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadRecord& record,
+                   int& patch_count) {
+  const ManagedRun& r = state.weights.runs[run];
+  const std::int64_t left_out = r.modules.count - fitting;
+  record.loaded_bytes += fitting * r.modules.bytes;
+  if (r.modules.castable) {
+    record.offloaded_bytes += left_out * r.modules.bytes;
+    record.lowvram |= left_out > 0;
+    if (r.patched && left_out > state.wrapped[run])
+      patch_count += static_cast<int>(left_out - state.wrapped[run]);
+    state.wrapped[run] = left_out;
+  }
+  state.loaded[run] = std::max(state.loaded[run], fitting);
+}
+
+void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_count) {
+  for (std::size_t i = 0; i < state.weights.runs.size(); ++i) {
+    const ModuleRun& run = state.weights.runs[i].modules;
+    const std::int64_t fitting = record.full
+                                     ? run.count
+                                     : fitting_modules(static_cast<double>(record.loaded_bytes),
+                                                       run.bytes, run.count, record.total_bytes);
+    keep(state, i, fitting, record, patch_count);
+  }
+}
+
+// From 0.8.0: whatever is left out must be streamed, so room for the largest such module and for
+// those that come after it is kept free.
+void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count) {
+  const std::vector<ManagedRun>& runs = state.weights.runs;
+  double buffer = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const ModuleRun& run = runs[i].modules;
+    if (record.full) {
+      keep(state, i, run.count, record, patch_count);
+      continue;
+    }
+    // Only the last modules of a run look beyond it; all others see the same room ahead.
+    const std::int64_t alike = std::max<std::int64_t>(run.count - settings_.streams, 0);
+    std::int64_t fitting = 0;
+    bool open = true;
+    const auto try_next = [&](std::int64_t modules, double ahead) {
+      const double potential =
+          std::max(buffer, static_cast<double>(run.bytes + run.extra_offload_bytes) + ahead);
+      const double used = static_cast<double>(record.loaded_bytes + fitting * run.bytes);
+      const std::int64_t fit =
+          open ? fitting_modules(used + potential, run.bytes, modules, record.total_bytes) : 0;
+      fitting += fit;
+      if (fit == modules) return;
+      open = false;
+      buffer = potential;
+    };
+    if (alike > 0)
+      try_next(alike, static_cast<double>(run.bytes) * static_cast<double>(settings_.streams));
+    for (std::int64_t m = alike; m < run.count; ++m) {
+      double ahead = static_cast<double>(run.bytes * (run.count - 1 - m));
+      std::int64_t wanted = settings_.streams - (run.count - 1 - m);
+      for (std::size_t j = i + 1; j < runs.size() && wanted > 0; ++j) {
+        const std::int64_t n = std::min<std::int64_t>(wanted, runs[j].modules.count);
+        ahead += static_cast<double>(n * runs[j].modules.bytes);
+        wanted -= n;
+      }
+      try_next(1, ahead);
+    }
+    keep(state, i, fitting, record, patch_count);
+  }
+  state.buffer_bytes = buffer;
+}
+
+std::int64_t Manager::unload_part(State& state, double to_free_bytes) {
+  const std::int64_t freed = settings_.rules.streaming_buffer
+                                 ? unload_buffered(state, to_free_bytes)
+                                 : unload_listed(state, to_free_bytes);
+  state.lowvram = true;
+  state.loaded_bytes -= freed;
+  count_device(state);
+  return freed;
+}
+
+// Smallest modules first, until strictly more than asked is free.
+std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
+  std::int64_t freed = 0;
+  for (std::size_t i = state.weights.runs.size(); i-- > 0;) {
+    const ManagedRun& run = state.weights.runs[i];
+    if (run.patched && !run.modules.castable) continue;
+    std::int64_t leaving = state.loaded[i];
+    if (run.modules.bytes > 0) {
+      const double missing = to_free_bytes - static_cast<double>(freed);
+      if (missing < 0) break;
+      const double modules = std::floor(missing / static_cast<double>(run.modules.bytes)) + 1;
+      if (modules < static_cast<double>(leaving)) leaving = static_cast<std::int64_t>(modules);
+    } else if (to_free_bytes < static_cast<double>(freed)) {
+      break;
+    }
+    state.loaded[i] -= leaving;
+    freed += leaving * run.modules.bytes;
+    state.wrapped[i] = std::max(state.wrapped[i], run.modules.count - state.loaded[i]);
+  }
+  return freed;
+}
+
+// From 0.8.0: what leaves must be streamed later, so the growth of the buffer is freed as well.
+std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
+  const std::vector<ManagedRun>& runs = state.weights.runs;
+  const double old_buffer = state.buffer_bytes;
+  double buffer = old_buffer;
+  double ahead = 0;
+  std::deque<double> recent;
+  const auto last = std::find_if(runs.rbegin(), runs.rend(),
+                                 [](const ManagedRun& r) { return r.modules.count > 0; });
+  if (last != runs.rend()) {
+    const double guess =
+        std::min(buffer / (settings_.streams + 1), static_cast<double>(last->modules.bytes));
+    recent.assign(size_t(settings_.streams), guess);
+    ahead = guess * settings_.streams;
+  }
+  std::int64_t freed = 0;
+  for (std::size_t i = runs.size(); i-- > 0;) {
+    const ModuleRun& run = runs[i].modules;
+    if (runs[i].patched && !run.castable) continue;
+    while (state.loaded[i] > 0) {
+      if (to_free_bytes + buffer - old_buffer < static_cast<double>(freed)) break;
+      --state.loaded[i];
+      freed += run.bytes;
+      buffer = std::max(buffer, static_cast<double>(run.bytes + run.extra_offload_bytes) + ahead);
+      recent.push_back(static_cast<double>(run.bytes));
+      ahead += recent.back() - recent.front();
+      recent.pop_front();
+    }
+    state.wrapped[i] = std::max(state.wrapped[i], run.count - state.loaded[i]);
+  }
+  state.buffer_bytes = buffer;
+  return freed;
+}
+
+std::string Manager::log_line(const LoadRecord& record, std::int64_t counted_bytes,
+                              int patches) const {
+  const bool partially = record.lowvram;
+  const double usable = mib(record.total_bytes);
+  const double loaded = mib(static_cast<double>(counted_bytes));
+  const char* how = partially ? "partially" : "completely";
+  const LoadLog style = settings_.rules.log;
+  if (style == LoadLog::numbers)
+    return fmt::format("loaded {} {} {} {}", how, exact(usable), exact(loaded),
+                       partially     ? std::to_string(patches)
+                       : record.full ? "True"
+                                     : "False");
+  const bool bounded = style == LoadLog::buffer_bounded && record.total_bytes >= kNoLimit;
+  std::string line = bounded ? fmt::format("loaded {}; ", how)
+                             : fmt::format("loaded {}; {:.2f} MB usable,", how, usable);
+  line += fmt::format(" {:.2f} MB loaded", loaded);
+  if (!partially) return line + fmt::format(", full load: {}", record.full ? "True" : "False");
+  line += fmt::format(", {:.2f} MB offloaded", mib(static_cast<double>(record.offloaded_bytes)));
+  if (style != LoadLog::usable)
+    line +=
+        fmt::format(", {:.2f} MB buffer reserved", mib(static_cast<double>(record.buffer_bytes)));
+  return line + fmt::format(", lowvram patches: {}", patches);
+}
+
+}  // namespace ebb

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plays passes through the classic memory manager: what loader nodes and samplers ask of it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ebb/policy.h"
+#include "policy/simulation.h"
+
+namespace ebb {
+
+Simulation::Simulation(const Passes& passes, const Machine& machine, const Levers& levers)
+    : passes_(passes), machine_(machine), levers_(levers), manager_(manager_settings(machine)) {}
+
+Timeline Simulation::run() {
+  timeline_.vram_limit_bytes = machine_.vram_total.bytes;
+  timeline_.ram_limit_bytes = machine_.ram_total.bytes;
+  timeline_.policy = "classic " + to_string(manager_.settings().rules.since);
+  add_weights();
+  find_last_steps();
+  note_limits();
+  std::multimap<int, const CutOrder*> cuts;
+  for (const CutOrder& order : levers_.cuts)
+    if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size())
+      cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
+  timeline_.steps.reserve(passes_.steps.size());
+  for (int i = 0; size_t(i) < passes_.steps.size(); ++i) {
+    play(i);
+    timeline_.steps.push_back(std::move(state_));
+    state_ = {};
+    ahead_bytes_ = warm_bytes_ = 0;
+    drop_unneeded(i);
+    const auto [first, last] = cuts.equal_range(i);
+    for (auto it = first; it != last; ++it) cut(*it->second);
+  }
+  return std::move(timeline_);
+}
+
+// ---- before the first step -----------------------------------------------------------------
+
+void Simulation::add_weights() {
+  const ComfyFlags& flags = machine_.flags;
+  const VramState state = manager_.settings().vram_state;
+  for (const Weights& w : passes_.weights) {
+    Managed managed;
+    Held held;
+    const bool text = w.role == WeightsRole::text_encoder || w.role == WeightsRole::vision_encoder;
+    held.by_hand = w.role == WeightsRole::upscaler;
+    if (w.known() && w.role != WeightsRole::lora) {
+      managed.size_bytes = w.bytes;
+      for (const ModuleRun& run : w.modules) managed.runs.push_back({run, false});
+      if (w.modules.empty()) managed.runs.push_back({{w.bytes, 0, 1, true}, false});
+    }
+    managed.on_cpu = flags.cpu || (flags.cpu_vae && w.role == WeightsRole::vae) ||
+                     (text && (state == VramState::low || state == VramState::none));
+    managed.stays_on_gpu =
+        !managed.on_cpu && (flags.gpu_only || (state == VramState::high && !text &&
+                                               w.role != WeightsRole::vae && !held.by_hand));
+    manager_.add(std::move(managed));
+    held_.push_back(held);
+    if (!w.known())
+      note(fmt::format("The size of {} is unknown: it takes no room in this prediction.",
+                       w.files.empty() ? w.name : w.files.front()));
+  }
+}
+
+void Simulation::note_limits() {
+  const ComfyFlags& flags = machine_.flags;
+  const ComfyVersion& version = machine_.comfyui;
+  const Rules& rules = manager_.settings().rules;
+  const bool dynamic = version >= ComfyVersion{0, 16, 0} && !flags.disable_dynamic_vram &&
+                       !flags.gpu_only && !flags.cpu && flags.vram_state != VramState::high &&
+                       flags.vram_state != VramState::none;
+  if (dynamic)
+    note(
+        fmt::format("ComfyUI {} pages weights in on demand (dynamic VRAM) unless it is started "
+                    "with --disable-dynamic-vram; this prediction uses the classic rules of {}.",
+                    to_string(version), to_string(rules.since)));
+  else if (version != rules.since)
+    note(fmt::format("ComfyUI {} is simulated by the rules of {}, the nearest that are known.",
+                     to_string(version), to_string(rules.since)));
+  if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
+  if (flags.cache == CacheKind::ram)
+    note("--cache-ram may give results and models back earlier than shown when RAM runs short.");
+  const bool loras = std::any_of(passes_.steps.begin(), passes_.steps.end(),
+                                 [](const Step& s) { return !s.loras.empty() && !s.uses.empty(); });
+  if (loras)
+    note(
+        "Assumed: a LoRA patches every weight that can be streamed; the originals of patched "
+        "weights stay in RAM.");
+}
+
+void Simulation::find_last_steps() {
+  for (int i = 0; size_t(i) < passes_.steps.size(); ++i) {
+    const Step& step = passes_.steps[size_t(i)];
+    for (const auto* list : {&step.uses, &step.loras})
+      for (int w : valid(*list)) held(w).last_step = i;
+    for (int w : valid(step.reads)) {
+      held(w).last_step = std::max(held(w).last_step, i);
+      for (int consumer : step.consumers) held(w).last_step = std::max(held(w).last_step, consumer);
+    }
+  }
+}
+
+std::vector<int> Simulation::valid(const std::vector<int>& list) const {
+  std::vector<int> result;
+  for (int w : list)
+    if (valid(w) && std::find(result.begin(), result.end(), w) == result.end()) result.push_back(w);
+  return result;
+}
+
+void Simulation::note(std::string text) {
+  if (std::find(timeline_.notes.begin(), timeline_.notes.end(), text) == timeline_.notes.end())
+    timeline_.notes.push_back(std::move(text));
+}
+
+// ---- one step ------------------------------------------------------------------------------
+
+void Simulation::play(int index) {
+  const Step& step = passes_.steps[size_t(index)];
+  state_.vram_others_bytes = machine_.vram_others_bytes();
+  ram_now_ = ram_of_weights();
+  state_.vram_peak_bytes =
+      std::max(state_.vram_peak_bytes, machine_.vram_total.bytes - manager_.free_bytes());
+  peak_ram(0);
+  read(step);
+  use(step);
+  measure(step);
+  if (!step.uses.empty()) read_ahead();
+  compute_seconds(step);
+  const std::int64_t result =
+      std::clamp<std::int64_t>(step.demand.result_bytes, 0, kMostSummedBytes);
+  data_bytes_ = plus(data_bytes_, result);
+  if (result > 0 && machine_.flags.cache == CacheKind::none) {
+    int last = index;
+    for (int consumer : step.consumers) last = std::max(last, consumer);
+    data_.emplace_back(last, result);
+  }
+  state_.ram_data_bytes = data_bytes_;
+  ram_now_ = ram_of_weights();
+  peak_ram(0);
+  for (int w = 0; size_t(w) < held_.size(); ++w)
+    if (held(w).by_hand) manager_.take(-state_.vram[size_t(w)]);
+}
+
+// While a file is read, its mapped pages and the tensors made from it are in RAM together.
+void Simulation::read(const Step& step) {
+  std::vector<int> fresh;
+  std::map<std::string, std::vector<int>> files;  // a checkpoint's parts share one file
+  for (int w : valid(step.reads)) {
+    if (!weights(w).known() || held(w).alive) continue;
+    fresh.push_back(w);
+    files[weights(w).files.empty() ? weights(w).id : weights(w).files.front()].push_back(w);
+  }
+  if (fresh.empty()) return;
+  std::int64_t mapped = 0;
+  for (const auto& [file, parts] : files) {
+    // Parts that all name the same size name the size of the whole file.
+    const std::int64_t first = disk_bytes(parts.front());
+    bool alike = true;
+    std::int64_t sum = 0;
+    for (int w : parts) {
+      alike = alike && disk_bytes(w) == first;
+      sum = plus(sum, disk_bytes(w));
+    }
+    const std::int64_t bytes = alike ? first : sum;
+    mapped = plus(mapped, bytes);
+    count_read(parts.front(), bytes);
+  }
+  for (int w : fresh) held(w).alive = true;
+  place(fresh);  // where to is decided by the RAM that was free before
+  ram_now_ = ram_of_weights();
+  peak_ram(0, mapped);
+}
+
+void Simulation::count_read(int w, std::int64_t bytes) {
+  std::int64_t& total = held(w).cached ? warm_bytes_ : state_.read_bytes;
+  total = plus(total, bytes);
+}
+
+void Simulation::place(const std::vector<int>& reads) {
+  const auto has = [&](WeightsRole role) {
+    return std::any_of(reads.begin(), reads.end(), [&](int w) { return weights(w).role == role; });
+  };
+  const bool checkpoint =
+      has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));
+  for (int w : reads) {
+    if (!weights(w).known()) continue;
+    if (weights(w).role == WeightsRole::diffusion)
+      place_diffusion(w, checkpoint);
+    else if (weights(w).role == WeightsRole::text_encoder)
+      place_text_encoder(w, checkpoint);
+    else if (manager_.managed(w).stays_on_gpu && weights(w).role != WeightsRole::lora)
+      manager_.place_on_gpu(w);
+  }
+}
+
+void Simulation::place_diffusion(int w, bool checkpoint) {
+  if (manager_.managed(w).on_cpu) return;
+  const std::int64_t free_ram =
+      machine_.ram_total.bytes - machine_.ram_others.bytes - ram_now_ - data_bytes_;
+  const bool on_gpu = manager_.managed(w).stays_on_gpu;
+  if (!checkpoint) {
+    if (on_gpu) manager_.place_on_gpu(w);  // without asking anybody for room
+    return;
+  }
+  if (!on_gpu && !checkpoint_starts_on_gpu(manager_.settings(), weights(w).bytes,
+                                           manager_.free_bytes(), free_ram))
+    return;
+  manager_.place_on_gpu(w);
+  apply(manager_.load({w}, 0, {}, true));
+}
+
+// A checkpoint's own text encoder always starts on the CPU.
+void Simulation::place_text_encoder(int w, bool checkpoint) {
+  const Managed& managed = manager_.managed(w);
+  if (managed.on_cpu || (checkpoint && !managed.stays_on_gpu)) return;
+  const std::int64_t free_ram =
+      machine_.ram_total.bytes - machine_.ram_others.bytes - ram_now_ - data_bytes_;
+  const std::int64_t size =
+      weights(w).loader_bytes > 0 ? weights(w).loader_bytes : weights(w).bytes;
+  if (!managed.stays_on_gpu && !text_encoder_starts_on_gpu(size, manager_.free_bytes(), free_ram))
+    return;
+  manager_.place_on_gpu(w);
+  apply(manager_.load({w}, 0, {}, true));
+}
+
+void Simulation::use(const Step& step) {
+  const std::vector<int> uses = valid(step.uses);
+  for (int w : valid(step.loras)) bring_back(w);
+  for (int w : uses) bring_back(w);
+  if (uses.empty()) return;
+  set_loras(step);
+  // ControlNets and their like come in the sampler's own request; what else a node uses, after it.
+  std::vector<int> group;
+  std::vector<int> later;
+  for (int w : uses) {
+    if (!weights(w).known()) continue;
+    const bool together =
+        step.kind == StepKind::sample && weights(w).role == WeightsRole::controlnet;
+    if (held(w).by_hand)
+      use_by_hand(step, w);
+    else if (group.empty() || together)
+      group.push_back(w);
+    else
+      later.push_back(w);
+  }
+  if (!group.empty()) call(step, group);
+  for (int w : later) call(step, {w});
+}
+
+// The node frees what it thinks it needs, moves the model over, and back when it is done.
+void Simulation::use_by_hand(const Step& step, int w) {
+  apply(CallRecord{{manager_.make_room(static_cast<double>(known_bytes(step.demand.asked)))}, {}});
+  if (manager_.managed(w).on_cpu) return;
+  const std::int64_t size = manager_.managed(w).size_bytes;
+  manager_.take(size);
+  if (state_.vram.empty()) state_.vram.assign(held_.size(), 0);
+  state_.vram[size_t(w)] = size;
+  state_.moved_bytes = plus(state_.moved_bytes, times(size, 2));
+}
+
+void Simulation::call(const Step& step, const std::vector<int>& group) {
+  double asked = static_cast<double>(known_bytes(step.demand.asked));
+  std::optional<double> minimum;
+  if (step.demand.minimum.known()) minimum = static_cast<double>(known_bytes(step.demand.minimum));
+  for (const Budget& budget : levers_.budgets) {
+    if (step.kind != StepKind::sample || budget.weights != group.front()) continue;
+    asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
+    minimum = asked;
+  }
+  apply(manager_.load(group, asked, minimum));
+  const bool shared =
+      step.demand.forwards < 2 ||
+      conditionings_share_forward(static_cast<double>(known_bytes(step.demand.asked)),
+                                  manager_.free_bytes());
+  const std::int64_t rounds =
+      times(std::max(step.demand.repeats, 1), shared ? 1 : std::max(step.demand.forwards, 1));
+  for (int w : group)
+    state_.streamed_bytes = plus(state_.streamed_bytes, times(manager_.streamed_bytes(w), rounds));
+}
+
+// A plan dropped it, or no loader is known: it is read when it is needed.
+void Simulation::bring_back(int w) {
+  if (held(w).alive || !weights(w).known()) return;
+  held(w).alive = true;
+  count_read(w, disk_bytes(w));
+  ram_now_ = plus(ram_now_, ram_bytes(w));
+  peak_ram(0, disk_bytes(w));
+}
+
+void Simulation::set_loras(const Step& step) {
+  const std::vector<int> uses = valid(step.uses);
+  const int main = uses.front();
+  if (!weights(main).known() || held(main).by_hand) return;
+  std::vector<ManagedRun> runs;
+  for (const ModuleRun& run : weights(main).modules) runs.push_back({run, false});
+  if (runs.empty()) return;
+  int patches = 0;
+  if (!step.loras.empty()) {
+    patches = lora_sets_.emplace(step.loras, static_cast<int>(lora_sets_.size()) + 1).first->second;
+    for (ManagedRun& run : runs) {
+      run.patched = run.modules.castable && run.modules.bytes > 0;
+      std::int64_t& extra = run.modules.extra_offload_bytes;
+      // Streaming a patched weight takes two copies in the type it is computed in.
+      if (run.patched) extra = times(extra > 0 ? extra : run.modules.bytes, 2);
+    }
+    if (manager_.settings().rules.streaming_buffer) sort_for_streaming(runs);
+  }
+  manager_.set_patches(main, patches, std::move(runs));
+}
+
+Timeline simulate(const Passes& passes, const Machine& machine, const Levers& levers) {
+  return Simulation(passes, machine, levers).run();
+}
+
+}  // namespace ebb

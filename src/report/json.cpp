@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// The report for programs: schema ebb.plan/1, documented in docs/json.md. Units are in the key
+// names; an unknown number is null and notes[] says why.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "ebb/version.h"
+#include "json/write.h"
+#include "report/sentences.h"
+#include "report/words.h"
+
+namespace ebb {
+namespace {
+
+/// Collects why numbers are null: one sentence for one reason, with all the places it applies to.
+class Nulls {
+ public:
+  void add(const std::string& reason, int pass) {
+    const auto same = [&](const auto& entry) { return entry.first == reason; };
+    auto at = std::find_if(entries_.begin(), entries_.end(), same);
+    if (at == entries_.end()) at = entries_.insert(entries_.end(), {reason, {}});
+    if (at->second.empty() || at->second.back() != pass) at->second.push_back(pass);
+  }
+  std::vector<std::string> sentences() const {
+    std::vector<std::string> result;
+    for (const auto& [reason, passes] : entries_) {
+      const std::string where = passes[0] == 0       ? ""
+                                : passes.size() == 1 ? fmt::format("Pass {}: ", passes[0])
+                                                     : "Passes " + join_ranges(passes) + ": ";
+      result.push_back(where + reason);
+    }
+    return result;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::vector<int>>> entries_;
+};
+
+/// A writer that knows this document's habits.
+class PlanWriter {
+ public:
+  explicit PlanWriter(const Report& report)
+      : report_(report), view_(make_view(report.prediction)) {}
+  std::string write() &&;
+
+ private:
+  void text(std::string_view key, std::string_view value) { json_.member(key, valid_utf8(value)); }
+  void texts(std::string_view key, const std::vector<std::string>& values);
+  void quantity(const std::string& name, const Quantity& quantity, int pass);
+  void figure(const std::string& name, const Figure& figure);
+  template <class T>
+  void maybe(const std::string& key, const std::optional<T>& value, int pass,
+             const std::string& reason);
+  void ids(std::string_view key, const std::vector<int>& weights);
+  const std::string& id_of(int weights) const;
+  void machine();
+  void models();
+  void passes();
+  void pass(const PassView& pass);
+  void moves(const PassView& pass);
+  void cuts();
+  void fixes();
+  void table();
+  void notes();
+
+  const Report& report_;
+  View view_;
+  JsonWriter json_;
+  Nulls nulls_;
+};
+
+void PlanWriter::texts(std::string_view key, const std::vector<std::string>& values) {
+  json_.key(key).begin_array();
+  for (const auto& value : values) json_.value(valid_utf8(value));
+  json_.end_array();
+}
+
+/// NAME_bytes, NAME_kind, NAME_source.
+void PlanWriter::quantity(const std::string& name, const Quantity& quantity, int pass) {
+  json_.member(name + "_bytes", quantity.value());
+  json_.member(name + "_kind", to_string(quantity.kind));
+  text(name + "_source", quantity.source);
+  if (!quantity.known()) {
+    nulls_.add(fmt::format("{}_bytes is unknown{}", name,
+                           quantity.source.empty() ? "" : ": " + printable(quantity.source)),
+               pass);
+  }
+}
+
+void PlanWriter::figure(const std::string& name, const Figure& figure) {
+  const bool known = figure.known() && std::isfinite(figure.value);
+  maybe(name, known ? std::optional(figure.value) : std::nullopt, 0,
+        figure.source.empty() ? "not measured, not given" : printable(figure.source));
+  json_.member(name + "_kind", to_string(figure.kind));
+  text(name + "_source", figure.source);
+}
+
+template <class T>
+void PlanWriter::maybe(const std::string& key, const std::optional<T>& value, int pass,
+                       const std::string& reason) {
+  bool known = value.has_value();
+  if constexpr (std::is_same_v<T, double>) known = known && std::isfinite(*value);
+  json_.member(key, known ? value : std::nullopt);
+  if (!known) nulls_.add(key + " is unknown: " + reason, pass);
+}
+
+const std::string& PlanWriter::id_of(int weights) const {
+  return report_.prediction.passes.weights[static_cast<std::size_t>(weights)].id;
+}
+
+void PlanWriter::ids(std::string_view key, const std::vector<int>& weights) {
+  json_.key(key).begin_array();
+  for (const int w : weights) json_.value(valid_utf8(id_of(w)));
+  json_.end_array();
+}
+
+void PlanWriter::machine() {
+  const Machine& machine = report_.trial.machine;
+  json_.key("machine").begin_object();
+  text("gpu", machine.gpu);
+  quantity("vram_total", machine.vram_total, 0);
+  quantity("vram_free", machine.vram_free, 0);
+  quantity("ram_total", machine.ram_total, 0);
+  quantity("ram_others", machine.ram_others, 0);
+  json_.member("os", machine.os == Os::windows ? "windows" : "linux");
+  json_.member("os_kind", to_string(machine.os_kind));
+  text("comfyui", to_string(machine.comfyui));
+  json_.member("comfyui_kind", to_string(machine.comfyui_kind));
+  text("flags", to_string(machine.flags));
+  figure("link_bytes_per_second", machine.link_bytes_per_second);
+  figure("disk_bytes_per_second", machine.disk_bytes_per_second);
+  figure("ram_bytes_per_second", machine.ram_bytes_per_second);
+  figure("compute_flops_per_second", machine.compute_flops_per_second);
+  json_.end_object();
+}
+
+void PlanWriter::models() {
+  json_.key("models").begin_array();
+  for (const Weights& w : report_.prediction.passes.weights) {
+    json_.begin_object();
+    text("id", w.id);
+    text("name", w.name);
+    text("file", w.files.empty() ? w.name : w.files[0]);
+    texts("files", w.files);
+    text("node", w.node);
+    json_.member("role", to_string(w.role));
+    json_.key("architecture");
+    w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
+    if (w.architecture.empty()) nulls_.add("architecture of " + w.id + " is unknown", 0);
+    const auto known = [&](std::int64_t bytes) {
+      return w.known() ? std::optional(bytes) : std::nullopt;
+    };
+    json_.member("bytes", known(w.bytes));
+    json_.member("bytes_from", to_string(w.bytes_from));
+    text("bytes_source", w.source);
+    if (!w.known()) {
+      nulls_.add(fmt::format("bytes of {} is unknown{}", printable(w.id),
+                             w.source.empty() ? "" : ": " + printable(w.source)),
+                 0);
+    }
+    json_.member("listed_bytes", known(w.listed_bytes));
+    json_.member("file_bytes", known(w.file_bytes));
+    text("stored_type", w.stored_type);
+    json_.member("modules_exact", w.modules_exact);
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void PlanWriter::moves(const PassView& pass) {
+  json_.key("loads").begin_array();
+  for (const Load& load : pass.loads) {
+    json_.begin_object();
+    text("model", id_of(load.weights));
+    json_.member("full", load.full);
+    json_.member("free_bytes", load.free_bytes);
+    json_.member("minimum_bytes", load.minimum_bytes);
+    json_.member("reserve_bytes", load.reserve_bytes);
+    json_.member("usable_bytes", load.usable_bytes);
+    json_.member("loaded_bytes", load.loaded_bytes);
+    json_.member("offloaded_bytes", load.offloaded_bytes);
+    json_.member("buffer_bytes", load.buffer_bytes);
+    text("log", load.log);
+    json_.end_object();
+  }
+  json_.end_array();
+  json_.key("evictions").begin_array();
+  for (const Eviction& eviction : pass.evictions) {
+    json_.begin_object();
+    text("model", id_of(eviction.weights));
+    json_.member("bytes", eviction.bytes);
+    json_.member("partial", eviction.partial);
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void PlanWriter::pass(const PassView& pass) {
+  const PassOutcome& outcome = *pass.outcome;
+  const int number = pass.number;
+  const std::string absent =
+      pass.weights.empty() ? "no weights are in use" : "see the model or demand";
+  const std::string no_rate = "a rate or the work of a step is not known";
+  json_.begin_object();
+  json_.member("index", number);
+  text("work", to_string(pass.kind));
+  texts("nodes", pass.nodes);
+  ids("weights", pass.weights);
+  json_.member("verdict", to_string(outcome.verdict));
+  text("cause", outcome.cause);
+  quantity("asked", outcome.asked, number);
+  quantity("live", outcome.live, number);
+  quantity("reserved", outcome.reserved, number);
+  json_.member("demand_low_factor", pass.demand->low);
+  json_.member("demand_high_factor", pass.demand->high);
+  maybe("usable_bytes", outcome.usable_bytes, number, absent);
+  maybe("loaded_bytes", outcome.loaded_bytes, number, absent);
+  maybe("offloaded_bytes", outcome.offloaded_bytes, number, absent);
+  maybe("vram_peak_bytes", outcome.vram_peak_bytes, number, absent);
+  maybe("ram_peak_bytes", outcome.ram_peak_bytes, number, absent);
+  json_.member("read_bytes", outcome.read_bytes);
+  json_.member("repeats", outcome.repeats);
+  maybe("read_seconds", outcome.read_seconds, number, no_rate);
+  maybe("stream_seconds_per_repeat", outcome.stream_seconds, number, no_rate);
+  maybe("stall_seconds_per_repeat", outcome.stall_seconds, number, no_rate);
+  maybe("compute_seconds_per_repeat", outcome.compute_seconds, number, no_rate);
+  maybe("seconds", pass.seconds, number, no_rate);
+  moves(pass);
+  json_.end_object();
+}
+
+void PlanWriter::passes() {
+  json_.key("passes").begin_array();
+  for (const PassView& view : view_.passes) pass(view);
+  json_.end_array();
+}
+
+void PlanWriter::cuts() {
+  json_.key("cuts").begin_array();
+  for (const Cut& cut : report_.prediction.passes.cuts) {
+    json_.begin_object();
+    json_.member("after_pass", cut.after_pass + 1);
+    json_.key("crossing").begin_array();
+    for (const Crossing& crossing : cut.crossing) {
+      json_.begin_object();
+      text("type", crossing.type);
+      text("node", crossing.node);
+      json_.member("bytes", crossing.bytes.value());
+      json_.member("bytes_kind", to_string(crossing.bytes.kind));
+      if (!crossing.bytes.known()) {
+        nulls_.add("bytes of the " + printable(crossing.type) + " that crosses after it is unknown",
+                   cut.after_pass + 1);
+      }
+      json_.end_object();
+    }
+    json_.end_array();
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void PlanWriter::fixes() {
+  json_.key("fixes").begin_array();
+  for (const Fix& fix : report_.fixes) {
+    json_.begin_object();
+    text("id", fix.id);
+    json_.member("kind", to_string(fix.kind));
+    text("title", fix.title);
+    text("effect", fix.effect);
+    text("price", fix.price);
+    json_.member("helps", fix.helps);
+    const std::string why = fix.id + " was not predicted in this respect";
+    maybe("vram_bytes", fix.vram_bytes, 0, why);
+    maybe("ram_bytes", fix.ram_bytes, 0, why);
+    maybe("seconds", fix.seconds, 0, "a rate or the work of a step is not known");
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void PlanWriter::table() {
+  json_.key("table").begin_array();
+  for (const SweepRow& row : report_.table) {
+    json_.begin_object();
+    json_.member("frames", row.sizes.frames);  // null: not varied, which needs no note
+    json_.member("width_px", row.sizes.width);
+    json_.member("height_px", row.sizes.height);
+    json_.member("verdict", to_string(row.outcome.verdict));
+    maybe("usable_bytes", row.usable_bytes, 0, "no sampling pass has a known budget");
+    json_.member("offloaded_bytes", row.offloaded_bytes);
+    json_.member("vram_peak_bytes", row.outcome.vram_peak_bytes);
+    json_.member("ram_peak_bytes", row.outcome.ram_peak_bytes);
+    json_.end_object();
+  }
+  json_.end_array();
+  json_.key("largest_resident").begin_object();
+  maybe("frames", report_.largest_resident_frames, 0,
+        "no frame count keeps every diffusion model whole, or there are no frames");
+  json_.end_object();
+}
+
+void PlanWriter::notes() {
+  std::vector<std::string> sentences = all_notes(report_, view_);
+  for (auto& sentence : nulls_.sentences()) sentences.push_back(as_sentence(sentence));
+  texts("notes", sentences);
+  texts("assumed", assumptions(report_));
+}
+
+std::string PlanWriter::write() && {
+  const Outcome& outcome = report_.prediction.outcome;
+  const Headline head = headline(report_, view_);
+  json_.begin_object();
+  json_.member("schema", "ebb.plan/1");
+  json_.member("ebb", EBB_VERSION);
+  text("file", report_.file);
+  json_.member("verdict", to_string(outcome.verdict));
+  text("cause", outcome.cause);
+  text("headline", head.word + " " + head.rest);
+  json_.member("offloaded_bytes", outcome.offloaded_bytes);
+  json_.member("vram_peak_bytes", outcome.vram_peak_bytes);
+  json_.member("ram_peak_bytes", outcome.ram_peak_bytes);
+  json_.member("read_bytes", outcome.read_bytes);
+  maybe("seconds", outcome.seconds, 0, "a rate or the work of a step is not known");
+  const auto& picture = report_.prediction.passes.picture;
+  const auto side = [&](auto member) {
+    return picture ? std::optional((*picture).*member) : std::nullopt;
+  };
+  json_.key("picture").begin_object();
+  maybe("width_px", side(&Shape::width), 0, "the size of the picture could not be followed");
+  maybe("height_px", side(&Shape::height), 0, "the size of the picture could not be followed");
+  maybe("frames", side(&Shape::frames), 0, "the size of the picture could not be followed");
+  json_.end_object();
+  machine();
+  text("policy", report_.prediction.timeline.policy);
+  models();
+  texts("order", report_.order);
+  json_.member("order_depends_on_outputs", report_.order_depends_on_outputs);
+  passes();
+  cuts();
+  fixes();
+  table();
+  notes();
+  json_.end_object();
+  return std::move(json_).finish();
+}
+
+}  // namespace
+
+std::string to_json(const Report& report) { return PlanWriter(report).write(); }
+
+}  // namespace ebb

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stacks of bands for every pass and the scales that all pictures of a report share.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "report/picture.h"
+#include "report/words.h"
+
+namespace ebb {
+namespace {
+
+double as_double(std::int64_t bytes) {
+  return static_cast<double>(std::max<std::int64_t>(bytes, 0));
+}
+
+std::string exact(std::int64_t bytes) {
+  return format_mib(bytes) + " MiB (" + format_count(bytes) + " bytes)";
+}
+
+std::string origin(const Quantity& quantity) {
+  std::string text = std::string(", ") + to_string(quantity.kind);
+  return quantity.source.empty() ? text : text + ": " + quantity.source;
+}
+
+std::string origin(const Weights& weights) {
+  std::string text = "; size from: " + bytes_from_words(weights.bytes_from);
+  return weights.source.empty() ? text : text + ", " + weights.source;
+}
+
+/// A stack that grows upwards.
+class Stack {
+ public:
+  void add(BandKind kind, int weights, std::int64_t bytes, std::string label, std::string amount,
+           std::string title) {
+    if (bytes <= 0) return;
+    std::string brief;
+    if (kind == BandKind::weights) brief = shorten_middle(label, 10);
+    if (kind == BandKind::ghost) brief = "offloaded";
+    if (kind == BandKind::slack) brief = "unused";
+    if (kind == BandKind::over) brief = amount.substr(0, amount.find(' ')) + " over";
+    bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(brief),
+                      std::move(amount), std::move(title)});
+    top_ += as_double(bytes);
+  }
+  double top() const { return top_; }
+  std::vector<Band> take() && { return std::move(bands_); }
+
+ private:
+  std::vector<Band> bands_;
+  double top_ = 0;
+};
+
+class Stacker {
+ public:
+  Stacker(const Report& report, const View& view) : report_(report), view_(view) {}
+  std::vector<Band> vram(const PassView& pass) const;
+  std::vector<Band> ram(const PassView& pass) const;
+
+ private:
+  const std::string& name(int w) const { return view_.names[static_cast<std::size_t>(w)]; }
+  const Weights& weights(int w) const {
+    return view_.prediction->passes.weights[static_cast<std::size_t>(w)];
+  }
+  int count() const { return static_cast<int>(view_.names.size()); }
+  void demand(Stack& stack, const PassView& pass) const;
+
+  const Report& report_;
+  const View& view_;
+};
+
+void Stacker::demand(Stack& stack, const PassView& pass) const {
+  const PassOutcome& outcome = *pass.outcome;
+  const std::int64_t live = outcome.live.value().value_or(0);
+  const std::int64_t reserved = std::max(outcome.reserved.value().value_or(0), live);
+  const std::int64_t asked = outcome.asked.value().value_or(0);
+  std::string spread;
+  if (pass.demand->low != 1 || pass.demand->high != 1) {
+    spread =
+        fmt::format(", between {:.2f} and {:.2f} times that", pass.demand->low, pass.demand->high);
+  }
+  stack.add(BandKind::live, -1, live, "live", format_mib(live) + " MiB",
+            "Live demand: " + exact(live) + origin(outcome.live) + spread +
+                ". Taken from the driver: " + exact(reserved));
+  const std::int64_t slack = std::max(asked, reserved) - live;
+  stack.add(BandKind::slack, -1, slack, live > 0 ? "asked, not used" : "asked",
+            format_mib(slack) + " MiB",
+            "Asked by ComfyUI beyond what is live: " + exact(slack) +
+                ". Asked in all: " + exact(asked) + origin(outcome.asked));
+}
+
+/// Takes away what lies between `limit` and `peak`: the spill is drawn there.
+void make_room(std::vector<Band>& bands, double limit, double peak) {
+  for (Band& band : bands) {
+    const double top = band.bottom + band.bytes;
+    if (top <= limit || band.bottom >= peak) continue;
+    if (band.bottom < limit) {
+      band.bytes = limit - band.bottom;
+    } else {
+      band.bytes = std::max(top - peak, 0.0);
+      band.bottom = peak;
+    }
+  }
+  std::erase_if(bands, [](const Band& band) { return band.bytes <= 0; });
+}
+
+std::vector<Band> Stacker::vram(const PassView& pass) const {
+  Stack stack;
+  const StepState& state = *pass.vram;
+  const PassOutcome& outcome = *pass.outcome;
+  stack.add(BandKind::others, -1, state.vram_others_bytes, "others",
+            format_mib(state.vram_others_bytes) + " MiB",
+            "Held by others before ComfyUI loads anything: " + exact(state.vram_others_bytes) +
+                origin(report_.trial.machine.vram_free));
+  for (int w = 0; w < count(); ++w) {
+    const std::int64_t bytes = bytes_of(state.vram, w);
+    stack.add(BandKind::weights, w, bytes, name(w), format_mib(bytes) + " MiB",
+              name(w) + " in VRAM: " + exact(bytes) + " of " + exact(weights(w).bytes) +
+                  origin(weights(w)));
+  }
+  const double peak = stack.top() + as_double(outcome.reserved.value().value_or(0));
+  const double limit = as_double(view_.prediction->timeline.vram_limit_bytes);
+  demand(stack, pass);
+  const bool unknown = !pass.weights.empty() && !outcome.asked.known() && !outcome.live.known();
+  stack.add(BandKind::reserve, -1, pass.reserve_bytes, "reserve",
+            format_mib(pass.reserve_bytes) + " MiB",
+            "Kept free by ComfyUI (reserve): " + exact(pass.reserve_bytes));
+  if (pass.offloads() && !pass.weights.empty()) {
+    const int w = pass.weights[0];
+    const std::int64_t bytes = pass.offloaded_bytes();
+    stack.add(BandKind::over, w, bytes, format_mib(bytes) + " MiB do not fit",
+              format_mib(bytes) + " MiB",
+              "No room for " + exact(bytes) + " of " + name(w) +
+                  ": they stay in RAM and are streamed at every step");
+  }
+  const double top = stack.top();
+  std::vector<Band> bands = std::move(stack).take();
+  if (peak > limit && limit > 0 && outcome.reserved.known()) {
+    const auto bytes = static_cast<std::int64_t>(std::min(peak - limit, 0x1p62));
+    make_room(bands, limit, peak);
+    bands.push_back({BandKind::spill, -1, limit, peak - limit, "spills", "",
+                     format_mib(bytes) + " MiB",
+                     "More than the card has: " + exact(bytes) + " at the peak"});
+  }
+  if (unknown && limit > top) {
+    bands.push_back({BandKind::doubt, -1, top, limit - top, "demand unknown", "unknown", "",
+                     "Demand unknown" + origin(outcome.asked)});
+  }
+  return bands;
+}
+
+std::vector<Band> Stacker::ram(const PassView& pass) const {
+  Stack stack;
+  const StepState& state = *pass.ram;
+  const Quantity& others = report_.trial.machine.ram_others;
+  if (others.known() && pass.ram->ram_peak_bytes > 0) {
+    stack.add(BandKind::others, -1, others.bytes, "others", format_gib(others.bytes),
+              "RAM in other use: " + exact(others.bytes) + origin(others));
+  }
+  for (int w = 0; w < count(); ++w) {
+    const std::int64_t held = bytes_of(state.ram, w);
+    std::int64_t ghost = 0;
+    if (!pass.weights.empty() && pass.weights[0] == w) {
+      ghost = std::clamp<std::int64_t>(pass.offloaded_bytes(), 0, held);
+    }
+    stack.add(BandKind::weights, w, held - ghost, name(w), format_gib(held - ghost),
+              name(w) + " in RAM: " + exact(held - ghost) + origin(weights(w)));
+    stack.add(BandKind::ghost, w, ghost, name(w) + " offloaded", format_gib(ghost),
+              name(w) + " offloaded, streamed from RAM at every step: " + exact(ghost));
+  }
+  stack.add(BandKind::data, -1, state.ram_data_bytes, "data", format_gib(state.ram_data_bytes),
+            "Latents, pictures and conditioning kept by the cache: " + exact(state.ram_data_bytes));
+  return std::move(stack).take();
+}
+
+bool all_seconds_known(const std::vector<const View*>& views) {
+  double sum = 0;
+  for (const View* view : views) {
+    for (const PassView& pass : view->passes) {
+      if (!pass.seconds || !std::isfinite(*pass.seconds) || *pass.seconds < 0) return false;
+      sum += *pass.seconds;
+    }
+  }
+  return sum > 0 && sum < 1e12;
+}
+
+/// Units a second, so that passes no narrower than `least` fill `room` at most.
+double units_per_second(const View& view, double room, double least) {
+  double low = 0, high = 1e6;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    double sum = 0;
+    for (const PassRow& row : view.rows) {
+      const double seconds =
+          row.length > 0 ? 0 : *view.passes[static_cast<std::size_t>(row.pass)].seconds;
+      sum += std::max(least, seconds * middle);
+    }
+    (sum > room ? high : low) = middle;
+  }
+  return low;
+}
+
+void place(PictureLayout& layout, const View& view, double left, double least, double rate,
+           double equal) {
+  double x = left;
+  for (std::size_t r = 0; r < view.rows.size(); ++r) {
+    const PassRow& row = view.rows[r];
+    const PassView& pass = view.passes[static_cast<std::size_t>(row.pass)];
+    PictureColumn column;
+    column.pass = row.length > 0 ? nullptr : &pass;
+    column.row = static_cast<int>(r);
+    column.x = x;
+    column.width = rate > 0 ? std::max(least, column.pass ? *pass.seconds * rate : 0) : equal;
+    x += column.width;
+    layout.columns.push_back(std::move(column));
+  }
+}
+
+double top_of(const std::vector<Band>& bands) {
+  double top = 0;
+  for (const Band& band : bands) top = std::max(top, band.bottom + band.bytes);
+  return top;
+}
+
+void measure(const PictureLayout& layout, PictureScale& scale) {
+  for (const PictureColumn& column : layout.columns) {
+    if (!column.pass) continue;
+    scale.vram_top_bytes = std::max(scale.vram_top_bytes, top_of(column.vram));
+    scale.ram_top_bytes = std::max(scale.ram_top_bytes, top_of(column.ram));
+    scale.read_top_bytes =
+        std::max(scale.read_top_bytes, as_double(column.pass->outcome->read_bytes));
+  }
+}
+
+}  // namespace
+
+std::vector<PictureLayout> lay_out(const Report& report, const std::vector<const View*>& views,
+                                   const PictureOptions& options, PictureScale& scale) {
+  const bool narrow = options.width < 600;
+  scale.left = narrow ? 46 : 74;
+  std::size_t columns_max = 1;
+  for (const View* view : views) columns_max = std::max(columns_max, view->rows.size());
+  const double enough = narrow ? 30 : 34;  // below that not even a number has room
+  const double room =
+      std::max(options.width - scale.left - 12, enough * static_cast<double>(columns_max));
+  const double equal = room / static_cast<double>(columns_max);
+  const double least = std::min(narrow ? 62.0 : 112.0, equal);
+  double rate = 0;
+  if (all_seconds_known(views)) {
+    rate = 1e6;
+    for (const View* view : views) rate = std::min(rate, units_per_second(*view, room, least));
+  }
+  scale.right = scale.left + room;
+  std::vector<PictureLayout> layouts;
+  for (const View* view : views) {
+    PictureLayout layout;
+    place(layout, *view, scale.left, least, rate, equal);
+    const Stacker stacker(report, *view);
+    for (PictureColumn& column : layout.columns) {
+      if (!column.pass) continue;
+      column.vram = stacker.vram(*column.pass);
+      column.ram = stacker.ram(*column.pass);
+    }
+    layout.axis_words = rate > 0 ? "Width of a pass: its seconds, short ones widened."
+                                 : "All passes equally wide: not all seconds are known.";
+    measure(layout, scale);
+    scale.vram_limit_bytes =
+        std::max(scale.vram_limit_bytes, as_double(view->prediction->timeline.vram_limit_bytes));
+    scale.ram_limit_bytes =
+        std::max(scale.ram_limit_bytes, as_double(view->prediction->timeline.ram_limit_bytes));
+    layouts.push_back(std::move(layout));
+  }
+  if (scale.vram_limit_bytes > 0) {  // a stack may be cut off, the limit must stay readable
+    scale.vram_top_bytes =
+        std::clamp(scale.vram_top_bytes, scale.vram_limit_bytes, 2.5 * scale.vram_limit_bytes);
+  }
+  scale.vram_top_bytes *= 1.02;
+  if (scale.ram_limit_bytes > 4 * scale.ram_top_bytes) {
+    scale.ram_limit_bytes = 0;
+    scale.ram_top_bytes *= 1.25;
+  } else {
+    scale.ram_top_bytes = 1.04 * std::max(scale.ram_top_bytes, scale.ram_limit_bytes);
+  }
+  return layouts;
+}
+
+std::vector<std::string> wrap_to_width(std::string_view text, double size, double room) {
+  std::vector<std::string> lines;
+  std::string line;
+  for (const std::string& word : wrap_text(text, static_cast<int>(room / size))) {
+    for (const std::string_view part : split(word, ' ')) {
+      const std::string longer = line.empty() ? std::string(part) : line + " " + std::string(part);
+      if (!line.empty() && text_width(longer, size) > room) {
+        lines.push_back(line);
+        line = part;
+      } else {
+        line = longer;
+      }
+    }
+  }
+  if (!line.empty()) lines.push_back(line);
+  return lines;
+}
+
+double text_width(std::string_view text, double size) {
+  double width = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0xC0) width += 1.0;  // one for each character beyond ASCII; tails count nothing
+    if (byte >= 0x80) continue;
+    if (std::string_view("iljtfI.,:;'|!()[] ").find(c) != std::string_view::npos) {
+      width += 0.33;
+    } else if (std::string_view("mwMW@%").find(c) != std::string_view::npos) {
+      width += 0.9;
+    } else {
+      width += c >= 'A' && c <= 'Z' ? 0.68 : 0.585;
+    }
+  }
+  return width * size;
+}
+
+}  // namespace ebb

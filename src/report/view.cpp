@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// From steps to passes: peaks, loads, evictions, seconds; and folding of passes that repeat.
+#include "report/view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/words.h"
+
+namespace ebb {
+namespace {
+
+constexpr int kFoldFrom = 9;  // fewer passes are read faster than a sentence about them
+constexpr int kPeriodMax = 8;
+constexpr int kRowsMax = 64;
+
+const PassOutcome kNoOutcome;
+const Demand kNoDemand;
+const StepState kNoState;
+
+/// Work that a step does itself; loaders and plain nodes take no time worth a column.
+bool computes(StepKind kind) { return kind != StepKind::other && kind != StepKind::load; }
+
+/// All seconds of a step; nothing if a part that happens has no rate.
+std::optional<double> step_seconds(const Step& step, const StepState& state) {
+  double seconds = 0;
+  const auto add = [&](const std::optional<double>& part, bool happens) {
+    if (part) seconds += *part;
+    return part.has_value() || !happens;
+  };
+  const bool known = add(state.read_seconds, state.read_bytes > 0) &&
+                     add(state.move_seconds, state.moved_bytes > 0) &&
+                     add(state.stall_seconds, state.streamed_bytes > 0) &&
+                     add(state.compute_seconds, computes(step.kind) && !step.uses.empty());
+  return known ? std::optional(seconds) : std::nullopt;
+}
+
+std::string pass_label(const PassView& pass, const View& view) {
+  std::string label = pass.weights.empty() && pass.kind == StepKind::other ? "no weights in use"
+                                                                           : work_words(pass.kind);
+  for (std::size_t i = 0; i < pass.weights.size() && i < 3; ++i) {
+    label += (i == 0 ? " " : " + ") + view.names[static_cast<std::size_t>(pass.weights[i])];
+  }
+  if (pass.weights.size() > 3) label += fmt::format(" + {} more", pass.weights.size() - 3);
+  return label;
+}
+
+void add_step(PassView& view, const Step& step, const StepState& state) {
+  if (state.vram_peak_bytes >= view.vram->vram_peak_bytes) view.vram = &state;
+  if (state.ram_peak_bytes >= view.ram->ram_peak_bytes) view.ram = &state;
+  view.loads.insert(view.loads.end(), state.loads.begin(), state.loads.end());
+  view.evictions.insert(view.evictions.end(), state.evictions.begin(), state.evictions.end());
+  view.reads.insert(view.reads.end(), step.reads.begin(), step.reads.end());
+  const auto seconds = step_seconds(step, state);
+  view.seconds = seconds && view.seconds ? std::optional(*view.seconds + *seconds) : std::nullopt;
+}
+
+PassView make_pass(const Prediction& prediction, std::size_t index, const View& view) {
+  const Passes& all = prediction.passes;
+  const Pass& pass = all.passes[index];
+  PassView result;
+  result.number = static_cast<int>(index) + 1;
+  result.kind = pass.kind;
+  const int steps = static_cast<int>(all.steps.size());
+  const int weights = static_cast<int>(all.weights.size());
+  const auto valid = [&](int w) { return w >= 0 && w < weights; };
+  std::copy_if(pass.weights.begin(), pass.weights.end(), std::back_inserter(result.weights), valid);
+  result.outcome =
+      index < prediction.outcome.passes.size() ? &prediction.outcome.passes[index] : &kNoOutcome;
+  result.demand = pass.main_step >= 0 && pass.main_step < steps
+                      ? &all.steps[static_cast<std::size_t>(pass.main_step)].demand
+                      : &kNoDemand;
+  result.vram = result.ram = &kNoState;
+  result.seconds = 0;
+  for (int s = std::max(pass.first_step, 0); s <= pass.last_step && s < steps; ++s) {
+    const auto at = static_cast<std::size_t>(s);
+    result.nodes.push_back(all.steps[at].id);
+    if (at < prediction.timeline.steps.size()) {
+      add_step(result, all.steps[at], prediction.timeline.steps[at]);
+    } else {
+      result.seconds = std::nullopt;
+    }
+  }
+  std::erase_if(result.loads, [&](const Load& load) { return !valid(load.weights); });
+  std::erase_if(result.evictions, [&](const Eviction& e) { return !valid(e.weights); });
+  std::erase_if(result.reads, [&](int w) { return !valid(w); });
+  for (const Load& load : result.loads) {
+    if (!result.weights.empty() && load.weights == result.weights[0]) {
+      result.reserve_bytes = std::max<std::int64_t>(load.reserve_bytes, 0);
+    }
+  }
+  result.label = pass_label(result, view);
+  return result;
+}
+
+/// Equal in everything that a row or a column of the picture shows.
+bool same_pass(const PassView& a, const PassView& b) {
+  const PassOutcome& x = *a.outcome;
+  const PassOutcome& y = *b.outcome;
+  const auto evicted = [](const Eviction& p, const Eviction& q) {
+    return p.weights == q.weights && p.bytes == q.bytes && p.partial == q.partial;
+  };
+  return a.kind == b.kind && a.weights == b.weights && a.vram->vram == b.vram->vram &&
+         a.seconds == b.seconds && x.verdict == y.verdict && x.asked.value() == y.asked.value() &&
+         x.live.value() == y.live.value() && x.usable_bytes == y.usable_bytes &&
+         x.loaded_bytes == y.loaded_bytes && x.offloaded_bytes == y.offloaded_bytes &&
+         x.vram_peak_bytes == y.vram_peak_bytes &&
+         format_gib(x.ram_peak_bytes.value_or(-1)) == format_gib(y.ram_peak_bytes.value_or(-1)) &&
+         x.read_bytes == y.read_bytes &&
+         std::equal(a.evictions.begin(), a.evictions.end(), b.evictions.begin(), b.evictions.end(),
+                    evicted);
+}
+
+/// Passes from `at` on that repeat the `period` passes before `at`, in whole periods.
+int repeats_at(const std::vector<PassView>& passes, int at, int period) {
+  int length = 0;
+  const int count = static_cast<int>(passes.size());
+  while (at + length < count && same_pass(passes[static_cast<std::size_t>(at + length)],
+                                          passes[static_cast<std::size_t>(at + length - period)])) {
+    ++length;
+  }
+  return length - length % period;
+}
+
+std::vector<PassRow> fold(const std::vector<PassView>& passes, int& left_out) {
+  std::vector<PassRow> rows;
+  const int count = static_cast<int>(passes.size());
+  int settled = 0;  // a repeat must not refer to passes inside an earlier repeat
+  for (int at = 0; at < count;) {
+    if (static_cast<int>(rows.size()) == kRowsMax) {
+      left_out = count - at;
+      break;
+    }
+    PassRow best{at, 0, 0};
+    for (int period = 1; count >= kFoldFrom && period <= kPeriodMax; ++period) {
+      if (at - period < settled) break;
+      const int length = repeats_at(passes, at, period);
+      if (length > best.length && length > 1) best = {at, length, period};
+    }
+    rows.push_back(best);
+    at += std::max(best.length, 1);
+    if (best.length > 0) settled = at;
+  }
+  return rows;
+}
+
+/// `LATENT crosses, 20 MiB.`, `LATENT (20 MiB) and CONDITIONING (8 MiB) cross.`
+std::string crossing_words(const std::vector<Crossing>& crossing) {
+  constexpr std::size_t kNamed = 3;
+  const auto size = [](const Quantity& bytes) -> std::string {
+    if (!bytes.known()) return "size unknown";
+    return bytes.bytes < 1_MiB / 2 ? "<1 MiB" : format_mib(bytes.bytes) + " MiB";
+  };
+  if (crossing.empty()) return "nothing crosses.";
+  if (crossing.size() == 1) {
+    return printable(crossing[0].type) + " crosses, " + size(crossing[0].bytes) + ".";
+  }
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < crossing.size() && i < kNamed; ++i) {
+    parts.push_back(printable(crossing[i].type) + " (" + size(crossing[i].bytes) + ")");
+  }
+  if (crossing.size() > kNamed) parts.push_back(fmt::format("{} more", crossing.size() - kNamed));
+  return join_and(parts) + " cross.";
+}
+
+}  // namespace
+
+std::int64_t bytes_of(const std::vector<std::int64_t>& bytes, int weights) {
+  if (weights < 0 || static_cast<std::size_t>(weights) >= bytes.size()) return 0;
+  return std::max<std::int64_t>(bytes[static_cast<std::size_t>(weights)], 0);
+}
+
+std::string repeat_words(const View& view, const PassRow& row) {
+  const int first = view.passes[static_cast<std::size_t>(row.pass)].number;
+  const int last = first + row.length - 1;
+  const int times = row.length / row.period;
+  const std::string range = fmt::format("passes {}-{}", first, last);
+  if (row.period == 1) return fmt::format("{}: pass {} again, {} times", range, first - 1, times);
+  return fmt::format("{}: passes {}-{} again, {}", range, first - row.period, first - 1,
+                     times == 1 ? "once" : count_word(times) + " times");
+}
+
+std::string View::cut_text(int pass) const {
+  const auto next = static_cast<std::size_t>(pass) + 1;
+  if (next >= passes.size()) return {};
+  std::string text = "nothing crosses.";
+  const auto& cuts = prediction->passes.cuts;
+  if (static_cast<std::size_t>(pass) < cuts.size()) {
+    text = crossing_words(cuts[static_cast<std::size_t>(pass)].crossing);
+  }
+  std::vector<std::string> moved;
+  for (const Eviction& eviction : passes[next].evictions) {
+    const std::string& name = names[static_cast<std::size_t>(eviction.weights)];
+    moved.push_back(eviction.partial ? fmt::format("{} MiB of {}", format_mib(eviction.bytes), name)
+                                     : name);
+  }
+  if (!moved.empty()) text += " ComfyUI moves " + join_and(moved) + " out by itself here.";
+  return text;
+}
+
+View make_view(const Prediction& prediction) {
+  View view;
+  view.prediction = &prediction;
+  view.names = short_names(prediction.passes.weights);
+  for (std::size_t i = 0; i < prediction.passes.passes.size(); ++i) {
+    view.passes.push_back(make_pass(prediction, i, view));
+  }
+  view.rows = fold(view.passes, view.rows_left_out);
+  return view;
+}
+
+}  // namespace ebb

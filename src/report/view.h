@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prediction as its readers see it: passes numbered from one, each with its bands of memory,
+// what ComfyUI moved, its seconds; equal passes folded; every index checked.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ebb/report.h"
+
+namespace ebb {
+
+/// One pass. Pointers go into the prediction; they are never null.
+struct PassView {
+  int number = 1;
+  StepKind kind = StepKind::other;
+  std::vector<int> weights;        ///< in use, main one first; only valid indices
+  std::string label;               ///< `sample high_noise_14B`
+  std::vector<std::string> nodes;  ///< ids of its steps
+  const PassOutcome* outcome = nullptr;
+  const Demand* demand = nullptr;   ///< of its main step
+  const StepState* vram = nullptr;  ///< the state at the VRAM peak
+  const StepState* ram = nullptr;   ///< the state at the RAM peak
+  std::vector<Load> loads;          ///< of all its steps
+  std::vector<Eviction> evictions;  ///< of all its steps
+  std::vector<int> reads;           ///< weights whose loaders run in it
+  std::int64_t reserve_bytes = 0;   ///< subtracted by the load of the main weights
+  std::optional<double> seconds;    ///< everything; nothing where a part is unknown
+
+  std::int64_t offloaded_bytes() const { return outcome->offloaded_bytes.value_or(0); }
+  bool offloads() const { return offloaded_bytes() > 0; }
+};
+
+/// A pass, or the passes after it that repeat what came before.
+struct PassRow {
+  int pass = 0;    ///< index into View::passes; for a repeat the first repeated one
+  int length = 0;  ///< 0: the pass itself; else `length` passes from here on ...
+  int period = 0;  ///< ... do again what the `period` passes before them did
+};
+
+struct View {
+  const Prediction* prediction = nullptr;
+  std::vector<std::string> names;  ///< short, one for each of the weights
+  std::vector<PassView> passes;
+  std::vector<PassRow> rows;             ///< passes as listed and drawn; equal ones folded
+  int rows_left_out = 0;                 ///< passes beyond what a person can read
+  std::string cut_text(int pass) const;  ///< what crosses after a pass; empty after the last
+};
+
+View make_view(const Prediction& prediction);
+
+/// The value of a vector over weights, 0 where a policy left it out.
+std::int64_t bytes_of(const std::vector<std::int64_t>& bytes, int weights);
+
+/// `repeats` in words: `passes 5-12: the same two passes (3-4) four more times`.
+std::string repeat_words(const View& view, const PassRow& row);
+
+}  // namespace ebb

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// UTF-8, columns, wrapping and the words for enumerations.
+#include "report/words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/text.h"
+
+namespace ebb {
+namespace {
+
+constexpr char32_t kReplacement = 0xFFFD;
+
+/// Reads one code point at `at` and moves past it; a broken byte gives U+FFFD and moves by one.
+char32_t next_code_point(std::string_view text, std::size_t& at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(at);
+  const int length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (length == 0 || first > 0xF4 || at + static_cast<std::size_t>(length) > text.size()) {
+    return ++at, kReplacement;
+  }
+  if (length == 1) return ++at, static_cast<char32_t>(first);
+  char32_t code = first & (0x7Fu >> length);
+  for (int i = 1; i < length; ++i) {
+    const unsigned next = byte(at + static_cast<std::size_t>(i));
+    if ((next & 0xC0) != 0x80) return ++at, kReplacement;
+    code = (code << 6) | (next & 0x3F);
+  }
+  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+  if (overlong || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return ++at, kReplacement;
+  at += static_cast<std::size_t>(length);
+  return code;
+}
+
+bool within(char32_t code, std::initializer_list<std::pair<char32_t, char32_t>> ranges) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](auto range) { return code >= range.first && code <= range.second; });
+}
+
+int code_width(char32_t code) {
+  if (code < 0x300) return 1;
+  if (within(code, {{0x300, 0x36F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}})) {
+    return 0;
+  }
+  return within(code, {{0x1100, 0x115F},
+                       {0x2E80, 0xA4CF},
+                       {0xAC00, 0xD7A3},
+                       {0xF900, 0xFAFF},
+                       {0xFE30, 0xFE6F},
+                       {0xFF00, 0xFF60},
+                       {0xFFE0, 0xFFE6},
+                       {0x1F300, 0x1FAFF},
+                       {0x20000, 0x3FFFD}})
+             ? 2
+             : 1;
+}
+
+/// Control characters, direction overrides, and what XML 1.0 has no way to write.
+bool harmful(char32_t code) {
+  return code < 0x20 || within(code, {{0x7F, 0x9F},
+                                      {0x200E, 0x200F},
+                                      {0x2028, 0x202E},
+                                      {0x2066, 0x2069},
+                                      {0xFFFE, 0xFFFF}});
+}
+
+/// The longest beginning of `text` with at most `columns` columns, in bytes.
+std::size_t head_bytes(std::string_view text, int columns) {
+  std::size_t at = 0;
+  for (int width = 0; at < text.size();) {
+    std::size_t next = at;
+    width += code_width(next_code_point(text, next));
+    if (width > columns) break;
+    at = next;
+  }
+  return at;
+}
+
+/// The beginning of the longest end of `text` with at most `columns` columns.
+std::size_t tail_start(std::string_view text, int columns) {
+  std::vector<std::pair<std::size_t, int>> points;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t start = at;
+    points.emplace_back(start, code_width(next_code_point(text, at)));
+  }
+  std::size_t start = text.size();
+  for (int width = 0; !points.empty(); points.pop_back()) {
+    width += points.back().second;
+    if (width > columns) break;
+    start = points.back().first;
+  }
+  return start;
+}
+
+}  // namespace
+
+std::string valid_utf8(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t start = at;
+    const bool broken = next_code_point(text, at) == kReplacement && at - start == 1;
+    result += broken ? std::string_view("\xEF\xBF\xBD") : text.substr(start, at - start);
+  }
+  return result;
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t start = at;
+    const char32_t code = next_code_point(text, at);
+    const bool broken = code == kReplacement && at - start == 1;
+    if (code == '\n' || code == '\t') {
+      result += ' ';
+    } else if (broken || harmful(code)) {
+      result += '?';
+    } else {
+      result += text.substr(start, at - start);
+    }
+  }
+  return result;
+}
+
+int display_width(std::string_view text) {
+  int width = 0;
+  for (std::size_t at = 0; at < text.size();) width += code_width(next_code_point(text, at));
+  return width;
+}
+
+std::string shorten_middle(std::string_view text, int columns) {
+  if (display_width(text) <= columns) return std::string(text);
+  if (columns <= 2) return std::string(text.substr(0, head_bytes(text, std::max(columns, 0))));
+  const int tail = (columns - 2) / 2;
+  const int head = columns - 2 - tail;
+  return std::string(text.substr(0, head_bytes(text, head))) + ".." +
+         std::string(text.substr(tail_start(text, tail)));
+}
+
+std::string glue_units(std::string text) {
+  static constexpr std::array<std::string_view, 6> kUnits = {"MiB", "GiB", "GiB/s",
+                                                             "s",   "min", "TFLOPS"};
+  for (std::size_t at = text.find(' '); at != std::string::npos; at = text.find(' ', at + 1)) {
+    if (at == 0 || text[at - 1] < '0' || text[at - 1] > '9') continue;
+    std::string_view word = std::string_view(text).substr(at + 1);
+    word = word.substr(0, word.find_first_of(" .,;:)"));
+    if (std::find(kUnits.begin(), kUnits.end(), word) != kUnits.end()) {
+      text.replace(at, 1, kNoBreak);
+    }
+  }
+  return text;
+}
+
+std::vector<std::string> wrap_text(std::string_view text, int columns) {
+  std::vector<std::string> lines;
+  std::string line;
+  columns = std::max(columns, 2);
+  for (std::string_view word : split(text, ' ')) {
+    if (word.empty()) continue;
+    if (!line.empty() && display_width(line) + 1 + display_width(word) > columns) {
+      lines.push_back(std::move(line));
+      line.clear();
+    }
+    while (display_width(word) > columns) {  // only when the line is empty
+      const auto head = std::max<std::size_t>(head_bytes(word, columns), 1);
+      lines.emplace_back(word.substr(0, head));
+      word.remove_prefix(head);
+    }
+    if (!line.empty() && !word.empty()) line += ' ';
+    line += word;
+  }
+  if (!line.empty()) lines.push_back(std::move(line));
+  return lines;
+}
+
+std::string escape_xml(std::string_view text) {
+  std::string result;
+  for (const char c : printable(text)) {
+    switch (c) {
+      case '&': result += "&amp;"; break;
+      case '<': result += "&lt;"; break;
+      case '>': result += "&gt;"; break;
+      case '"': result += "&quot;"; break;
+      case '\'': result += "&#39;"; break;
+      default: result += c;
+    }
+  }
+  return result;
+}
+
+std::string format_seconds(double seconds) {
+  if (!std::isfinite(seconds) || std::abs(seconds) > 1e12) return "unknown";
+  if (seconds < 0) return "-" + format_seconds(-seconds);
+  if (seconds == 0) return "0 s";
+  if (seconds < 0.005) return "<0.01 s";
+  if (seconds < 0.995) return fmt::format("{:.2f} s", seconds);
+  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<std::int64_t>(std::llround(seconds));
+  if (whole < 120) return fmt::format("{} s", whole);
+  if (whole < 7200) {
+    return whole % 60 ? fmt::format("{} min {} s", whole / 60, whole % 60)
+                      : fmt::format("{} min", whole / 60);
+  }
+  return fmt::format("{} h {} min", format_count(whole / 3600), whole % 3600 / 60);
+}
+
+std::string count_word(std::int64_t count) {
+  static constexpr std::array<const char*, 13> kWords = {"no",   "one",    "two",   "three", "four",
+                                                         "five", "six",    "seven", "eight", "nine",
+                                                         "ten",  "eleven", "twelve"};
+  return count >= 0 && count <= 12 ? kWords[static_cast<std::size_t>(count)] : format_count(count);
+}
+
+std::string join_and(const std::vector<std::string>& parts) {
+  std::string result;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) result += i + 1 == parts.size() ? " and " : ", ";
+    result += parts[i];
+  }
+  return result;
+}
+
+std::string join_ranges(const std::vector<int>& numbers) {
+  std::string result;
+  for (std::size_t i = 0; i < numbers.size();) {
+    std::size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    if (!result.empty()) result += ", ";
+    result += std::to_string(numbers[i]);
+    if (last > i) result += (last == i + 1 ? ", " : "-") + std::to_string(numbers[last]);
+    i = last + 1;
+  }
+  return result;
+}
+
+std::string as_sentence(std::string_view text) {
+  std::string result(trim(text));
+  if (result.empty()) return result;
+  if (result[0] >= 'a' && result[0] <= 'z') result[0] = static_cast<char>(result[0] - 'a' + 'A');
+  if (std::string_view(".!?:").find(result.back()) == std::string_view::npos) result += '.';
+  return result;
+}
+
+std::string work_words(StepKind kind) {
+  switch (kind) {
+    case StepKind::other: return "other";
+    case StepKind::load: return "load";
+    case StepKind::encode_text: return "encode text";
+    case StepKind::encode_vision: return "encode vision";
+    case StepKind::encode_image: return "encode image";
+    case StepKind::sample: return "sample";
+    case StepKind::decode: return "decode";
+    case StepKind::upscale: return "upscale";
+  }
+  return "other";
+}
+
+std::string role_words(WeightsRole role) {
+  switch (role) {
+    case WeightsRole::diffusion: return "diffusion";
+    case WeightsRole::text_encoder: return "text encoder";
+    case WeightsRole::vae: return "VAE";
+    case WeightsRole::vision_encoder: return "vision encoder";
+    case WeightsRole::controlnet: return "ControlNet";
+    case WeightsRole::lora: return "LoRA";
+    case WeightsRole::upscaler: return "upscaler";
+    case WeightsRole::other: return "other";
+  }
+  return "other";
+}
+
+std::string bytes_from_words(BytesFrom from) {
+  switch (from) {
+    case BytesFrom::header: return "header read";
+    case BytesFrom::known: return "known file";
+    case BytesFrom::given: return "given";
+    case BytesFrom::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+namespace {
+
+/// A name split after its separators, so that the parts put together are the name again.
+std::vector<std::string> name_parts(std::string_view name) {
+  std::vector<std::string> parts(1);
+  for (const char c : name) {
+    parts.back() += c;
+    if (c == '_' || c == '-' || c == ' ') parts.emplace_back();
+  }
+  if (parts.back().empty() && parts.size() > 1) parts.pop_back();
+  return parts;
+}
+
+bool names_a_type(std::string_view part) {
+  while (!part.empty() && std::string_view("_- ").find(part.back()) != std::string_view::npos) {
+    part.remove_suffix(1);
+  }
+  static const std::set<std::string, std::less<>> kTypes = {
+      "fp8", "fp16", "bf16", "fp32", "fp4", "e4m3fn", "e5m2",  "scaled", "int8", "nvfp4",
+      "q2",  "q3",   "q4",   "q5",   "q6",  "q8",     "mixed", "pruned", "ema",  "emaonly"};
+  return kTypes.count(lower(part)) > 0;
+}
+
+std::string joined_name(const std::vector<std::string>& parts, std::size_t from) {
+  std::string name;
+  for (std::size_t i = from; i < parts.size(); ++i) name += parts[i];
+  while (!name.empty() && std::string_view("_- .").find(name.back()) != std::string_view::npos) {
+    name.pop_back();
+  }
+  return name;
+}
+
+}  // namespace
+
+std::vector<std::string> short_names(const std::vector<Weights>& weights) {
+  std::vector<std::vector<std::string>> parts;
+  for (const Weights& w : weights) {
+    parts.push_back(name_parts(printable(w.name.empty() ? w.id : w.name)));
+    while (parts.back().size() > 1 && names_a_type(parts.back().back())) parts.back().pop_back();
+  }
+  std::vector<std::string> names(weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    std::size_t shared = parts[i].size() - 1;  // leading parts that all of its role have
+    int others = 0;
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      if (j == i || weights[j].role != weights[i].role || parts[j] == parts[i]) continue;
+      ++others;
+      shared = std::min(shared, parts[j].size() - 1);
+      for (std::size_t k = 0; k < shared; ++k) {
+        if (parts[i][k] != parts[j][k]) shared = k;
+      }
+    }
+    names[i] = shorten_middle(joined_name(parts[i], others > 0 ? shared : 0), 24);
+  }
+  // The short form must not hide a difference: parts of one checkpoint differ by role, others by
+  // their loader.
+  const std::vector<std::string> plain = names;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string suffix = weights[i].role == WeightsRole::vae            ? " vae"
+                               : weights[i].role == WeightsRole::text_encoder ? " clip"
+                                                                              : "";
+    const bool again = std::count(plain.begin(), plain.end(), plain[i]) > 1;
+    if (again && !suffix.empty()) names[i] = shorten_middle(plain[i], 19) + suffix;
+  }
+  const std::vector<std::string> by_role = names;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const bool again = std::count(by_role.begin(), by_role.end(), names[i]) > 1;
+    if (!names[i].empty() && !again) continue;
+    const std::string id = " #" + shorten_middle(printable(weights[i].id), 10);
+    names[i] = shorten_middle(by_role[i], 24 - display_width(id)) + id;
+  }
+  return names;
+}
+
+std::int64_t add_bytes(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a > 0 ? std::numeric_limits<std::int64_t>::max()
+               : std::numeric_limits<std::int64_t>::min();
+}
+
+}  // namespace ebb

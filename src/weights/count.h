@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// How ComfyUI counts a model: element types after loading, modules, and what lies outside them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ebb/machine.h"
+#include "ebb/weights.h"
+#include "weights/header.h"
+#include "weights/tensors.h"
+
+namespace ebb {
+
+struct CountRules {
+  WeightsRole role = WeightsRole::other;
+  ComfyVersion comfyui;
+  HeaderFormat format = HeaderFormat::safetensors;
+  bool cast_to_fp8 = false;  ///< UNETLoader's weight_dtype asks for one byte a value
+  std::string architecture;  ///< decides the size of the sampling table beside the weights
+};
+
+struct Count {
+  std::int64_t bytes = 0;
+  std::int64_t listed_bytes = 0;
+  std::int64_t parameters = 0;
+  std::string stored_type;
+  std::vector<ModuleRun> modules;
+};
+
+Count count_tensors(const TensorSet& part, const CountRules& rules);
+
+/// Runs that add up to `bytes`: modules of about 25 MiB, all castable. For weights whose modules
+/// are not known. `offload_ratio`: extra room to stream one, as a multiple of its size.
+std::vector<ModuleRun> uniform_modules(std::int64_t bytes, double offload_ratio);
+
+/// The structure of another model, scaled to `bytes`. For the same architecture in another type.
+std::vector<ModuleRun> scaled_modules(const std::vector<ModuleRun>& runs, std::int64_t bytes);
+
+std::int64_t sum_of(const std::vector<ModuleRun>& runs);
+
+/// Runs of several models loaded as one, in load order again.
+std::vector<ModuleRun> merge_modules(std::vector<ModuleRun> a, const std::vector<ModuleRun>& b);
+
+/// ComfyUI keeps a sampling table with each diffusion model, in fp32: 1,000 or 10,000 values.
+std::int64_t sampling_table_bytes(std::string_view architecture);
+
+}  // namespace ebb

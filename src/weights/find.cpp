@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+// find_weights: given by the user, read from a header, known by name, or unknown, in this order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "ebb/weights.h"
+#include "weights/count.h"
+#include "weights/detect.h"
+#include "weights/folders.h"
+#include "weights/header.h"
+#include "weights/known.h"
+#include "weights/module_table.h"
+#include "weights/tensors.h"
+
+namespace ebb {
+namespace {
+
+constexpr double kSameModelTolerance = 0.0002;   // of the size: headers differ by less
+constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text projection
+constexpr ComfyVersion kOffloadCounted{0, 8, 0};
+constexpr std::int64_t kSizeLimitBytes = 1LL << 50;
+
+std::string version_text(const ComfyVersion& version) {
+  return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
+}
+
+bool is_checkpoint(const WeightsRequest& request) {
+  return folder_kind(request.folder) == "checkpoints" || !request.id_suffix.empty();
+}
+
+bool casts_to_fp8(const WeightsRequest& request) {
+  return request.role == WeightsRole::diffusion && request.weight_type.starts_with("fp8_");
+}
+
+std::string_view default_folder(WeightsRole role) {
+  switch (role) {
+    case WeightsRole::diffusion: return "diffusion_models";
+    case WeightsRole::text_encoder: return "text_encoders";
+    case WeightsRole::vae: return "vae";
+    case WeightsRole::vision_encoder: return "clip_vision";
+    case WeightsRole::controlnet: return "controlnet";
+    case WeightsRole::lora: return "loras";
+    case WeightsRole::upscaler: return "upscale_models";
+    case WeightsRole::other: break;
+  }
+  return {};
+}
+
+/// Models that ComfyUI loads module by module; a LoRA is merged into one of them instead.
+bool has_modules(WeightsRole role) { return role != WeightsRole::lora; }
+
+/// Streaming room per byte of a module, from 0.8.0 on, for weights whose modules are assumed.
+double offload_ratio(WeightsRole role, std::int64_t bytes, std::int64_t parameters,
+                     const ComfyVersion& version) {
+  if (version < kOffloadCounted || parameters <= 0 || bytes <= 0) return 0;
+  const double values_per_byte = static_cast<double>(parameters) / static_cast<double>(bytes);
+  if (role == WeightsRole::text_encoder) return 4 * values_per_byte;
+  const bool quantised = values_per_byte > 0.75;
+  return role == WeightsRole::diffusion && quantised ? 2 * values_per_byte : 0;
+}
+
+void set_row(Weights& weights, const ModuleRow& row) {
+  weights.bytes = row.bytes;
+  weights.listed_bytes = row.listed_bytes;
+  weights.modules.assign(row.runs.begin(), row.runs.end());
+  weights.modules_exact = true;
+}
+
+/// Modules for a known size: a relative's proportions, or equal ones.
+void assume_modules(Weights& weights, std::string_view structure, const ComfyVersion& version) {
+  weights.modules_exact = false;
+  weights.modules.clear();
+  weights.listed_bytes = 0;
+  if (!has_modules(weights.role) || weights.bytes <= 0) return;
+  const double ratio = offload_ratio(weights.role, weights.bytes, weights.parameters, version);
+  weights.listed_bytes = weights.bytes;
+  const ModuleRow* row = find_module_row(structure, version);
+  if (!row) {
+    weights.modules = uniform_modules(weights.bytes, ratio);
+    return;
+  }
+  weights.modules = scaled_modules({row->runs.begin(), row->runs.end()}, weights.bytes);
+  for (ModuleRun& run : weights.modules) {
+    run.extra_offload_bytes =
+        static_cast<std::int64_t>(std::llround(static_cast<double>(run.bytes) * ratio));
+  }
+}
+
+std::int64_t bytes_of(std::int64_t parameters, double bits) {
+  return static_cast<std::int64_t>(static_cast<double>(parameters) * std::min(bits, 16.0) / 8);
+}
+
+/// Counted size of a known model; 0 if nothing but its file's size tells.
+std::int64_t counted_bytes(const KnownModel& model, const ComfyVersion& version) {
+  if (const ModuleRow* row = find_module_row(model.key, version)) return row->bytes;
+  if (model.bytes > 0) return model.bytes;
+  const double bits = bits_per_value(model.stored_type);
+  if (model.parameters == 0 || bits == 0) return 0;
+  return bytes_of(model.parameters, bits) +
+         (model.role == WeightsRole::diffusion ? sampling_table_bytes(model.architecture) : 0);
+}
+
+// ---- from a header ------------------------------------------------------------------------
+
+/// The recorded model whose size is nearest, if it is near enough to be the same model.
+const ModuleRow* same_recorded_model(const Weights& weights, const ComfyVersion& version) {
+  const double tolerance =
+      weights.role == WeightsRole::text_encoder ? kSameEncoderTolerance : kSameModelTolerance;
+  const ModuleRow* best = nullptr;
+  double best_distance = tolerance;
+  for (const KnownModel& model : known_models()) {
+    if (model.role != weights.role || model.architecture != weights.architecture) continue;
+    const ModuleRow* row = find_module_row(model.key, version);
+    if (!row) continue;
+    const double distance =
+        std::abs(static_cast<double>(row->bytes - weights.bytes)) / static_cast<double>(row->bytes);
+    if (distance > best_distance) continue;
+    best = row;
+    best_distance = distance;
+  }
+  return best;
+}
+
+void count_header(Weights& weights, const TensorSet& part, const Header& header,
+                  const WeightsRequest& request, const ComfyVersion& version) {
+  const CountRules rules{
+      .role = weights.role,
+      .comfyui = version,
+      .format = header.format,
+      .cast_to_fp8 = casts_to_fp8(request) && header.format == HeaderFormat::safetensors,
+      .architecture = weights.architecture};
+  Count count = count_tensors(part, rules);
+  weights.bytes = count.bytes;
+  weights.listed_bytes = count.listed_bytes;
+  weights.parameters = count.parameters;
+  weights.stored_type = std::move(count.stored_type);
+  weights.source = fmt::format("header of {}", header.file);
+  if (rules.cast_to_fp8) {
+    weights.source += fmt::format(", loaded as {} (one byte a value)", request.weight_type);
+  }
+  if (!has_modules(weights.role)) {
+    weights.listed_bytes = 0;
+    return;
+  }
+  weights.modules = std::move(count.modules);
+  weights.modules_exact = true;
+  if (header.format == HeaderFormat::gguf) return;
+  if (const ModuleRow* row = same_recorded_model(weights, version)) {
+    set_row(weights, *row);
+    weights.source += fmt::format(", modules as recorded for {}", row->model);
+  }
+}
+
+std::int64_t stored_values(const Header& header) {
+  std::int64_t sum = 0;
+  for (const TensorInfo& tensor : header.tensors) sum += tensor.elements;
+  return sum;
+}
+
+Result<Weights> weights_from_file(const FoundFile& found, const WeightsRequest& request,
+                                  const ComfyVersion& version) {
+  auto header = read_header(found.path);
+  if (!header) return header.error();
+  if (header->file_bytes > kSizeLimitBytes) {
+    return input_error(
+        fmt::format("has {} bytes; no model is larger than 2^50", header->file_bytes), found.path);
+  }
+  const bool audio = contains(request.loader_class, "Audio");
+  const TensorSet part = select_tensors(*header, request.role, is_checkpoint(request), audio);
+  Weights weights;
+  weights.role = request.role;
+  weights.file_bytes = header->file_bytes;
+  if (part.empty()) {
+    weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
+    return weights;
+  }
+  weights.bytes_from = BytesFrom::header;
+  weights.architecture = detect_architecture(part, request.role, header->architecture);
+  count_header(weights, part, *header, request, version);
+  if (request.role == WeightsRole::text_encoder) {
+    const std::int64_t values =
+        is_checkpoint(request) ? weights.parameters : stored_values(*header);
+    weights.loader_bytes = 2 * values;
+  }
+  if (!found.exact) weights.source += " (found by its name in another folder)";
+  return weights;
+}
+
+// ---- known by name ------------------------------------------------------------------------
+
+Weights weights_from_model(const KnownModel& model, const KnownFile& file,
+                           const WeightsRequest& request, const ComfyVersion& version) {
+  Weights weights;
+  weights.role = model.role;
+  weights.architecture = model.architecture;
+  weights.stored_type = model.stored_type;
+  weights.parameters = model.parameters;
+  weights.file_bytes = file.file_bytes;
+  weights.bytes_from = BytesFrom::known;
+  const bool whole_file = file.clip.empty() && file.vae.empty();
+  const ModuleRow* row = find_module_row(model.key, version);
+  const bool cast =
+      casts_to_fp8(request) && model.parameters > 0 && bits_per_value(model.stored_type) >= 16;
+  if (row && !cast) {
+    set_row(weights, *row);
+    weights.source = fmt::format("known file: {}, as recorded with ComfyUI {}", model.key,
+                                 version_text(row->version));
+  } else if (cast) {
+    weights.bytes = model.parameters + sampling_table_bytes(model.architecture);
+    weights.source = fmt::format("known file: {} values, loaded as {} (one byte each)",
+                                 format_count(model.parameters), request.weight_type);
+  } else if (const std::int64_t bytes = counted_bytes(model, version); bytes > 0) {
+    weights.bytes = bytes;
+    weights.source = fmt::format("known file: computed from {} values in {}",
+                                 format_count(model.parameters), model.stored_type);
+    if (model.parameters == 0) weights.source = fmt::format("known file: {}", model.key);
+  } else if (file.file_bytes > 0) {
+    weights.bytes = model.stored_type == "fp32" ? file.file_bytes / 2 : file.file_bytes;
+    weights.source = "known file: counted from its size";
+    if (!whole_file) {
+      for (const std::string_view other : {file.clip, file.vae}) {
+        if (const KnownModel* part = find_known_model(other)) {
+          weights.bytes -= counted_bytes(*part, version);
+        }
+      }
+      weights.source = "known file: its size less the text encoder and VAE in it";
+    }
+  } else {
+    weights.bytes_from = BytesFrom::unknown;
+    weights.source = fmt::format("the size of {} is in no table", file.name);
+  }
+  if (weights.known() && file.file_bytes > 0 && !file.repository.empty()) {
+    weights.source += fmt::format("; file size from public listings of {}", file.repository);
+  }
+  if (!weights.modules_exact) assume_modules(weights, model.structure, version);
+  if (cast) {  // The recorded list in that type, where there is one.
+    const std::size_t end = model.key.rfind('_');
+    const std::string fp8 = std::string(model.key.substr(0, end)) + "_fp8_e4m3fn";
+    if (const ModuleRow* in_fp8 = find_module_row(fp8, version)) set_row(weights, *in_fp8);
+  }
+  if (weights.role == WeightsRole::text_encoder) {
+    weights.loader_bytes = 2 * std::max(model.parameters, model.loader_parameters);
+  }
+  // What is read from disk for one part of a checkpoint is that part.
+  if (!whole_file || weights.file_bytes == 0) {
+    const double bits = bits_per_value(model.stored_type);
+    weights.file_bytes = bits > 16 ? 2 * weights.bytes : weights.bytes;
+  }
+  return weights;
+}
+
+Weights weights_from_guess(const NameGuess& guess, std::string_view name,
+                           const WeightsRequest& request, const ComfyVersion& version) {
+  Weights weights;
+  weights.role = request.role;
+  weights.architecture = guess.architecture;
+  weights.stored_type = guess.stored_type;
+  weights.parameters = guess.parameters;
+  const bool gguf = guess.stored_type.starts_with("Q") || guess.stored_type.starts_with("IQ");
+  // Whatever the file holds, ComfyUI keeps VAEs and the models of checkpoints in two bytes, and
+  // nobody stores CLIP in less.
+  const bool two_bytes_anyway =
+      request.role == WeightsRole::vae ||
+      (guess.architecture.starts_with("clip-") && guess.stored_type.empty()) ||
+      (is_checkpoint(request) && guess.stored_type.empty() && guess.parameters > 0);
+  double bits = two_bytes_anyway ? 16 : guess.bits;
+  if (casts_to_fp8(request) && !gguf && guess.parameters > 0) bits = 8;
+  if (guess.parameters == 0 || bits == 0) {
+    weights.parameters = 0;
+    weights.source =
+        fmt::format("{} is in no table; {} is guessed from its name. Give --models or --bytes.",
+                    name, guess.architecture);
+    return weights;
+  }
+  weights.bytes_from = BytesFrom::known;
+  weights.bytes =
+      bytes_of(guess.parameters, bits) + (request.role == WeightsRole::diffusion && !gguf
+                                              ? sampling_table_bytes(guess.architecture)
+                                              : 0);
+  weights.file_bytes = bytes_of(guess.parameters, guess.bits > 0 ? guess.bits : 16);
+  weights.source = fmt::format("computed: {}, guessed from the name, has {} values at {} bits{}",
+                               guess.architecture, format_count(guess.parameters),
+                               std::min(bits, 16.0), gguf ? ", within about 8%" : "");
+  if (const ModuleRow* row = find_module_row(guess.structure, version);
+      row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
+                 kSameModelTolerance * static_cast<double>(row->bytes)) {
+    set_row(weights, *row);
+  } else {
+    assume_modules(weights, guess.structure, version);
+  }
+  if (request.role == WeightsRole::text_encoder) weights.loader_bytes = 2 * guess.parameters;
+  return weights;
+}
+
+Weights weights_by_name(const std::string& name, const WeightsRequest& request,
+                        const ComfyVersion& version) {
+  if (const KnownFile* file = find_known_file(name)) {
+    std::string_view key = file->model;
+    if (request.id_suffix == ".clip") key = file->clip;
+    if (request.id_suffix == ".vae") key = file->vae;
+    const bool part = is_checkpoint(request);
+    if (part && request.role == WeightsRole::text_encoder && !file->clip.empty()) key = file->clip;
+    if (part && request.role == WeightsRole::vae && !file->vae.empty()) key = file->vae;
+    const KnownModel* model = find_known_model(key);
+    if (model && model->role == request.role) {
+      return weights_from_model(*model, *file, request, version);
+    }
+  }
+  if (const auto guess =
+          guess_from_name(name, request.role, is_checkpoint(request), request.id_suffix)) {
+    return weights_from_guess(*guess, name, request, version);
+  }
+  Weights weights;
+  weights.role = request.role;
+  if (request.role == WeightsRole::lora) weights.architecture = "lora";
+  if (request.role == WeightsRole::upscaler) weights.architecture = "upscaler";
+  weights.source = fmt::format("{} is in no table. Give --models or --bytes.", name);
+  return weights;
+}
+
+// ---- one file, then all ---------------------------------------------------------------------
+
+const std::int64_t* given_size(const WeightsSearch& search, const WeightsRequest& request,
+                               const std::string& name) {
+  if (!request.id_suffix.empty()) return nullptr;  // a checkpoint's size is its diffusion model's
+  for (const auto& [given, bytes] : search.given_bytes) {
+    if (equal_ignoring_case(given, name)) return &bytes;
+  }
+  for (const auto& [given, bytes] : search.given_bytes) {
+    if (equal_ignoring_case(given, base_name(name))) return &bytes;
+  }
+  return nullptr;
+}
+
+void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
+                 const ComfyVersion& version) {
+  std::string_view structure;
+  if (const KnownFile* file = find_known_file(name)) {
+    if (const KnownModel* model = find_known_model(file->model)) structure = model->structure;
+  }
+  const std::vector<ModuleRun> old = weights.modules;
+  const bool scale = weights.modules_exact && bytes > 0;
+  weights.bytes = bytes;
+  weights.bytes_from = BytesFrom::given;
+  weights.source = fmt::format("given for {}", base_name(name));
+  if (weights.file_bytes == 0) weights.file_bytes = bytes;
+  assume_modules(weights, structure, version);
+  if (scale && !old.empty()) {
+    weights.modules = scaled_modules(old, bytes);
+    weights.listed_bytes = sum_of(weights.modules);
+  }
+}
+
+Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& request,
+                                const WeightsSearch& search, const ModelFolders& folders) {
+  const std::string_view kind =
+      request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
+  const FoundFile found = locate_file(folders, kind, name);
+  const bool pickle = !found.path.empty() && is_pickle_name(found.path);
+  Result<Weights> weights = found.path.empty() || pickle
+                                ? weights_by_name(name, request, search.comfyui)
+                                : weights_from_file(found, request, search.comfyui);
+  if (!weights) return weights;
+  if (pickle) {
+    const auto size = file_size(found.path);
+    if (!size) return size.error();
+    weights->file_bytes = *size;
+    if (!weights->known() && request.id_suffix.empty()) {
+      weights->bytes = *size;
+      weights->bytes_from = BytesFrom::header;
+      weights->source = fmt::format("size of {}; a pickle does not list its tensors", found.path);
+      assume_modules(*weights, {}, search.comfyui);
+    }
+  }
+  if (const std::int64_t* bytes = given_size(search, request, name)) {
+    apply_given(*weights, *bytes, name, search.comfyui);
+  }
+  return weights;
+}
+
+/// The recorded pair, if both files are the ones that were recorded together.
+const ModuleRow* recorded_pair(const std::vector<std::string>& files, const ComfyVersion& version) {
+  if (files.size() != 2) return nullptr;
+  const KnownFile* a = find_known_file(files[0]);
+  const KnownFile* b = find_known_file(files[1]);
+  if (!a || !b) return nullptr;
+  for (const auto& [first, second] : {std::pair(a, b), std::pair(b, a)}) {
+    const std::string key = fmt::format("{}+{}", first->model, second->model);
+    if (const ModuleRow* row = find_module_row(key, version)) return row;
+  }
+  return nullptr;
+}
+
+Weights join(std::vector<Weights> parts) {
+  Weights all = std::move(parts[0]);
+  std::vector<std::string> architectures = {all.architecture};
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    Weights& part = parts[i];
+    architectures.push_back(part.architecture);
+    if (all.known() && !part.known()) {
+      all.bytes_from = BytesFrom::unknown;
+      all.source = part.source;
+    } else if (all.known()) {
+      if (part.bytes_from == BytesFrom::given || all.bytes_from == BytesFrom::header) {
+        all.bytes_from = part.bytes_from;
+      }
+      all.source += "; " + part.source;
+    }
+    all.bytes += part.bytes;
+    all.listed_bytes += part.listed_bytes;
+    all.file_bytes += part.file_bytes;
+    all.loader_bytes += part.loader_bytes;
+    if (part.parameters > all.parameters) all.stored_type = part.stored_type;
+    all.parameters += part.parameters;
+    all.modules_exact = all.modules_exact && part.modules_exact;
+    all.modules = merge_modules(std::move(all.modules), part.modules);
+  }
+  if (!all.known()) {
+    all.bytes = 0;
+    all.listed_bytes = 0;
+    all.modules.clear();
+    all.modules_exact = false;
+  }
+  if (parts.size() > 1) all.architecture = join_text_encoders(std::move(architectures));
+  return all;
+}
+
+std::string short_name(std::string_view file) {
+  const std::string_view name = base_name(file);
+  const auto dot = name.rfind('.');
+  return std::string(dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot));
+}
+
+void name_weights(Weights& weights, const WeightsRequest& request) {
+  weights.id = request.node + request.id_suffix;
+  weights.node = request.node;
+  weights.files = request.files;
+  weights.role = request.role;
+  weights.name.clear();
+  for (const std::string& file : request.files) {
+    if (!weights.name.empty()) weights.name += " + ";
+    weights.name += short_name(file);
+  }
+}
+
+}  // namespace
+
+const char* to_string(WeightsRole role) {
+  switch (role) {
+    case WeightsRole::diffusion: return "diffusion model";
+    case WeightsRole::text_encoder: return "text encoder";
+    case WeightsRole::vae: return "VAE";
+    case WeightsRole::vision_encoder: return "vision encoder";
+    case WeightsRole::controlnet: return "ControlNet";
+    case WeightsRole::lora: return "LoRA";
+    case WeightsRole::upscaler: return "upscaler";
+    case WeightsRole::other: break;
+  }
+  return "model";
+}
+
+const char* to_string(BytesFrom from) {
+  switch (from) {
+    case BytesFrom::header: return "header";
+    case BytesFrom::known: return "known";
+    case BytesFrom::given: return "given";
+    case BytesFrom::unknown: break;
+  }
+  return "unknown";
+}
+
+Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {
+  const auto folders = expand_folders(search.model_folders);
+  if (!folders) return folders.error();
+  std::vector<Weights> parts;
+  for (const std::string& file : request.files) {
+    auto part = weights_of_file(file, request, search, *folders);
+    if (!part) return part.error();
+    parts.push_back(std::move(*part));
+  }
+  Weights weights;
+  if (parts.empty()) {
+    weights.source = "the workflow names no file";
+  } else {
+    const bool by_table = std::all_of(parts.begin(), parts.end(), [](const Weights& part) {
+      return part.bytes_from == BytesFrom::known;
+    });
+    weights = join(std::move(parts));
+    const ModuleRow* pair = by_table && !is_checkpoint(request)
+                                ? recorded_pair(request.files, search.comfyui)
+                                : nullptr;
+    if (pair) set_row(weights, *pair);
+  }
+  name_weights(weights, request);
+  return weights;
+}
+
+}  // namespace ebb

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weights/folders.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace ebb {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kYamlLimitBytes = 1 << 20;
+constexpr int kEntryLimit = 20'000;
+constexpr int kDepthLimit = 6;
+
+struct FolderKind {
+  std::string_view kind;
+  std::vector<std::string_view> folders;  ///< under models/, in ComfyUI's order
+};
+
+// ComfyUI's folder kinds and where it looks for each by itself.
+const std::vector<FolderKind>& folder_kinds() {
+  static const std::vector<FolderKind> kinds = {
+      {"checkpoints", {"checkpoints"}},
+      {"diffusion_models", {"unet", "diffusion_models"}},
+      {"text_encoders", {"text_encoders", "clip"}},
+      {"vae", {"vae"}},
+      {"loras", {"loras"}},
+      {"controlnet", {"controlnet", "t2i_adapter"}},
+      {"clip_vision", {"clip_vision"}},
+      {"style_models", {"style_models"}},
+      {"upscale_models", {"upscale_models"}},
+      {"latent_upscale_models", {"latent_upscale_models"}},
+      {"model_patches", {"model_patches"}},
+      {"audio_encoders", {"audio_encoders"}},
+      {"vae_approx", {"vae_approx"}},
+      {"embeddings", {"embeddings"}},
+      {"gligen", {"gligen"}},
+      {"hypernetworks", {"hypernetworks"}},
+      {"photomaker", {"photomaker"}},
+      {"diffusers", {"diffusers"}},
+  };
+  return kinds;
+}
+
+Result<Done> check_readable(const fs::path& folder) {
+  std::error_code error;
+  const auto status = fs::status(folder, error);
+  if (!fs::exists(status)) {
+    return input_error("is not there", folder.string(), {},
+                       "Give --models the folder that holds checkpoints, vae and so on.");
+  }
+  if (!fs::is_directory(status)) return input_error("is not a folder", folder.string());
+  const fs::directory_iterator entries(folder, error);
+  if (error) {
+    return input_error(fmt::format("cannot be read: {}", error.message()), folder.string(), {},
+                       "Give the user who runs this the right to list it.");
+  }
+  return Done{};
+}
+
+void add_folder(ModelFolders& folders, std::string_view kind, const fs::path& folder, bool first) {
+  std::vector<std::string>& list = folders.by_kind[std::string(kind)];
+  const std::string path = folder.lexically_normal().string();
+  const auto old = std::find(list.begin(), list.end(), path);
+  if (old != list.end() && !first) return;
+  if (old != list.end()) list.erase(old);
+  list.insert(first ? list.begin() : list.end(), path);
+}
+
+/// `~` and `~/x` mean the home folder, as in ComfyUI.
+std::string expand_home(std::string path) {
+  if (path != "~" && !path.starts_with("~/")) return path;
+  const char* home = std::getenv("HOME");
+  return home ? home + path.substr(1) : path;
+}
+
+/// One section of extra_model_paths.yaml: base_path, is_default, and folders per kind.
+void add_section(ModelFolders& folders, const YAML::Node& section, const fs::path& yaml_folder) {
+  std::string base;
+  bool is_default = false;
+  for (const auto& entry : section) {
+    const auto key = entry.first.as<std::string>("");
+    if (key == "base_path") base = expand_home(entry.second.as<std::string>(""));
+    if (key == "is_default") is_default = entry.second.as<bool>(false);
+  }
+  const fs::path root = base.empty() ? fs::path() : yaml_folder / base;
+  for (const auto& entry : section) {
+    const auto key = entry.first.as<std::string>("");
+    if (key == "base_path" || key == "is_default" || !entry.second.IsScalar()) continue;
+    const std::string text = entry.second.as<std::string>("");
+    for (const std::string_view line : split(text, '\n')) {
+      const std::string folder = expand_home(std::string(trim(line)));
+      if (folder.empty()) continue;
+      const fs::path path = root.empty() ? yaml_folder / folder : root / folder;
+      add_folder(folders, folder_kind(key), path, is_default);
+    }
+  }
+}
+
+Result<Done> read_yaml(ModelFolders& folders, const fs::path& path) {
+  const auto text = read_file(path.string(), kYamlLimitBytes);
+  if (!text) return text.error();
+  try {  // yaml-cpp reports by exceptions; they end here.
+    const YAML::Node document = YAML::Load(*text);
+    if (!document.IsMap()) return Done{};
+    for (const auto& section : document) {
+      if (section.second.IsMap()) add_section(folders, section.second, path.parent_path());
+    }
+  } catch (const YAML::Exception& error) {
+    Error result = input_error(fmt::format("is broken YAML: {}", error.msg), path.string());
+    if (!error.mark.is_null()) {
+      result.where.line = error.mark.line + 1;
+      result.where.column = error.mark.column + 1;
+    }
+    return result;
+  }
+  return Done{};
+}
+
+/// Whether a folder looks like ComfyUI's models/: some folder kind lies in it.
+bool holds_kinds(const fs::path& folder) {
+  std::error_code ignored;
+  for (const FolderKind& kind : folder_kinds()) {
+    for (const std::string_view name : kind.folders) {
+      if (fs::is_directory(folder / name, ignored)) return true;
+    }
+  }
+  return false;
+}
+
+std::string with_slashes(std::string_view name) {
+  std::string result(name);
+  std::replace(result.begin(), result.end(), '\\', '/');
+  return result;
+}
+
+bool leaves_folder(const std::string& name) {
+  for (const std::string_view part : split(name, '/')) {
+    if (part == "..") return true;
+  }
+  return name.starts_with('/') || (name.size() > 1 && name[1] == ':');
+}
+
+/// Walks a folder for a file: the whole relative path first if it only differs in case, else any
+/// file of that name.
+std::string search_folder(const std::string& folder, const std::string& name, int& entries_left) {
+  const std::string wanted_path = lower(name);
+  const std::string wanted_name(base_name(wanted_path));
+  std::string by_name;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied,
+                                         error);
+  const fs::recursive_directory_iterator end;
+  for (; !error && entry != end && entries_left > 0; entry.increment(error)) {
+    --entries_left;
+    if (entry.depth() >= kDepthLimit) entry.disable_recursion_pending();
+    const std::string path = entry->path().string();
+    if (lower(base_name(path)) != wanted_name) continue;
+    std::error_code ignored;
+    if (!entry->is_regular_file(ignored)) continue;
+    if (lower(path.substr(std::min(path.size(), folder.size() + 1))) == wanted_path) return path;
+    if (by_name.empty()) by_name = path;
+  }
+  return by_name;
+}
+
+}  // namespace
+
+std::string_view folder_kind(std::string_view kind) {
+  if (kind == "unet" || kind == "unet_gguf") return "diffusion_models";
+  if (kind == "clip" || kind == "clip_gguf") return "text_encoders";
+  if (kind == "t2i_adapter") return "controlnet";
+  return kind;
+}
+
+Result<ModelFolders> expand_folders(const std::vector<std::string>& model_folders) {
+  ModelFolders folders;
+  for (const std::string& given : model_folders) {
+    const fs::path folder = expand_home(given);
+    if (auto done = check_readable(folder); !done) return done.error();
+    std::error_code ignored;
+    const bool is_comfyui = !holds_kinds(folder) && fs::is_directory(folder / "models", ignored);
+    const fs::path models = is_comfyui ? folder / "models" : folder;
+    if (is_comfyui) {
+      if (auto done = check_readable(models); !done) return done.error();
+    }
+    for (const FolderKind& kind : folder_kinds()) {
+      for (const std::string_view name : kind.folders) {
+        const fs::path path = models / name;
+        if (!fs::is_directory(path, ignored)) continue;
+        if (auto done = check_readable(path); !done) return done.error();
+        add_folder(folders, kind.kind, path, false);
+      }
+    }
+    const fs::path absolute = fs::absolute(models, ignored).lexically_normal();
+    for (const fs::path& beside :
+         {absolute, absolute.parent_path(),
+          absolute.filename().empty() ? absolute.parent_path().parent_path()
+                                      : absolute.parent_path()}) {
+      const fs::path yaml = beside / "extra_model_paths.yaml";
+      if (!fs::is_regular_file(yaml, ignored)) continue;
+      if (auto done = read_yaml(folders, yaml); !done) return done.error();
+      break;
+    }
+  }
+  return folders;
+}
+
+FoundFile locate_file(const ModelFolders& folders, std::string_view kind, std::string_view name) {
+  const auto list = folders.by_kind.find(folder_kind(kind));
+  if (list == folders.by_kind.end() || name.empty()) return {};
+  const std::string relative = with_slashes(name);
+  if (!leaves_folder(relative)) {
+    for (const std::string& folder : list->second) {
+      const std::string path = folder + "/" + relative;
+      std::error_code ignored;
+      if (fs::is_regular_file(path, ignored)) return {path, true};
+      if (fs::is_regular_file(path + ".index.json", ignored)) return {path + ".index.json", true};
+    }
+  }
+  int entries_left = kEntryLimit;
+  for (const std::string& folder : list->second) {
+    std::string path = search_folder(folder, relative, entries_left);
+    if (!path.empty()) return {std::move(path), false};
+  }
+  return {};
+}
+
+}  // namespace ebb

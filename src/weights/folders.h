@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where model files lie: ComfyUI's models/ layout, its legacy folder names, and
+// extra_model_paths.yaml.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ebb/result.h"
+
+namespace ebb {
+
+/// ComfyUI's name today for a folder kind: `unet` is `diffusion_models`, `clip` `text_encoders`.
+std::string_view folder_kind(std::string_view kind);
+
+/// Folders to search per kind, in the order in which ComfyUI would.
+struct ModelFolders {
+  std::map<std::string, std::vector<std::string>, std::less<>> by_kind;
+};
+
+/// Expands --models: each may be ComfyUI itself or its models/ folder; extra_model_paths.yaml is
+/// read where it lies in the folder or the one above. Errors: a folder that is not there or can't
+/// be read, broken YAML.
+Result<ModelFolders> expand_folders(const std::vector<std::string>& model_folders);
+
+/// A file that was found. `exact` is false if only its name matched, in another subfolder or case.
+struct FoundFile {
+  std::string path;  ///< empty: not found
+  bool exact = true;
+};
+
+/// Looks for `name` (subfolders with / or \) under a kind's folders: by direct path first, then
+/// ignoring case and subfolders, over at most 20,000 entries.
+FoundFile locate_file(const ModelFolders& folders, std::string_view kind, std::string_view name);
+
+}  // namespace ebb

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs *.test files: a line `$ command`, then what it must print (stdout, then stderr), then
+`[exit N]` if N is not 0. With --update the files are rewritten; the diff is the review.
+
+Usage: run.py EBB_BINARY [--update] FILE.test ...
+Commands run in a fresh folder that holds `examples/` (the project's) and nothing else.
+"""
+import difflib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def blocks(text):
+    """Splits a test file into its comment lines and its (command, expected) pairs."""
+    comment, pairs = [], []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            pairs.append((line[2:], []))
+        elif pairs:
+            pairs[-1][1].append(line)
+        else:
+            comment.append(line)
+    return comment, [(command, "\n".join(lines).rstrip("\n")) for command, lines in pairs]
+
+
+def run(command, folder, binary):
+    env = {"PATH": f"{binary.parent}:{os.environ['PATH']}", "HOME": folder, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True,
+                          text=True, timeout=120, check=False)
+    output = (done.stdout + done.stderr).replace(folder, "TMP").rstrip("\n")
+    if done.returncode:
+        output += f"\n[exit {done.returncode}]"
+    return output.lstrip("\n")
+
+
+def check(path, binary, update):
+    comment, pairs = blocks(path.read_text())
+    good, out = True, list(comment)
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(ROOT / "examples", pathlib.Path(folder) / "examples")
+        for command, expected in pairs:
+            actual = run(command, folder, binary)
+            out += [f"$ {command}", actual, ""]
+            if actual != expected and not update:
+                good = False
+                print(f"{path.name}: $ {command}")
+                print("\n".join(difflib.unified_diff(expected.splitlines(), actual.splitlines(),
+                                                     "expected", "actual", lineterm="")))
+    if update:
+        path.write_text(re.sub(r"\n{2,}$", "\n", "\n".join(out) + "\n"))
+    return good
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if a != "--update"]
+    binary = pathlib.Path(arguments[0]).resolve()
+    results = [check(pathlib.Path(f), binary, "--update" in sys.argv) for f in arguments[1:]]
+    return 0 if results and all(results) else 1
+
+
+sys.exit(main())

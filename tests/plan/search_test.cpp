@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The search over a made-up policy with one rule: a frame costs 128 MiB, 20 GiB are there, and the
+// reserve and the model come first. Real policies are tested elsewhere.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/pass/two_pass.h"
+
+namespace ebb {
+namespace {
+
+using test::TwoPass;
+
+Result<Prediction> predict(const Trial& trial) {
+  TwoPass example;
+  const std::int64_t frames = trial.sizes.frames.value_or(81);
+  const auto reserve = static_cast<std::int64_t>(
+      trial.machine.flags.reserve_vram_gib.value_or(0.5) * static_cast<double>(1_GiB));
+  example.passes.picture = Shape{1, 3, frames, 480, 832, true};
+  for (const int s : {4, 6}) {
+    const auto at = static_cast<std::size_t>(s);
+    Step& step = example.passes.steps[at];
+    step.shape = Shape{1, 16, (frames - 1) / 4 + 1, 60, 104, true};
+    step.demand.minimum.bytes = frames * 128_MiB;
+    step.demand.live.bytes = step.demand.reserved.bytes = frames * 32_MiB;
+    example.passes.weights[static_cast<std::size_t>(step.uses[0])].architecture = "wan-14b";
+    std::int64_t asked = step.demand.minimum.bytes;
+    for (const Budget& budget : trial.levers.budgets) {
+      if (budget.weights == step.uses[0]) asked = budget.minimum_bytes;
+    }
+    StepState& state = example.timeline.steps[at];
+    Load& load = state.loads[0];
+    load.usable_bytes = std::max<std::int64_t>(0, 30_GiB - asked - reserve);
+    load.offloaded_bytes = std::max<std::int64_t>(0, 13_GiB - load.usable_bytes);
+    load.full = load.offloaded_bytes == 0;
+    load.loaded_bytes = 13_GiB - load.offloaded_bytes;
+    const auto w = static_cast<std::size_t>(step.uses[0]);
+    state.vram[w] = load.loaded_bytes;
+    state.ram[w] = load.offloaded_bytes;
+  }
+  Prediction prediction{example.passes, example.timeline, {}};
+  prediction.outcome = judge(prediction.passes, prediction.timeline, example.machine);
+  return prediction;
+}
+
+std::vector<Fix> fixes(const Trial& trial) { return search_fixes(trial, *predict(trial), predict); }
+
+const Fix* find(const std::vector<Fix>& list, const std::string& id) {
+  const auto fix = std::find_if(list.begin(), list.end(), [&](const Fix& f) { return f.id == id; });
+  return fix == list.end() ? nullptr : &*fix;
+}
+
+Trial trial_with(std::optional<double> reserve, std::int64_t frames) {
+  Trial trial;
+  trial.machine.flags.reserve_vram_gib = reserve;
+  trial.sizes.frames = frames;
+  return trial;
+}
+
+TEST(Search, DoNothingIsAFix) {
+  const auto list = fixes(trial_with(std::nullopt, 81));
+  ASSERT_NE(find(list, "nothing"), nullptr);
+  EXPECT_EQ(list.front().id, "nothing");
+}
+
+TEST(Search, TheFlagComesFirstAndItsEffectIsADifference) {
+  const auto list = fixes(trial_with(8, 81));
+  ASSERT_FALSE(list.empty());
+  EXPECT_EQ(list.front().id, "drop-reserve-vram");
+  EXPECT_EQ(list.front().vram_bytes, 10_GiB + 128_MiB + 8_GiB + 13_GiB - 30_GiB);
+  EXPECT_TRUE(list.front().helps);
+  EXPECT_EQ(find(list, "nothing"), nullptr);
+}
+
+TEST(Search, AnUnloadNodeIsListedWhereItDoesNothing) {
+  const Fix* unload = find(fixes(trial_with(8, 81)), "unload");
+  ASSERT_NE(unload, nullptr);
+  EXPECT_FALSE(unload->helps);
+  EXPECT_EQ(unload->vram_bytes, 0);
+  EXPECT_NE(unload->effect.find("would change VRAM by 0"), std::string::npos) << unload->effect;
+}
+
+TEST(Search, AMeasuredBudgetMovesTheLimit) {
+  const auto list = fixes(trial_with(std::nullopt, 161));
+  const Fix* budget = find(list, "budget");
+  ASSERT_NE(budget, nullptr);
+  EXPECT_TRUE(budget->helps);
+  EXPECT_EQ(budget->kind, FixKind::node);
+  EXPECT_NE(budget->effect.find("limit 129 -> "), std::string::npos) << budget->effect;
+}
+
+TEST(Search, FewerFramesIsTheMostThatFits) {
+  const auto list = fixes(trial_with(std::nullopt, 161));
+  const Fix* fewer = find(list, "fewer-frames");
+  ASSERT_NE(fewer, nullptr);
+  EXPECT_EQ(fewer->trial.sizes.frames, 129);
+  EXPECT_EQ(predict(fewer->trial)->outcome.offloaded_bytes, 0);
+}
+
+TEST(Search, LargestResidentFramesIsExact) {
+  const Trial trial = trial_with(std::nullopt, 81);
+  const auto most = largest_resident_frames(trial, *predict(trial), predict);
+  ASSERT_EQ(most, 129);  // 129 * 128 MiB = 16.125 of 30 - 0.5 - 13 = 16.5 GiB; 133 would be 16.625
+}
+
+TEST(Search, NothingIsResidentWhereTheSmallestOffloads) {
+  const Trial trial = trial_with(40, 81);
+  EXPECT_FALSE(largest_resident_frames(trial, *predict(trial), predict));
+}
+
+TEST(Sweep, OneRowPerValue) {
+  std::vector<SizeOverrides> values(2);
+  values[0].frames = 81;
+  values[1].frames = 161;
+  const auto rows = sweep(trial_with(std::nullopt, 81), values, predict);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ((*rows)[0].outcome.verdict, Verdict::fits);
+  EXPECT_EQ((*rows)[1].outcome.verdict, Verdict::offloads);
+  EXPECT_EQ((*rows)[1].offloaded_bytes, 161 * 128_MiB + 512_MiB + 13_GiB - 30_GiB);
+}
+
+}  // namespace
+}  // namespace ebb

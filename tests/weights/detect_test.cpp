@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weights/detect.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/weights/model_headers.h"
+
+namespace ebb {
+namespace {
+
+using enum WeightsRole;
+
+struct Case {
+  const char* architecture;
+  WeightsRole role;
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> tensors;
+};
+
+std::string detect(const Case& c) {
+  test::ModelHeader model;
+  for (const auto& [name, shape] : c.tensors) model.add(name, "F16", shape);
+  const Header header = model.header();
+  return detect_architecture(TensorSet(header, {""}), c.role);
+}
+
+// Names and shapes as the public files of each family have them.
+TEST(Detect, DiffusionFamiliesByTheirMarks) {
+  const std::string wan = "blocks.0.ffn.0.weight";
+  const Case cases[] = {
+      {"wan-14b",
+       diffusion,
+       {{"patch_embedding.weight", {5120, 16, 1, 2, 2}},
+        {wan, {13824, 5120}},
+        {"head.modulation", {1, 2, 5120}}}},
+      {"wan-5b",
+       diffusion,
+       {{"patch_embedding.weight", {3072, 48, 1, 2, 2}}, {wan, {14336, 3072}}}},
+      {"wan-1.3b",
+       diffusion,
+       {{"patch_embedding.weight", {1536, 16, 1, 2, 2}}, {wan, {8960, 1536}}}},
+      {"wan-vace-14b",
+       diffusion,
+       {{"patch_embedding.weight", {5120, 16, 1, 2, 2}},
+        {wan, {13824, 5120}},
+        {"vace_patch_embedding.weight", {5120, 96, 1, 2, 2}}}},
+      {"wan-animate-14b",
+       diffusion,
+       {{"patch_embedding.weight", {5120, 36, 1, 2, 2}},
+        {wan, {13824, 5120}},
+        {"pose_patch_embedding.weight", {5120, 16, 1, 2, 2}}}},
+      {"wan-s2v-14b",
+       diffusion,
+       {{"patch_embedding.weight", {5120, 16, 1, 2, 2}},
+        {wan, {13824, 5120}},
+        {"casual_audio_encoder.encoder.conv2.conv.weight", {2560, 2560, 3}}}},
+      {"flux", diffusion, {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}}}},
+      {"flux2",
+       diffusion,
+       {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
+        {"double_stream_modulation_img.lin.weight", {36864, 6144}}}},
+      {"chroma",
+       diffusion,
+       {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
+        {"distilled_guidance_layer.norms.0.scale", {5120}}}},
+      {"hunyuan-video",
+       diffusion,
+       {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
+        {"img_in.proj.weight", {3072, 16, 1, 2, 2}},
+        {"txt_in.individual_token_refiner.blocks.0.norm1.weight", {3072}}}},
+      {"hunyuan-image-21",
+       diffusion,
+       {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
+        {"img_in.proj.weight", {3584, 64, 1, 1}},
+        {"txt_in.individual_token_refiner.blocks.0.norm1.weight", {3584}}}},
+      {"qwen-image",
+       diffusion,
+       {{"transformer_blocks.0.img_mod.1.weight", {18432, 3072}}, {"txt_norm.weight", {3584}}}},
+      {"ltxv-2b", diffusion, {{"patchify_proj.weight", {2048, 128}}}},
+      {"ltxv-13b", diffusion, {{"patchify_proj.weight", {4096, 128}}}},
+      {"ltxav",
+       diffusion,
+       {{"patchify_proj.weight", {4096, 128}}, {"audio_patchify_proj.weight", {2048, 128}}}},
+      {"sd15",
+       diffusion,
+       {{"input_blocks.0.0.weight", {320, 4, 3, 3}},
+        {"input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", {320, 768}}}},
+      {"sd21",
+       diffusion,
+       {{"input_blocks.0.0.weight", {320, 4, 3, 3}},
+        {"input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", {320, 1024}}}},
+      {"sdxl",
+       diffusion,
+       {{"input_blocks.0.0.weight", {320, 4, 3, 3}},
+        {"input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight", {640, 2048}}}},
+      {"sdxl-refiner",
+       diffusion,
+       {{"input_blocks.0.0.weight", {384, 4, 3, 3}},
+        {"input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight", {768, 1280}}}},
+      {"sd3-medium",
+       diffusion,
+       {{"joint_blocks.0.context_block.attn.qkv.weight", {4608, 1536}},
+        {"x_embedder.proj.weight", {1536, 16, 2, 2}}}},
+      {"sd35-large",
+       diffusion,
+       {{"joint_blocks.0.context_block.attn.qkv.weight", {7296, 2432}},
+        {"x_embedder.proj.weight", {2432, 16, 2, 2}}}},
+      {"lumina2", diffusion, {{"cap_embedder.1.weight", {2304, 2304}}}},
+      {"z-image", diffusion, {{"cap_embedder.1.weight", {3840, 2560}}}},
+      {"hidream", diffusion, {{"caption_projection.0.linear.weight", {2560, 4096}}}},
+      {"mochi", diffusion, {{"t5_yproj.weight", {1536, 4096}}}},
+      {"", diffusion, {{"something.else.weight", {2, 2}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+TEST(Detect, TextEncodersByVocabularyWidthAndDepth) {
+  const Case cases[] = {
+      {"t5-xxl", text_encoder, {{"shared.weight", {32128, 4096}}}},
+      {"umt5-xxl", text_encoder, {{"shared.weight", {256384, 4096}}}},
+      {"clip-l", text_encoder, {{"text_model.encoder.layers.11.mlp.fc1.weight", {3072, 768}}}},
+      {"clip-g", text_encoder, {{"text_model.encoder.layers.31.mlp.fc1.weight", {5120, 1280}}}},
+      {"llava-llama3", text_encoder, {{"model.embed_tokens.weight", {128320, 4096}}}},
+      {"qwen25-vl-7b", text_encoder, {{"model.embed_tokens.weight", {152064, 3584}}}},
+      {"gemma-2-2b", text_encoder, {{"model.embed_tokens.weight", {256000, 2304}}}},
+      {"gemma3-12b", text_encoder, {{"model.embed_tokens.weight", {262208, 3840}}}},
+      {"qwen3-4b", text_encoder, {{"model.embed_tokens.weight", {151936, 2560}}}},
+      {"mistral3-24b", text_encoder, {{"model.embed_tokens.weight", {131072, 5120}}}},
+      {"sdxl-clip",
+       text_encoder,
+       {{"0.transformer.text_model.encoder.layers.11.mlp.fc1.weight", {3072, 768}},
+        {"1.model.transformer.resblocks.31.mlp.c_fc.weight", {5120, 1280}}}},
+      {"flux-clip",
+       text_encoder,
+       {{"clip_l.transformer.text_model.encoder.layers.11.mlp.fc1.weight", {3072, 768}},
+        {"t5xxl.transformer.shared.weight", {32128, 4096}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+TEST(Detect, VaesAndVision) {
+  const Case cases[] = {
+      {"wan21-vae", vae, {{"decoder.middle.0.residual.0.gamma", {384, 1, 1, 1}}}},
+      {"wan22-vae",
+       vae,
+       {{"decoder.middle.0.residual.0.gamma", {1024, 1, 1, 1}},
+        {"decoder.upsamples.0.upsamples.0.residual.2.weight", {1024, 1024, 3, 3, 3}}}},
+      {"kl-vae", vae, {{"decoder.conv_in.weight", {512, 4, 3, 3}}}},
+      {"kl-vae", vae, {{"decoder.conv_in.weight", {512, 16, 3, 3}}}},
+      {"flux2-vae", vae, {{"decoder.conv_in.weight", {512, 32, 3, 3}}}},
+      {"hunyuan-video-vae", vae, {{"decoder.conv_in.conv.weight", {512, 16, 3, 3, 3}}}},
+      {"ltxv-vae", vae, {{"decoder.up_blocks.0.res_blocks.0.conv1.conv.weight", {8, 8, 3, 3, 3}}}},
+      {"clip-vision-h",
+       vision_encoder,
+       {{"vision_model.encoder.layers.31.mlp.fc1.weight", {5120, 1280}}}},
+      {"sigclip",
+       vision_encoder,
+       {{"vision_model.encoder.layers.26.mlp.fc1.weight", {4304, 1152}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+TEST(Detect, JoinedEncodersHaveOneName) {
+  EXPECT_EQ(join_text_encoders({"t5-xxl", "clip-l"}), "flux-clip");
+  EXPECT_EQ(join_text_encoders({"clip-l", "llava-llama3"}), "hunyuan-clip");
+  EXPECT_EQ(join_text_encoders({"clip-g", "clip-l", "t5-xxl"}), "sd3-clip");
+  EXPECT_EQ(join_text_encoders({"clip-l", "clip-g", "t5-xxl", "llama31-8b"}), "hidream-clip");
+  EXPECT_EQ(join_text_encoders({"qwen25-vl-7b", "byt5-small"}), "qwen25-vl-7b");
+  EXPECT_EQ(join_text_encoders({"clip-l", ""}), "clip-l");
+  EXPECT_EQ(join_text_encoders({}), "");
+}
+
+}  // namespace
+}  // namespace ebb

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weights/known.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "tests/support.h"
+#include "weights/module_table.h"
+
+namespace ebb {
+namespace {
+
+TEST(Known, EveryFileRefersToAModelAndEveryModelToARecordedStructure) {
+  std::set<std::string_view> names;
+  for (const KnownFile& file : known_files()) {
+    EXPECT_NE(find_known_model(file.model), nullptr) << file.name;
+    EXPECT_EQ(lower(file.name), file.name);
+    EXPECT_TRUE(names.insert(file.name).second) << file.name << " stands twice";
+    for (const std::string_view part : {file.clip, file.vae}) {
+      EXPECT_TRUE(part.empty() || find_known_model(part)) << file.name;
+    }
+    EXPECT_EQ(file.file_bytes == 0, file.repository.empty()) << file.name;
+  }
+  std::set<std::string_view> keys;
+  for (const KnownModel& model : known_models()) {
+    EXPECT_TRUE(keys.insert(model.key).second) << model.key << " stands twice";
+    EXPECT_FALSE(model.architecture.empty()) << model.key;
+    if (!model.structure.empty()) {
+      EXPECT_NE(find_module_row(model.structure, {}), nullptr) << model.key;
+    }
+  }
+  for (const ModuleRow& row : module_rows()) {
+    EXPECT_TRUE(keys.contains(row.model)) << row.model << " is recorded but not known";
+  }
+}
+
+// A file is its values plus a header: the listing and the architecture must tell the same story.
+TEST(Known, ListedSizesFitTheArchitectures) {
+  for (const KnownFile& file : known_files()) {
+    const KnownModel* model = find_known_model(file.model);
+    const double bits = bits_per_value(model->stored_type);
+    const bool whole = file.clip.empty() && file.vae.empty();
+    const bool exact = model->stored_type.starts_with("fp") || model->stored_type == "bf16";
+    if (!exact || file.file_bytes == 0 || model->parameters == 0 || bits == 0 || !whole) continue;
+    if (model->role == WeightsRole::vae || model->role == WeightsRole::text_encoder) continue;
+    const double values = static_cast<double>(model->parameters) * bits / 8;
+    // Checkpoints hold more than the model; a little is header and values kept at full precision.
+    EXPECT_NEAR(static_cast<double>(file.file_bytes) / values, 1.0,
+                model->architecture == "sd15" || model->architecture == "ltxv-13b" ? 1.6 : 0.03)
+        << file.name;
+  }
+}
+
+TEST(Known, SpellingsOfOtherPublishersAreUnderstoodByPattern) {
+  struct Case {
+    const char* name;
+    const char* architecture;
+    const char* type;
+    std::int64_t parameters;
+  };
+  const Case cases[] = {
+      {"Wan2_1-T2V-14B_fp8_e4m3fn.safetensors", "wan-14b", "fp8_e4m3fn", 14288491584},
+      {"WanVideo\\Wan2_1-I2V-14B-480P_fp8_e4m3fn.safetensors", "wan-14b", "fp8_e4m3fn",
+       16394878784},
+      {"Wan2_1-T2V-1_3B_bf16.safetensors", "wan-1.3b", "bf16", 1419096640},
+      {"Wan2_2-T2V-A14B-LOW_fp8_e4m3fn_scaled_KJ.safetensors", "wan-14b", "fp8_e4m3fn_scaled",
+       14288491584},
+      {"Wan2.2-I2V-A14B-HighNoise-Q4_K_S.gguf", "wan-14b", "Q4_K_S", 14288901184},
+      {"wan2.1-i2v-14b-480p-Q8_0.gguf", "wan-14b", "Q8_0", 16394878784},
+      {"Wan2.1-VACE-14B-Q6_K.gguf", "wan-vace-14b", "Q6_K", 17337592896},
+      {"flux1-dev-Q5_K_S.gguf", "flux", "Q5_K_S", 11901408320},
+      {"flux1-schnell-Q4_0.gguf", "flux", "Q4_0", 11891178560},
+      {"qwen-image-Q3_K_S.gguf", "qwen-image", "Q3_K_S", 20430401088},
+      {"hunyuan_video_I2V_fp8_e4m3fn.safetensors", "hunyuan-video", "fp8_e4m3fn", 12821012544},
+      {"ltxv-13b-0.9.7-dev-Q4_K_M.gguf", "ltxv-13b", "Q4_K_M", 13042569344},
+      {"svdq-int4_r32-flux.1-dev.safetensors", "flux", "svdq", 11901408320},
+  };
+  for (const Case& c : cases) {
+    const auto guess = guess_from_name(c.name, WeightsRole::diffusion, false, "");
+    ASSERT_TRUE(guess) << c.name;
+    EXPECT_EQ(guess->architecture, c.architecture) << c.name;
+    EXPECT_EQ(guess->stored_type, c.type) << c.name;
+    EXPECT_EQ(guess->parameters, c.parameters) << c.name;
+  }
+  EXPECT_FALSE(guess_from_name("dreamshaper_8.safetensors", WeightsRole::diffusion, true, ""));
+}
+
+// The sizes that bits per value gives against files whose size is listed.
+TEST(Known, GgufMixesAreWithinTenPercent) {
+  for (const KnownFile& file : known_files()) {
+    const KnownModel* model = find_known_model(file.model);
+    if (!model->stored_type.starts_with("Q") || file.file_bytes == 0 || model->parameters == 0) {
+      continue;
+    }
+    const double computed =
+        static_cast<double>(model->parameters) * bits_per_value(model->stored_type) / 8;
+    EXPECT_NEAR(computed / static_cast<double>(file.file_bytes), 1.0, 0.1) << file.name;
+  }
+}
+
+/// Whether a file that only its name is known of has a known size, in any role it could have.
+bool has_known_size(const std::string& file) {
+  using enum WeightsRole;
+  const std::pair<WeightsRole, const char*> loaders[] = {{diffusion, "diffusion_models"},
+                                                         {diffusion, "checkpoints"},
+                                                         {text_encoder, "text_encoders"},
+                                                         {vae, "vae"},
+                                                         {lora, "loras"},
+                                                         {vision_encoder, "clip_vision"},
+                                                         {upscaler, "upscale_models"},
+                                                         {controlnet, "controlnet"},
+                                                         {other, "style_models"}};
+  for (const auto& [role, folder] : loaders) {
+    WeightsRequest request;
+    request.role = role;
+    request.files = {file};
+    request.folder = folder;
+    const auto weights = find_weights(request, {});
+    if (weights.ok() && weights->known()) return true;
+  }
+  return false;
+}
+
+TEST(Known, CoverageOfTheCorpusFamilies) {
+  EBB_NEED_SHARED();
+  const std::string index = test::slurp(*test::shared_dir() / "corpus/INDEX.tsv");
+  const auto lines = split(index, '\n');
+  const auto columns = split(lines[0], '\t');
+  const auto column = [&](std::string_view name) {
+    return static_cast<std::size_t>(std::find(columns.begin(), columns.end(), name) -
+                                    columns.begin());
+  };
+  std::map<std::string, int> uses;
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const auto cells = split(lines[i], '\t');
+    if (cells.size() < columns.size()) continue;
+    for (const auto file : split(cells[column("model_files")], ';')) {
+      if (!file.empty()) ++uses[std::string(file)];
+    }
+  }
+  int known = 0;
+  int all = 0;
+  std::vector<std::pair<int, std::string>> unknown;
+  for (const auto& [file, count] : uses) {
+    const std::string text = lower(base_name(file));
+    bool in_family = false;
+    for (const char* family : {"wan", "flux", "sd_xl", "sdxl", "qwen", "hunyuan", "ltx", "t5",
+                               "clip_l", "clip_g", "llava", "gemma_3", "ae.", "vision"}) {
+      in_family = in_family || contains(text, family);
+    }
+    if (!in_family) continue;
+    all += count;
+    if (has_known_size(file)) {
+      known += count;
+    } else {
+      unknown.emplace_back(count, file);
+    }
+  }
+  std::sort(unknown.rbegin(), unknown.rend());
+  fmt::print("{} of {} uses of files of these families have a known size\n", known, all);
+  for (std::size_t i = 0; i < std::min<std::size_t>(40, unknown.size()); ++i) {
+    fmt::print("  unknown: {} x {}\n", unknown[i].first, unknown[i].second);
+  }
+  EXPECT_GT(known, 6 * all / 10);
+}
+
+}  // namespace
+}  // namespace ebb

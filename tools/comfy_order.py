@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Prints the order in which a ComfyUI checkout's own scheduler and node cache run prompts.
+
+usage: comfy_order.py COMFYUI_DIR [OBJECT_INFO.json[.gz]] < prompts.jsonl > orders.jsonl
+
+Input, a JSON object per line: id, prompt, outputs (node ids; default: all output nodes as they
+stand), classes (object_info of the classes used; default: the file's). A class that nobody
+describes is a plain node. Output: id, order, served ([node, the node it is served from]) or error.
+Only comfy_execution/ of the checkout is imported, so plain Python is enough. Nodes do nothing;
+a node asks for all of its lazy inputs, a coroutine (`"async": true` in its class) returns when
+nothing else can run.
+"""
+import asyncio
+import gzip
+import json
+import os
+import sys
+import types
+
+
+def stub(name, **members):
+    module = types.ModuleType(name)
+    module.__dict__.update(members)
+    sys.modules[name] = module
+    return module
+
+
+def import_scheduler(folder):
+    """The checkout's graph and caching modules; what they import beyond is not needed here."""
+    sys.path.insert(0, folder)
+    nodes = stub("nodes", NODE_CLASS_MAPPINGS={})
+    stub("comfy", __path__=[])
+    stub("comfy.comfy_types", __path__=[])
+    stub("comfy.comfy_types.node_typing", ComfyNodeABC=object, InputTypeDict=dict,
+         InputTypeOptions=dict)
+    for name in ("torch", "psutil"):
+        stub(name)
+    from comfy_execution import caching, graph
+    return nodes, graph, caching
+
+
+def make_class(info):
+    """A node class that answers the scheduler's questions as the real one would."""
+    inputs = info.get("input", {})
+    hidden = {name: kind[0] if isinstance(kind, list) else kind
+              for name, kind in inputs.get("hidden", {}).items()}
+    types_of_inputs = {"required": inputs.get("required", {}),
+                       "optional": inputs.get("optional", {}), "hidden": hidden}
+
+    def plain(self):
+        return ()
+
+    async def coroutine(self):
+        return ()
+
+    return type("Node", (), {
+        "INPUT_TYPES": classmethod(lambda cls: types_of_inputs),
+        "OUTPUT_NODE": bool(info.get("output_node", False)), "FUNCTION": "run",
+        "run": coroutine if info.get("async") else plain,
+    })
+
+
+def is_lazy(info, name):
+    for group in ("required", "optional"):
+        definition = info.get("input", {}).get(group, {}).get(name)
+        if definition:
+            return len(definition) > 1 and bool(definition[1].get("lazy", False))
+    return False
+
+
+class NeverChanged:
+    async def get(self, node_id):
+        return False
+
+
+class Result:
+    """What a node leaves in the cache: which node ran."""
+
+    def __init__(self, node):
+        self.ui, self.outputs, self.node = None, [[]], node
+
+
+class Executor:
+    def __init__(self, modules, prompt, classes):
+        self.nodes, self.graph, self.caching = modules
+        self.prompt, self.classes = prompt, classes
+        self.order, self.served, self.asked = [], [], set()
+        self.started = {}  # coroutines whose result is waited for: node -> how to unblock it
+
+    def info(self, node):
+        return self.classes.get(self.prompt[node].get("class_type"), {})
+
+    def cached(self, node):
+        get = getattr(self.cache, "get_local", self.cache.get)
+        return get(node)
+
+    def keep(self, node, value):
+        getattr(self.cache, "set_local", self.cache.set)(node, value)
+        self.update(node, value)
+
+    def update(self, node, value):
+        if hasattr(self.list, "cache_update"):
+            self.list.cache_update(node, value)
+
+    async def run(self, outputs):
+        self.nodes.NODE_CLASS_MAPPINGS.clear()
+        for node in self.prompt.values():
+            name = node.setdefault("class_type", None)
+            self.nodes.NODE_CLASS_MAPPINGS[name] = make_class(self.classes.get(name, {}))
+        self.caching.NODE_CLASS_CONTAINS_UNIQUE_ID.clear()
+        dynamic = self.graph.DynamicPrompt(self.prompt)
+        self.cache = self.caching.HierarchicalCache(self.caching.CacheKeySetInputSignature)
+        await self.cache.set_prompt(dynamic, self.prompt.keys(), NeverChanged())
+        self.list = self.graph.ExecutionList(dynamic, self.cache)
+        for node in outputs:
+            self.list.add_node(node)
+        while not self.list.is_empty():
+            if not self.list.get_ready_nodes() and self.started:
+                self.started.pop(next(iter(self.started)))()
+            node, error, _ = await self.list.stage_node_execution()
+            if error is not None:
+                return {"error": error["exception_message"]}
+            if self.execute(node):
+                self.list.complete_node_execution()
+            else:
+                self.list.unstage_node_execution()
+        return {"order": self.order, "served": self.served}
+
+    def execute(self, node):
+        """False: the node waits for something and will be staged again."""
+        value = self.cached(node)
+        if value is not None:
+            if node not in self.order:  # else a coroutine that was overtaken by its twin
+                self.served.append([node, value.node])
+            self.update(node, value)
+            return True
+        if node not in self.asked:
+            self.asked.add(node)
+            missing = self.lazy_missing(node)
+            for name in missing:
+                self.list.make_input_strong_link(node, name)
+            if missing:
+                return False
+        if node not in self.order:
+            self.order.append(node)
+            if self.info(node).get("async"):
+                self.started[node] = self.list.add_external_block(node)
+                return False
+        self.keep(node, Result(node))
+        return True
+
+    def lazy_missing(self, node):
+        return [name for name, value in self.prompt[node]["inputs"].items()
+                if self.graph.is_link(value) and is_lazy(self.info(node), name)
+                and self.cached(value[0]) is None]
+
+
+def read_json(path):
+    with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def main(folder, info_path=None):
+    sys.setrecursionlimit(1_000_000)
+    known = read_json(info_path) if info_path else {}
+    modules = import_scheduler(os.path.abspath(folder))
+    for line in sys.stdin:
+        job = json.loads(line)
+        classes = job.get("classes", known)
+        prompt = job["prompt"]
+        outputs = job.get("outputs")
+        if outputs is None:
+            outputs = [node for node, value in prompt.items()
+                       if classes.get(value.get("class_type"), {}).get("output_node")]
+        answer = asyncio.run(Executor(modules, prompt, classes).run(outputs))
+        print(json.dumps({"id": job.get("id"), **answer}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
