@@ -84,7 +84,8 @@ struct VaeRow {
   double encode_pixel;        ///< live bytes per pixel of the encoded picture; 0: use the share
   double share;               ///< live as a share of ComfyUI's estimate
   double reserved, low, high;
-  NumberKind kind;
+  NumberKind kind;           ///< of live
+  NumberKind reserved_kind;  ///< of the reserved factor
   const char* source;
 };
 

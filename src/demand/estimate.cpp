@@ -119,6 +119,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   c.element_bytes = weights.compute_type_bytes;
   c.plain_attention = machine_.flags.disable_xformers_and_pytorch_attention;
   c.quantised = is_quantised(weights);
+  c.async_allocator = !machine_.flags.disable_cuda_malloc;
   c.packed = latent.packed;
   c.audio_elements = latent.audio_elements;
   c.forwards = settings.forwards;
@@ -211,6 +212,7 @@ void Estimate::decode(int i, NodeDemand& out) {
         std::clamp(tiled ? values_.number(i, "temporal_size").value_or(kTileFrames) : kTileFrames,
                    1.0, 131072.0));
   }
+  c.async_allocator = !machine_.flags.disable_cuda_malloc;
   out.demand = decode_demand(c);
 }
 
@@ -275,6 +277,7 @@ void Estimate::encode_image(int i, NodeDemand& out) {
         std::clamp(values_.number(i, "tile_size").value_or(kTile), 16.0, 16384.0));
     c.tile_frames = kTileFrames;
   }
+  c.async_allocator = !machine_.flags.disable_cuda_malloc;
   out.demand = encode_demand(c);
 }
 

@@ -97,6 +97,16 @@ std::string live_source(const SampleCase& c) {
   return text;
 }
 
+/// The factors were found by replaying allocations through a model of PyTorch's own allocator.
+Quantity reserved_quantity(double bytes, double factor, NumberKind kind, bool async_allocator,
+                           const std::string& live) {
+  const char* allocator = async_allocator
+                              ? "of PyTorch's own allocator, not measured for cudaMallocAsync"
+                              : "PyTorch's own allocator, simulated";
+  return quantity(bytes, async_allocator ? NumberKind::assumed : kind,
+                  fmt::format("{} * live ({}); {}", short_number(factor), allocator, live));
+}
+
 double frames_counted(Frames rule, const Shape& shape) {
   const double t = static_cast<double>(shape.frames);
   switch (rule) {
@@ -167,8 +177,9 @@ Demand vae_demand(const VaeCase& c, const VaeFormula& formula, const char* what,
   if (c.tile > 0) source += fmt::format("; one tile of {} pixels", c.tile);
   const NumberKind kind = live ? c.row->kind : NumberKind::assumed;
   demand.live = quantity(bytes, kind, source);
-  demand.reserved = quantity(bytes * c.row->reserved, kind,
-                             fmt::format("{} * live; {}", short_number(c.row->reserved), source));
+  demand.reserved =
+      reserved_quantity(bytes * c.row->reserved, c.row->reserved,
+                        live ? c.row->reserved_kind : kind, c.async_allocator, source);
   demand.low = live ? c.row->low : std::min(c.row->low, 0.5);
   demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
   return demand;
@@ -205,11 +216,11 @@ Demand sample_demand(const SampleCase& c) {
       quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
   const double live = live_bytes(c, minimum);
   demand.live = quantity(live, c.row->kind, live_source(c));
-  demand.reserved = quantity(live * c.row->reserved, c.row->kind,
-                             fmt::format("{} * live, PyTorch's own allocator; {}",
-                                         short_number(c.row->reserved), live_source(c)));
+  demand.reserved = reserved_quantity(live * c.row->reserved, c.row->reserved, c.row->kind,
+                                      c.async_allocator, live_source(c));
   demand.low = c.row->low;
   demand.high = c.row->high * (c.controlnets > 0 ? 1.5 : 1.0);
+  demand.forwards = c.forwards;
   demand.flops = forward_flops(*c.row, c.latent, c.reference_most) * c.forwards;
   return demand;
 }

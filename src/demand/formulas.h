@@ -38,6 +38,7 @@ struct SampleCase {
   std::int64_t audio_elements = 0;
   int forwards = 1;  ///< model evaluations of one step
   int controlnets = 0;
+  bool async_allocator = false;  ///< cudaMallocAsync: the reserved factors were not measured on it
 };
 Demand sample_demand(const SampleCase& c);
 
@@ -52,6 +53,7 @@ struct VaeCase {
   int element_bytes = 2;
   std::int64_t tile = 0;         ///< pixels along a side; 0: not tiled
   std::int64_t tile_frames = 0;  ///< pictures in a tile; 0: all
+  bool async_allocator = false;
 };
 Demand decode_demand(const VaeCase& c);
 Demand encode_demand(const VaeCase& c);

@@ -99,6 +99,8 @@ TEST(Estimate, TheUsersCase) {
   EXPECT_EQ(e.name(low.uses[0]), "low.safetensors");
   EXPECT_TRUE(low.loras.empty());
   EXPECT_EQ(low.demand.repeats, 8);
+  EXPECT_EQ(high.demand.forwards, 2);
+  EXPECT_EQ(low.demand.forwards, 1);
   EXPECT_NEAR(high.demand.flops, 2 * low.demand.flops, 1e6) << "cfg 3.5 runs the model twice";
 
   EXPECT_EQ(e.at("1").kind, StepKind::load);
