@@ -23,7 +23,6 @@ namespace {
 constexpr double kSameModelTolerance = 0.0002;   // of the size: headers differ by less
 constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text projection
 constexpr ComfyVersion kOffloadCounted{0, 8, 0};
-constexpr std::int64_t kSizeLimitBytes = 1LL << 50;
 
 std::string version_text(const ComfyVersion& version) {
   return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
@@ -166,10 +165,6 @@ Result<Weights> weights_from_file(const FoundFile& found, const WeightsRequest& 
                                   const ComfyVersion& version) {
   auto header = read_header(found.path);
   if (!header) return header.error();
-  if (header->file_bytes > kSizeLimitBytes) {
-    return input_error(
-        fmt::format("has {} bytes; no model is larger than 2^50", header->file_bytes), found.path);
-  }
   const bool audio = contains(request.loader_class, "Audio");
   const TensorSet part = select_tensors(*header, request.role, is_checkpoint(request), audio);
   Weights weights;
@@ -357,10 +352,9 @@ void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
 }
 
 Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& request,
-                                const WeightsSearch& search, const ModelFolders& folders) {
-  const std::string_view kind =
-      request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
-  const FoundFile found = locate_file(folders, kind, name);
+                                const WeightsSearch& search,
+                                const std::vector<std::string>& folders) {
+  const FoundFile found = locate_file(folders, name);
   const bool pickle = !found.path.empty() && is_pickle_name(found.path);
   Result<Weights> weights = found.path.empty() || pickle
                                 ? weights_by_name(name, request, search.comfyui)
@@ -475,7 +469,9 @@ const char* to_string(BytesFrom from) {
 }
 
 Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {
-  const auto folders = expand_folders(search.model_folders);
+  const std::string_view kind =
+      request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
+  const auto folders = expand_folders(search.model_folders, kind);
   if (!folders) return folders.error();
   std::vector<Weights> parts;
   for (const std::string& file : request.files) {

@@ -2,10 +2,13 @@
 #include "weights/folders.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "base/file.h"
@@ -50,6 +53,13 @@ const std::vector<FolderKind>& folder_kinds() {
   return kinds;
 }
 
+std::vector<std::string_view> default_folders(std::string_view kind) {
+  for (const FolderKind& one : folder_kinds()) {
+    if (one.kind == kind) return one.folders;
+  }
+  return {kind};
+}
+
 Result<Done> check_readable(const fs::path& folder) {
   std::error_code error;
   const auto status = fs::status(folder, error);
@@ -58,16 +68,14 @@ Result<Done> check_readable(const fs::path& folder) {
                        "Give --models the folder that holds checkpoints, vae and so on.");
   }
   if (!fs::is_directory(status)) return input_error("is not a folder", folder.string());
-  const fs::directory_iterator entries(folder, error);
-  if (error) {
-    return input_error(fmt::format("cannot be read: {}", error.message()), folder.string(), {},
+  if (access(folder.c_str(), R_OK | X_OK) != 0) {
+    return input_error(fmt::format("cannot be read: {}", std::strerror(errno)), folder.string(), {},
                        "Give the user who runs this the right to list it.");
   }
   return Done{};
 }
 
-void add_folder(ModelFolders& folders, std::string_view kind, const fs::path& folder, bool first) {
-  std::vector<std::string>& list = folders.by_kind[std::string(kind)];
+void add_folder(std::vector<std::string>& list, const fs::path& folder, bool first) {
   const std::string path = folder.lexically_normal().string();
   const auto old = std::find(list.begin(), list.end(), path);
   if (old != list.end() && !first) return;
@@ -83,7 +91,8 @@ std::string expand_home(std::string path) {
 }
 
 /// One section of extra_model_paths.yaml: base_path, is_default, and folders per kind.
-void add_section(ModelFolders& folders, const YAML::Node& section, const fs::path& yaml_folder) {
+void add_section(std::vector<std::string>& list, std::string_view kind, const YAML::Node& section,
+                 const fs::path& yaml_folder) {
   std::string base;
   bool is_default = false;
   for (const auto& entry : section) {
@@ -94,25 +103,26 @@ void add_section(ModelFolders& folders, const YAML::Node& section, const fs::pat
   const fs::path root = base.empty() ? fs::path() : yaml_folder / base;
   for (const auto& entry : section) {
     const auto key = entry.first.as<std::string>("");
-    if (key == "base_path" || key == "is_default" || !entry.second.IsScalar()) continue;
+    if (folder_kind(key) != kind || !entry.second.IsScalar()) continue;
     const std::string text = entry.second.as<std::string>("");
     for (const std::string_view line : split(text, '\n')) {
       const std::string folder = expand_home(std::string(trim(line)));
       if (folder.empty()) continue;
       const fs::path path = root.empty() ? yaml_folder / folder : root / folder;
-      add_folder(folders, folder_kind(key), path, is_default);
+      add_folder(list, path, is_default);
     }
   }
 }
 
-Result<Done> read_yaml(ModelFolders& folders, const fs::path& path) {
+Result<Done> read_yaml(std::vector<std::string>& list, std::string_view kind,
+                       const fs::path& path) {
   const auto text = read_file(path.string(), kYamlLimitBytes);
   if (!text) return text.error();
   try {  // yaml-cpp reports by exceptions; they end here.
     const YAML::Node document = YAML::Load(*text);
     if (!document.IsMap()) return Done{};
     for (const auto& section : document) {
-      if (section.second.IsMap()) add_section(folders, section.second, path.parent_path());
+      if (section.second.IsMap()) add_section(list, kind, section.second, path.parent_path());
     }
   } catch (const YAML::Exception& error) {
     Error result = input_error(fmt::format("is broken YAML: {}", error.msg), path.string());
@@ -181,45 +191,42 @@ std::string_view folder_kind(std::string_view kind) {
   return kind;
 }
 
-Result<ModelFolders> expand_folders(const std::vector<std::string>& model_folders) {
-  ModelFolders folders;
+Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& model_folders,
+                                                std::string_view given_kind) {
+  const std::string_view kind = folder_kind(given_kind);
+  std::vector<std::string> list;
   for (const std::string& given : model_folders) {
     const fs::path folder = expand_home(given);
     if (auto done = check_readable(folder); !done) return done.error();
     std::error_code ignored;
-    const bool is_comfyui = !holds_kinds(folder) && fs::is_directory(folder / "models", ignored);
+    const bool is_comfyui = fs::is_directory(folder / "models", ignored) && !holds_kinds(folder);
     const fs::path models = is_comfyui ? folder / "models" : folder;
     if (is_comfyui) {
       if (auto done = check_readable(models); !done) return done.error();
     }
-    for (const FolderKind& kind : folder_kinds()) {
-      for (const std::string_view name : kind.folders) {
-        const fs::path path = models / name;
-        if (!fs::is_directory(path, ignored)) continue;
-        if (auto done = check_readable(path); !done) return done.error();
-        add_folder(folders, kind.kind, path, false);
-      }
+    for (const std::string_view name : default_folders(kind)) {
+      const fs::path path = models / name;
+      if (!fs::is_directory(path, ignored)) continue;
+      if (auto done = check_readable(path); !done) return done.error();
+      add_folder(list, path, false);
     }
-    const fs::path absolute = fs::absolute(models, ignored).lexically_normal();
-    for (const fs::path& beside :
-         {absolute, absolute.parent_path(),
-          absolute.filename().empty() ? absolute.parent_path().parent_path()
-                                      : absolute.parent_path()}) {
+    // "models/" and "models" have the same parent.
+    const fs::path absolute = (fs::absolute(models, ignored) / "").lexically_normal().parent_path();
+    for (const fs::path& beside : {absolute, absolute.parent_path()}) {
       const fs::path yaml = beside / "extra_model_paths.yaml";
       if (!fs::is_regular_file(yaml, ignored)) continue;
-      if (auto done = read_yaml(folders, yaml); !done) return done.error();
+      if (auto done = read_yaml(list, kind, yaml); !done) return done.error();
       break;
     }
   }
-  return folders;
+  return list;
 }
 
-FoundFile locate_file(const ModelFolders& folders, std::string_view kind, std::string_view name) {
-  const auto list = folders.by_kind.find(folder_kind(kind));
-  if (list == folders.by_kind.end() || name.empty()) return {};
+FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name) {
+  if (name.empty()) return {};
   const std::string relative = with_slashes(name);
   if (!leaves_folder(relative)) {
-    for (const std::string& folder : list->second) {
+    for (const std::string& folder : folders) {
       const std::string path = folder + "/" + relative;
       std::error_code ignored;
       if (fs::is_regular_file(path, ignored)) return {path, true};
@@ -227,7 +234,7 @@ FoundFile locate_file(const ModelFolders& folders, std::string_view kind, std::s
     }
   }
   int entries_left = kEntryLimit;
-  for (const std::string& folder : list->second) {
+  for (const std::string& folder : folders) {
     std::string path = search_folder(folder, relative, entries_left);
     if (!path.empty()) return {std::move(path), false};
   }

@@ -3,7 +3,6 @@
 // extra_model_paths.yaml.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,15 +14,11 @@ namespace ebb {
 /// ComfyUI's name today for a folder kind: `unet` is `diffusion_models`, `clip` `text_encoders`.
 std::string_view folder_kind(std::string_view kind);
 
-/// Folders to search per kind, in the order in which ComfyUI would.
-struct ModelFolders {
-  std::map<std::string, std::vector<std::string>, std::less<>> by_kind;
-};
-
-/// Expands --models: each may be ComfyUI itself or its models/ folder; extra_model_paths.yaml is
-/// read where it lies in the folder or the one above. Errors: a folder that is not there or can't
-/// be read, broken YAML.
-Result<ModelFolders> expand_folders(const std::vector<std::string>& model_folders);
+/// The folders in which ComfyUI would look for a kind, in its order. Each of --models may be
+/// ComfyUI itself or its models/ folder; extra_model_paths.yaml is read where it lies in the
+/// folder or the one above. Errors: a folder that is not there or can't be read, broken YAML.
+Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& model_folders,
+                                                std::string_view kind);
 
 /// A file that was found. `exact` is false if only its name matched, in another subfolder or case.
 struct FoundFile {
@@ -31,8 +26,8 @@ struct FoundFile {
   bool exact = true;
 };
 
-/// Looks for `name` (subfolders with / or \) under a kind's folders: by direct path first, then
-/// ignoring case and subfolders, over at most 20,000 entries.
-FoundFile locate_file(const ModelFolders& folders, std::string_view kind, std::string_view name);
+/// Looks for `name` (subfolders with / or \) under folders: by direct path first, then ignoring
+/// case and subfolders, over at most 20,000 entries.
+FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name);
 
 }  // namespace ebb

@@ -34,8 +34,7 @@ int fixed_bytes(std::uint32_t type) {
 /// every read gives zero, so that callers check once, at the end of a group.
 class Reader {
  public:
-  Reader(std::string path, std::int64_t file_bytes)
-      : path_(std::move(path)), file_bytes_(file_bytes) {}
+  explicit Reader(FileStart start) : start_(std::move(start)), buffer_(start_.text) {}
 
   std::uint32_t u32() { return number<std::uint32_t>(); }
   std::uint64_t u64() { return number<std::uint64_t>(); }
@@ -53,7 +52,7 @@ class Reader {
   bool failed() const { return error_.has_value(); }
   const Error& error() const { return *error_; }
   void fail(std::string message, std::string place = {}) {
-    if (!error_) error_ = broken(std::move(message), path_, std::move(place));
+    if (!error_) error_ = broken(std::move(message), start_.path, std::move(place));
   }
 
  private:
@@ -66,8 +65,8 @@ class Reader {
   /// Makes `count` bytes at the position available.
   bool need(std::uint64_t count) {
     if (error_) return false;
-    if (count > static_cast<std::uint64_t>(file_bytes_ - position_)) {
-      fail(fmt::format("ends inside its header, at byte {}", file_bytes_));
+    if (count > static_cast<std::uint64_t>(start_.file_bytes - position_)) {
+      fail(fmt::format("ends inside its header, at byte {}", start_.file_bytes));
       return false;
     }
     const std::int64_t end = position_ + static_cast<std::int64_t>(count);
@@ -78,7 +77,7 @@ class Reader {
     if (end <= static_cast<std::int64_t>(buffer_.size())) return true;
     const auto have = static_cast<std::int64_t>(buffer_.size());
     const std::int64_t wanted = std::max({end, kFirstReadBytes, 2 * have});
-    auto more = read_range(path_, have, std::min(wanted, file_bytes_) - have);
+    auto more = read_range(start_.path, have, std::min(wanted, start_.file_bytes) - have);
     if (!more) {
       error_ = more.error();
       return false;
@@ -93,8 +92,7 @@ class Reader {
     return bytes;
   }
 
-  std::string path_;
-  std::int64_t file_bytes_;
+  FileStart start_;
   std::string buffer_;
   std::int64_t position_ = 0;
   std::optional<Error> error_;
@@ -207,7 +205,7 @@ struct Counts {
   std::uint64_t entries = 0;
 };
 
-Counts read_start(Reader& reader) {
+Counts read_counts(Reader& reader) {
   const std::uint32_t magic = reader.u32();
   const std::uint32_t version = reader.u32();
   if (!reader.failed() && magic != 0x46554747) reader.fail("is no GGUF file");
@@ -227,16 +225,22 @@ Counts read_start(Reader& reader) {
 }  // namespace
 
 Result<Header> read_gguf(const std::string& path) {
-  const auto file_bytes = file_size(path);
-  if (!file_bytes) return file_bytes.error();
-  Reader reader(path, *file_bytes);
-  const Counts counts = read_start(reader);
+  auto start = read_start(path);
+  if (!start) return start.error();
+  return read_gguf(std::move(*start));
+}
+
+Result<Header> read_gguf(FileStart start) {
+  const std::string path = start.path;
+  const std::int64_t file_bytes = start.file_bytes;
+  Reader reader(std::move(start));
+  const Counts counts = read_counts(reader);
   if (reader.failed()) return reader.error();
 
   Header header;
   header.file = path;
   header.format = HeaderFormat::gguf;
-  header.file_bytes = *file_bytes;
+  header.file_bytes = file_bytes;
   const std::uint64_t alignment = read_metadata(reader, counts.entries, header);
   std::vector<Placed> placed;
   for (std::uint64_t i = 0; i < counts.tensors && !reader.failed(); ++i) {
@@ -245,9 +249,9 @@ Result<Header> read_gguf(const std::string& path) {
   if (reader.failed()) return reader.error();
 
   const auto position = static_cast<std::uint64_t>(reader.position());
-  const std::uint64_t start = (position + alignment - 1) / alignment * alignment;
-  const auto size = static_cast<std::uint64_t>(*file_bytes);
-  if (auto done = check_layout(placed, size > start ? size - start : 0, header); !done) {
+  const std::uint64_t data = (position + alignment - 1) / alignment * alignment;
+  const auto size = static_cast<std::uint64_t>(file_bytes);
+  if (auto done = check_layout(placed, size > data ? size - data : 0, header); !done) {
     return done.error();
   }
   std::sort(header.tensors.begin(), header.tensors.end(),

@@ -17,5 +17,6 @@ namespace ebb {
 /// Errors: not GGUF, another version, cut short, over a limit, an unknown type, data beyond the
 /// file, overlapping data, a name twice.
 Result<Header> read_gguf(const std::string& path);
+Result<Header> read_gguf(FileStart start);
 
 }  // namespace ebb

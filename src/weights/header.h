@@ -47,6 +47,16 @@ struct Header {
   }
 };
 
+/// The first bytes of a file and its size: enough for the header of most files in one read.
+struct FileStart {
+  std::string path;
+  std::int64_t file_bytes = 0;
+  std::string text;
+};
+
+/// Errors: not there, not a regular file, unreadable, larger than 2^50 bytes.
+Result<FileStart> read_start(const std::string& path);
+
 /// Product of a shape's dimensions; nothing if one is negative or the product overflows.
 inline std::optional<std::int64_t> shape_elements(const std::vector<std::int64_t>& shape) {
   std::int64_t product = 1;

@@ -14,7 +14,6 @@ namespace ebb {
 namespace {
 
 constexpr std::int64_t kHeaderLimitBytes = 100'000'000;
-constexpr std::int64_t kFirstReadBytes = 64 << 10;
 constexpr std::int64_t kShardLimit = 10'000;
 constexpr const char* kBroken = "Download or copy the file again.";
 
@@ -128,14 +127,14 @@ Result<Done> sort_tensors(Header& header) {
 }
 
 /// The JSON text, after the checks on its length.
-Result<std::string> read_header_text(const std::string& path, std::int64_t file_bytes) {
-  auto start = read_range(path, 0, std::min(file_bytes, kFirstReadBytes));
-  if (!start) return start.error();
-  if (start->size() < 8) {
-    return broken(fmt::format("has {} bytes; a safetensors file has at least 8", start->size()),
+Result<std::string> read_header_text(const FileStart& start) {
+  const std::string& path = start.path;
+  const std::int64_t file_bytes = start.file_bytes;
+  if (start.text.size() < 8) {
+    return broken(fmt::format("has {} bytes; a safetensors file has at least 8", start.text.size()),
                   path);
   }
-  const std::uint64_t length = little_endian_64(*start);
+  const std::uint64_t length = little_endian_64(start.text);
   if (length > static_cast<std::uint64_t>(file_bytes - 8)) {
     return broken(fmt::format("says that its header has {} bytes, but only {} follow", length,
                               file_bytes - 8),
@@ -147,7 +146,7 @@ Result<std::string> read_header_text(const std::string& path, std::int64_t file_
                   path);
   }
   const auto count = static_cast<std::size_t>(length);
-  if (start->size() >= 8 + count) return start->substr(8, count);
+  if (start.text.size() >= 8 + count) return start.text.substr(8, count);
   auto text = read_range(path, 8, static_cast<std::int64_t>(count));
   if (text && text->size() != count) return broken("ends inside its header", path);
   return text;
@@ -156,11 +155,16 @@ Result<std::string> read_header_text(const std::string& path, std::int64_t file_
 }  // namespace
 
 Result<Header> read_safetensors(const std::string& path) {
-  const auto file_bytes = file_size(path);
-  if (!file_bytes) return file_bytes.error();
-  auto text = read_header_text(path, *file_bytes);
+  auto start = read_start(path);
+  if (!start) return start.error();
+  return read_safetensors(std::move(*start));
+}
+
+Result<Header> read_safetensors(FileStart start) {
+  const std::string& path = start.path;
+  auto text = read_header_text(start);
   if (!text) return text.error();
-  const std::int64_t data_bytes = *file_bytes - 8 - static_cast<std::int64_t>(text->size());
+  const std::int64_t data_bytes = start.file_bytes - 8 - static_cast<std::int64_t>(text->size());
 
   auto document = JsonDocument::parse(std::move(*text), path);
   if (!document) return document.error();
@@ -178,7 +182,7 @@ Result<Header> read_safetensors(const std::string& path) {
 
   Header header;
   header.file = path;
-  header.file_bytes = *file_bytes;
+  header.file_bytes = start.file_bytes;
   header.tensors.reserve(placed.size());
   for (Placed& one : placed) header.tensors.push_back(std::move(one.tensor));
   if (auto done = sort_tensors(header); !done) return done.error();

@@ -17,6 +17,7 @@ namespace ebb {
 /// Errors: too short, header length beyond the file or the limit, broken JSON, an unknown type, a
 /// shape that does not match its offsets, overlapping or out-of-range offsets, a name twice.
 Result<Header> read_safetensors(const std::string& path);
+Result<Header> read_safetensors(FileStart start);
 
 /// Reads an index file and the headers of all shards it names, which lie beside it. Errors: as
 /// above, and a shard that is missing, or that lacks a tensor the index puts there.

@@ -80,6 +80,12 @@ TEST(Detect, DiffusionFamiliesByTheirMarks) {
       {"ltxav",
        diffusion,
        {{"patchify_proj.weight", {4096, 128}}, {"audio_patchify_proj.weight", {2048, 128}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+TEST(Detect, OlderDiffusionFamiliesByTheirMarks) {
+  const Case cases[] = {
       {"sd15",
        diffusion,
        {{"input_blocks.0.0.weight", {320, 4, 3, 3}},

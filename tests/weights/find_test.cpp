@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "base/text.h"
 #include "ebb/weights.h"
@@ -239,14 +239,14 @@ TEST(Find, AThousandModelsInAFolderCostNothingExtra) {
   }
   const WeightsSearch search{{dir.path().string()}, {}, {}};
   (void)find(unet("m0.safetensors"), search);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   for (int i = 0; i < 1000; ++i) {
     EXPECT_EQ(find(unet("m" + std::to_string(i) + ".safetensors"), search).parameters,
               40 * (64 * 64 + 64));
   }
-  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
-  fmt::print("1,000 headers: {:.0f} ms\n", taken.count());
-  EXPECT_LT(taken.count(), 3000.0);  // far below 100 ms where the machine is idle
+  const double taken_ms = 1000.0 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  fmt::print("1,000 headers: {:.0f} ms of processor time\n", taken_ms);
+  EXPECT_LT(taken_ms, 3000.0);  // sanitizers take twenty times as long
 }
 
 }  // namespace

@@ -12,18 +12,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ModelFolders expand(const std::vector<std::string>& given) {
-  auto folders = expand_folders(given);
+FoundFile locate(const std::string& given, const char* kind, const char* name) {
+  auto folders = expand_folders({given}, kind);
   EXPECT_TRUE(folders.ok()) << (folders.ok() ? "" : to_string(folders.error()));
-  return folders.ok() ? std::move(*folders) : ModelFolders{};
+  return folders.ok() ? locate_file(*folders, name) : FoundFile{};
 }
 
 TEST(Folders, ModelsAndComfyUiItselfMeanTheSame) {
   const test::TempDir dir;
   const auto file = dir.write("ComfyUI/models/vae/x.safetensors", "");
   for (const char* given : {"ComfyUI", "ComfyUI/models", "ComfyUI/models/"}) {
-    const auto folders = expand({(dir.path() / given).string()});
-    EXPECT_TRUE(fs::equivalent(locate_file(folders, "vae", "x.safetensors").path, file)) << given;
+    const std::string folders = (dir.path() / given).string();
+    EXPECT_TRUE(fs::equivalent(locate(folders, "vae", "x.safetensors").path, file)) << given;
   }
 }
 
@@ -33,24 +33,24 @@ TEST(Folders, LegacyNamesAreTheSameKind) {
   dir.write("diffusion_models/b.safetensors", "");
   dir.write("clip/c.safetensors", "");
   dir.write("text_encoders/d.safetensors", "");
-  const auto folders = expand({dir.path().string()});
+  const std::string folders = dir.path().string();
   for (const char* kind : {"unet", "diffusion_models"}) {
-    EXPECT_FALSE(locate_file(folders, kind, "a.safetensors").path.empty());
-    EXPECT_FALSE(locate_file(folders, kind, "b.safetensors").path.empty());
-    EXPECT_TRUE(locate_file(folders, kind, "c.safetensors").path.empty());
+    EXPECT_FALSE(locate(folders, kind, "a.safetensors").path.empty());
+    EXPECT_FALSE(locate(folders, kind, "b.safetensors").path.empty());
+    EXPECT_TRUE(locate(folders, kind, "c.safetensors").path.empty());
   }
   for (const char* kind : {"clip", "text_encoders"}) {
-    EXPECT_FALSE(locate_file(folders, kind, "c.safetensors").path.empty());
-    EXPECT_FALSE(locate_file(folders, kind, "d.safetensors").path.empty());
+    EXPECT_FALSE(locate(folders, kind, "c.safetensors").path.empty());
+    EXPECT_FALSE(locate(folders, kind, "d.safetensors").path.empty());
   }
 }
 
 TEST(Folders, NamesMayHaveSubfoldersWithEitherSlash) {
   const test::TempDir dir;
   dir.write("loras/flux/style/x.safetensors", "");
-  const auto folders = expand({dir.path().string()});
+  const std::string folders = dir.path().string();
   for (const char* name : {"flux/style/x.safetensors", "flux\\style\\x.safetensors"}) {
-    const auto found = locate_file(folders, "loras", name);
+    const auto found = locate(folders, "loras", name);
     EXPECT_TRUE(found.exact) << name;
     EXPECT_FALSE(found.path.empty()) << name;
   }
@@ -59,24 +59,23 @@ TEST(Folders, NamesMayHaveSubfoldersWithEitherSlash) {
 TEST(Folders, OtherCaseAndOtherSubfolderAreFoundAndSaidToBeInexact) {
   const test::TempDir dir;
   dir.write("vae/Sub/X.safetensors", "");
-  const auto folders = expand({dir.path().string()});
+  const std::string folders = dir.path().string();
   for (const char* name : {"x.safetensors", "sub\\x.SAFETENSORS", "other/X.safetensors",
                            "A:\\AI Models\\vae\\X.safetensors"}) {
-    const auto found = locate_file(folders, "vae", name);
+    const auto found = locate(folders, "vae", name);
     EXPECT_FALSE(found.path.empty()) << name;
     EXPECT_FALSE(found.exact) << name;
   }
-  EXPECT_TRUE(locate_file(folders, "vae", "y.safetensors").path.empty());
+  EXPECT_TRUE(locate(folders, "vae", "y.safetensors").path.empty());
 }
 
 TEST(Folders, NamesNeverLeaveTheFolder) {
   const test::TempDir dir;
   dir.write("secret.safetensors", "");
   dir.write("vae/x.safetensors", "");
-  const auto folders = expand({dir.path().string()});
-  EXPECT_TRUE(locate_file(folders, "vae", "../secret.safetensors").path.empty());
-  EXPECT_TRUE(
-      locate_file(folders, "vae", (dir.path() / "secret.safetensors").string()).path.empty());
+  const std::string folders = dir.path().string();
+  EXPECT_TRUE(locate(folders, "vae", "../secret.safetensors").path.empty());
+  EXPECT_TRUE(locate(folders, "vae", (dir.path() / "secret.safetensors").c_str()).path.empty());
 }
 
 TEST(Folders, ExtraPathsAreReadWithBaseAndSeveralLinesPerKey) {
@@ -89,11 +88,11 @@ TEST(Folders, ExtraPathsAreReadWithBaseAndSeveralLinesPerKey) {
             "# comment\nother:\n    base_path: " + (dir.path() / "big").string() +
                 "\n    unet: |\n        one\n        two\n    clip: enc\n");
   for (const char* given : {"ComfyUI", "ComfyUI/models"}) {
-    const auto folders = expand({(dir.path() / given).string()});
-    EXPECT_FALSE(locate_file(folders, "diffusion_models", "a.safetensors").path.empty()) << given;
-    EXPECT_FALSE(locate_file(folders, "diffusion_models", "b.safetensors").path.empty()) << given;
-    EXPECT_FALSE(locate_file(folders, "text_encoders", "c.safetensors").path.empty()) << given;
-    EXPECT_FALSE(locate_file(folders, "vae", "x.safetensors").path.empty()) << given;
+    const std::string folders = (dir.path() / given).string();
+    EXPECT_FALSE(locate(folders, "diffusion_models", "a.safetensors").path.empty()) << given;
+    EXPECT_FALSE(locate(folders, "diffusion_models", "b.safetensors").path.empty()) << given;
+    EXPECT_FALSE(locate(folders, "text_encoders", "c.safetensors").path.empty()) << given;
+    EXPECT_FALSE(locate(folders, "vae", "x.safetensors").path.empty()) << given;
   }
 }
 
@@ -105,21 +104,22 @@ TEST(Folders, ADefaultSectionComesFirst) {
       "a:\n  base_path: " + (dir.path() / "big").string() + "\n  vae: vae\n";
   dir.write("ComfyUI/extra_model_paths.yaml", section + "  is_default: true\n");
   const std::string comfyui = (dir.path() / "ComfyUI").string();
-  EXPECT_TRUE(fs::equivalent(locate_file(expand({comfyui}), "vae", "x.safetensors").path, wanted));
+  EXPECT_TRUE(fs::equivalent(locate(comfyui, "vae", "x.safetensors").path, wanted));
   dir.write("ComfyUI/extra_model_paths.yaml", section);
-  EXPECT_FALSE(fs::equivalent(locate_file(expand({comfyui}), "vae", "x.safetensors").path, wanted));
+  EXPECT_FALSE(fs::equivalent(locate(comfyui, "vae", "x.safetensors").path, wanted));
 }
 
 TEST(Folders, ErrorsNameTheFolderOrTheYamlLine) {
   const test::TempDir dir;
   dir.write("ComfyUI/models/vae/x.safetensors", "");
-  const auto absent = expand_folders({(dir.path() / "nowhere").string()});
+  const auto absent = expand_folders({(dir.path() / "nowhere").string()}, "vae");
   ASSERT_FALSE(absent.ok());
   EXPECT_TRUE(contains(to_string(absent.error()), "nowhere")) << to_string(absent.error());
-  const auto a_file = expand_folders({(dir.path() / "ComfyUI/models/vae/x.safetensors").string()});
+  const auto a_file =
+      expand_folders({(dir.path() / "ComfyUI/models/vae/x.safetensors").string()}, "vae");
   ASSERT_FALSE(a_file.ok());
   dir.write("ComfyUI/extra_model_paths.yaml", "a:\n  b: [1, 2\nc: }");
-  const auto broken = expand_folders({(dir.path() / "ComfyUI").string()});
+  const auto broken = expand_folders({(dir.path() / "ComfyUI").string()}, "vae");
   ASSERT_FALSE(broken.ok());
   EXPECT_TRUE(contains(to_string(broken.error()), "extra_model_paths.yaml:"))
       << to_string(broken.error());
@@ -130,7 +130,7 @@ TEST(Folders, AnUnreadableFolderIsAnError) {
   const test::TempDir dir;
   dir.write("models/vae/x.safetensors", "");
   fs::permissions(dir.path() / "models/vae", fs::perms::none);
-  const auto folders = expand_folders({(dir.path() / "models").string()});
+  const auto folders = expand_folders({(dir.path() / "models").string()}, "vae");
   fs::permissions(dir.path() / "models/vae", fs::perms::owner_all);
   ASSERT_FALSE(folders.ok());
   EXPECT_TRUE(contains(to_string(folders.error()), "cannot be read"));
@@ -142,10 +142,10 @@ TEST(Folders, StrangeYamlIsNoCrash) {
   for (const std::string text : {"", "7", "[]", "a: 7", "a:\n  vae: [1]\n", "a:\n  base_path: {}\n",
                                  "&x a: *x", "a: &b\n  vae: v\nc: *b\n", "? [1]\n: {vae: v}"}) {
     dir.write("extra_model_paths.yaml", text);
-    (void)expand_folders({(dir.path() / "models").string()}).ok();
+    (void)expand_folders({(dir.path() / "models").string()}, "vae").ok();
   }
   dir.write("extra_model_paths.yaml", std::string(500'000, '['));
-  EXPECT_FALSE(expand_folders({(dir.path() / "models").string()}).ok());
+  EXPECT_FALSE(expand_folders({(dir.path() / "models").string()}, "vae").ok());
 }
 
 }  // namespace
