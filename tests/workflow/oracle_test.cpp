@@ -133,6 +133,8 @@ TEST(Oracle, OurPromptEqualsTheFrontEnds) {
     if (line.group_node()) continue;
     const std::string file = line.file();
     const bool media = file.ends_with("#workflow");
+    // Of the damaged GLB the front end read nothing; its graph is compared as a JSON file.
+    if (file.ends_with(".glb#workflow")) continue;
     Score& score = scores[line.refused() ? "refused"
                                          : fmt::format("{}{}", line.unknown() ? "unknown" : "core",
                                                        media ? ", in media" : "")];
