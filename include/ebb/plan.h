@@ -40,11 +40,11 @@ struct Fix {
   std::string effect;  ///< what changes, with numbers: `offloaded 2,300 -> 0 MiB`
   std::string price;   ///< what it costs, or `-`
   bool helps = false;  ///< false: listed because people would expect it to help
-  Verdict verdict = Verdict::unknown;      ///< of the run with this fix
   std::optional<std::int64_t> vram_bytes;  ///< fewer bytes offloaded in the worst pass (+ = better)
   std::optional<std::int64_t> ram_bytes;   ///< lower RAM peak (+ = better)
   std::optional<double> seconds;           ///< saved per run (+ = better), where rates are known
   Trial trial;
+  Verdict verdict = Verdict::unknown;  ///< of the run with this fix
 };
 
 /// Tries the levers, cheapest first, and keeps those that change something or that people expect
