@@ -285,6 +285,7 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
       row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
                  kSameModelTolerance * static_cast<double>(row->bytes)) {
     set_row(weights, *row);
+    weights.source += fmt::format(", modules as recorded for {}", row->model);
   } else {
     assume_modules(weights, guess.structure, version);
   }
@@ -304,6 +305,13 @@ Weights weights_by_name(const std::string& name, const WeightsRequest& request,
     const KnownModel* model = find_known_model(key);
     if (model && model->role == request.role) {
       return weights_from_model(*model, *file, request, version);
+    }
+    if (part && !request.id_suffix.empty() && key.empty()) {
+      Weights weights;
+      weights.role = request.role;
+      weights.source =
+          fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
+      return weights;
     }
   }
   if (const auto guess =

@@ -231,16 +231,16 @@ NameGuess to_guess(const NameFamily& family) {
   return guess;
 }
 
-NameGuess part_guess(std::string_view key) {
+std::optional<NameGuess> part_guess(std::string_view key) {
+  const KnownModel* model = find_known_model(key);
+  if (!model) return std::nullopt;
   NameGuess guess;
-  if (const KnownModel* model = find_known_model(key)) {
-    guess.role = model->role;
-    guess.architecture = model->architecture;
-    guess.parameters = model->parameters;
-    guess.structure = model->structure;
-    guess.stored_type = "fp16";
-    guess.bits = 16;
-  }
+  guess.role = model->role;
+  guess.architecture = model->architecture;
+  guess.parameters = model->parameters;
+  guess.structure = model->structure;
+  guess.stored_type = "fp16";
+  guess.bits = 16;
   return guess;
 }
 
