@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "workflow/js_value.h"
 
@@ -23,16 +24,19 @@ std::string_view group_name(std::string_view type) {
   return grouped ? type.substr(kMark.size() + 1) : std::string_view();
 }
 
-/// What the group's settings say about an inner node's input or output.
-JsonValue setting(const JsonValue& group, int node, const char* side, const std::string& key) {
-  return group.find("config").find(std::to_string(node)).find(side).find(key);
+/// An object's members by key, for many look-ups.
+std::unordered_map<std::string, JsonValue> members_by_key(const JsonValue& object) {
+  std::unordered_map<std::string, JsonValue> members;
+  for (const JsonValue member : object) members[member.key()] = member;
+  return members;
 }
 
 bool hidden(const JsonValue& entry) { return !entry.find("visible").boolean().value_or(true); }
 
 class GroupReader {
  public:
-  GroupReader(const JsonValue& group, GraphNode& instance) : group_(group), instance_(instance) {}
+  GroupReader(const JsonValue& group, GraphNode& instance)
+      : group_(group), instance_(instance), settings_(members_by_key(group.find("config"))) {}
 
   Graph run() {
     int place = 0;
@@ -52,6 +56,12 @@ class GroupReader {
   }
 
  private:
+  /// What the group's settings say about an inner node's input or output.
+  JsonValue setting(std::size_t node, const char* side, const std::string& key) const {
+    const auto at = settings_.find(std::to_string(node));
+    return at == settings_.end() ? JsonValue() : at->second.find(side).find(key);
+  }
+
   FileSocket* socket_at(std::int64_t node, std::int64_t slot) {
     if (node < 0 || std::size_t(node) >= graph_.nodes.size()) return nullptr;
     auto& inputs = graph_.nodes[std::size_t(node)].file_inputs;
@@ -91,7 +101,7 @@ class GroupReader {
       auto& inputs = graph_.nodes[n].file_inputs;
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (inputs[i].link != kNoLink) continue;
-        if (hidden(setting(group_, int(n), "input", inputs[i].name))) continue;
+        if (hidden(setting(n, "input", inputs[i].name))) continue;
         auto& list = inputs[i].of_widget ? of_widget : plain;
         list.push_back({&inputs[i], int(n), int(i)});
       }
@@ -130,7 +140,7 @@ class GroupReader {
       const auto& types = graph_.nodes[n].output_types;
       for (std::size_t i = 0; i < types.size(); ++i) {
         const auto used = used_.find({int(n), int(i)});
-        const JsonValue set = setting(group_, int(n), "output", std::to_string(i));
+        const JsonValue set = setting(n, "output", std::to_string(i));
         const bool inner = used != used_.end() && used->second;
         if (!set.find("visible").boolean().value_or(!inner)) continue;
         const auto id = add_link(int(n), int(i), kOutputNode, int(graph_.outputs.size()));
@@ -142,6 +152,7 @@ class GroupReader {
   static constexpr std::int64_t kSlotMax = 100'000;
   JsonValue group_;
   GraphNode& instance_;
+  std::unordered_map<std::string, JsonValue> settings_;  ///< of inner nodes, by place
   Graph graph_;
   std::map<std::pair<int, int>, bool> used_;  ///< outputs that inner nodes use
 };
@@ -177,12 +188,15 @@ void append_places(Graph& graph, std::size_t n, const Counting& counting,
 void expand_groups(GraphSet& set, const JsonValue& groups) {
   if (!groups.is_object()) return;
   std::size_t members = 0;
+  const auto by_name = members_by_key(groups);
   for (int g = -1; g < static_cast<int>(set.definitions.size()); ++g) {
     for (std::size_t n = 0; n < set.graph(g).nodes.size(); ++n) {
       GraphNode& node = set.graph(g).nodes[n];
       const auto name = group_name(node.type);
       if (name.empty() || set.definitions.size() >= kDefinitionsMax) continue;
-      const JsonValue group = groups.find(name);
+      const auto found = by_name.find(std::string(name));
+      if (found == by_name.end()) continue;
+      const JsonValue group = found->second;
       if (!group.find("nodes").is_array()) continue;
       members += group.find("nodes").size();
       if (members > kMembersMax) return;
