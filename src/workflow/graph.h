@@ -105,6 +105,7 @@ struct Graph {
   std::vector<GraphLink> links;
   std::unordered_map<std::int64_t, int> link_by_id;
   std::vector<Boundary> inputs, outputs;
+  JsonValue group, group_values;  ///< of a legacy group node: its description, its saved values
   /// Link index -> the socket that names it: (node, input); (-1, -1) where none does.
   std::vector<std::pair<int, int>> socket_of_link;
 };

@@ -121,13 +121,18 @@ std::optional<Error> Converter::add_node(int at) {
   return std::nullopt;
 }
 
-/// The type that the file gives the socket of a widget.
-std::string socket_type(const GraphNode& node, int widget) {
-  const auto found = std::ranges::find(node.inputs, widget, &Socket::widget);
-  return found == node.inputs.end() ? std::string() : found->type;
+/// The types that the file gives the sockets of widgets.
+std::vector<std::string> widget_types(const GraphNode& node) {
+  std::vector<std::string> types(node.widgets.size());
+  for (const Socket& socket : node.inputs) {
+    if (socket.widget >= 0) types[std::size_t(socket.widget)] = socket.type;
+  }
+  return types;
 }
 
 void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
+  std::vector<std::string> types;
+  if (!node.definition) types = widget_types(node);
   for (std::size_t i = 0; i < node.widgets.size(); ++i) {
     const Widget& widget = node.widgets[i];
     if (!widget.sent || widget.name.empty()) continue;
@@ -135,7 +140,7 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     input.name = widget.name;
     if (widget.definition) input.type = input_type(*widget.definition);
     input.lazy = widget.definition && widget.definition->lazy;
-    if (!node.definition) input.type = socket_type(node, static_cast<int>(i));
+    if (!node.definition) input.type = types[i];
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
     } else if (widget.definition && widget.definition->long_default && !widget.in_file) {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "workflow/graph.h"
+#include "workflow/groups.h"
 #include "workflow/js_value.h"
 
 namespace ebb {
@@ -81,46 +82,18 @@ NodeRole pack_role_of(std::string_view type) {
   return NodeRole::ordinary;
 }
 
-/// Nothing for an element that is no node.
-std::optional<GraphNode> read_node(const JsonValue& json) {
-  GraphNode node;
-  node.json = json;
-  for (const JsonValue member : json) {
-    const std::string key = member.key();
-    if (key == "id") {
-      node.id = js_id(member).value_or("");
-    } else if (key == "type") {
-      node.type = member.text_or("");
-    } else if (key == "title") {
-      node.title = member.text_or("");
-    } else if (key == "mode") {
-      node.mode = static_cast<int>(std::clamp<std::int64_t>(member.integer_or(0), 0, 100));
-    } else if (key == "order") {
-      node.order = member.number().value_or(0);
-    } else if (key == "inputs") {
-      node.file_inputs.reserve(member.size());
-      for (const JsonValue socket : member) node.file_inputs.push_back(read_socket(socket));
-    } else if (key == "outputs") {
-      for (const JsonValue slot : member) node.output_types.push_back(slot_type(slot.find("type")));
-    }
-  }
-  if (!json.is_object() || node.id.empty()) return std::nullopt;
-  node.role = role_of(node.type);
-  return node;
-}
-
 void read_nodes(const JsonValue& list, Graph& graph) {
   graph.nodes.reserve(list.size());
   graph.by_file_id.reserve(list.size());
   for (const JsonValue json : list) {
-    auto node = read_node(json);
-    if (!node) continue;
+    GraphNode node = read_graph_node(json);
+    if (node.id.empty()) continue;
     const auto [at, fresh] =
-        graph.by_file_id.try_emplace(node->id, static_cast<int>(graph.nodes.size()));
+        graph.by_file_id.try_emplace(node.id, static_cast<int>(graph.nodes.size()));
     if (fresh) {
-      graph.nodes.push_back(std::move(*node));
+      graph.nodes.push_back(std::move(node));
     } else {  // the front end configures the node it already has once more
-      graph.nodes[static_cast<std::size_t>(at->second)] = std::move(*node);
+      graph.nodes[static_cast<std::size_t>(at->second)] = std::move(node);
     }
   }
 }
@@ -254,6 +227,7 @@ void renumber(GraphSet& set, std::int64_t last_node_id) {
 void find_roles(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   NodeFinder finder(options.version);
   for (GraphNode& node : graph.nodes) {
+    if (node.role == NodeRole::instance) continue;  // of a legacy group
     if (const auto at = set.definition_by_id.find(node.type); at != set.definition_by_id.end()) {
       node.role = NodeRole::instance;
       node.definition_graph = at->second;
@@ -372,10 +346,37 @@ void finish(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   for (GraphNode& node : graph.nodes) shape_node(node, set);
   remove_duplicate_links(graph);
   connect_sockets(graph);
+  if (graph.group.exists()) apply_group_values(graph, set);
   drop_unfit_reroutes(graph);
 }
 
 }  // namespace
+
+GraphNode read_graph_node(const JsonValue& json) {
+  GraphNode node;
+  node.json = json;
+  for (const JsonValue member : json) {
+    const std::string key = member.key();
+    if (key == "id") {
+      node.id = js_id(member).value_or("");
+    } else if (key == "type") {
+      node.type = member.text_or("");
+    } else if (key == "title") {
+      node.title = member.text_or("");
+    } else if (key == "mode") {
+      node.mode = static_cast<int>(std::clamp<std::int64_t>(member.integer_or(0), 0, 100));
+    } else if (key == "order") {
+      node.order = member.number().value_or(0);
+    } else if (key == "inputs") {
+      node.file_inputs.reserve(member.size());
+      for (const JsonValue socket : member) node.file_inputs.push_back(read_socket(socket));
+    } else if (key == "outputs") {
+      for (const JsonValue slot : member) node.output_types.push_back(slot_type(slot.find("type")));
+    }
+  }
+  node.role = role_of(node.type);
+  return node;
+}
 
 Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options) {
@@ -406,6 +407,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   const JsonValue last =
       number && *number == 0.4 ? root.find("last_node_id") : root.find("state").find("lastNodeId");
   renumber(set, std::max<std::int64_t>(last.integer_or(0), 0));
+  expand_groups(set, root.find("extra").find("groupNodes"));
   for (Graph& graph : set.definitions) finish(set, graph, options);
   finish(set, set.root, options);
   if (options.follow_packs) add_broadcasts(root.find("extra").find("ue_links"), set);
