@@ -255,9 +255,9 @@ void Page::fixes() {
   for (const Fix& fix : report_.fixes) {
     out_ += fix.helps ? "<tr>" : "<tr class=\"off\">";
     number(fix.helps ? std::to_string(++count) : "");
-    out_ += "<td><strong>" + prose(fix.title) + "</strong></td>";
-    if (effects) cell(said(fix.effect) ? fix.effect : "");
-    if (prices) cell(said(fix.price) ? fix.price : "");
+    out_ += "<td><strong>" + prose(view_.with_short_names(fix.title)) + "</strong></td>";
+    if (effects) cell(said(fix.effect) ? view_.with_short_names(fix.effect) : "");
+    if (prices) cell(said(fix.price) ? view_.with_short_names(fix.price) : "");
     out_ += "</tr>\n";
   }
   close();

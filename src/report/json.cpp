@@ -15,6 +15,13 @@
 namespace ebb {
 namespace {
 
+/// `text encoder` as programs want it: `text_encoder`.
+std::string key_word(std::string words) {
+  words = lower(words);
+  std::replace(words.begin(), words.end(), ' ', '_');
+  return words;
+}
+
 /// Collects why numbers are null: one sentence for one reason, with all the places it applies to.
 class Nulls {
  public:
@@ -146,7 +153,7 @@ void PlanWriter::models() {
     text("file", w.files.empty() ? w.name : w.files[0]);
     texts("files", w.files);
     text("node", w.node);
-    json_.member("role", to_string(w.role));
+    json_.member("role", key_word(role_words(w.role)));
     json_.key("architecture");
     w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
     if (w.architecture.empty()) nulls_.add("architecture of " + w.id + " is unknown", 0);
@@ -206,7 +213,7 @@ void PlanWriter::pass(const PassView& pass) {
   const std::string no_rate = "a rate or the work of a step is not known";
   json_.begin_object();
   json_.member("index", number);
-  text("work", to_string(pass.kind));
+  json_.member("work", key_word(work_words(pass.kind)));
   texts("nodes", pass.nodes);
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));

@@ -244,8 +244,8 @@ std::vector<std::string> support(const Report& report, const View& view) {
                                  });
   if (outcome.verdict != Verdict::fits && outcome.verdict != Verdict::tight &&
       best != report.fixes.end()) {
-    const std::string effect = printable(best->effect);
-    sentences.push_back("Cheapest way out: " + printable(best->title) +
+    const std::string effect = view.with_short_names(best->effect);
+    sentences.push_back("Cheapest way out: " + view.with_short_names(best->title) +
                         (effect.empty() || effect == "-" ? "." : " (" + effect + ")."));
   }
   if (report.largest_resident_frames) {

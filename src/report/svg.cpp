@@ -168,7 +168,7 @@ std::string Timepiece::advice(int pass) const {
   for (const Fix& fix : report_.fixes) {
     for (const CutOrder& order : fix.trial.levers.cuts) {
       if (!fix.helps || order.after_pass != pass || order.action == CutAction::keep) continue;
-      return "Ebb: " + printable(fix.title);
+      return "Ebb: " + view_.with_short_names(fix.title);
     }
   }
   return {};
@@ -348,7 +348,8 @@ std::string draw(const Report& report, const PictureOptions& options) {
   for (std::size_t i = 0; i < layouts.size(); ++i) {
     if (options.only >= 0 && static_cast<std::size_t>(options.only) != i) continue;
     if (layouts.size() > 1) {
-      const std::string name = i == 0 ? "Before" : "After: " + printable(report.after_title);
+      const std::string name =
+          i == 0 ? "Before" : "After: " + views[0].with_short_names(report.after_title);
       body.text(options.standalone ? 12 : 0, y + 16, name, "before");
       y += 26;
     }

@@ -122,15 +122,15 @@ void put_models(std::string& out, const Report& report) {
   if (!table.empty()) out += table.layout(2, kColumns) + "\n";
 }
 
-void put_fixes(std::string& out, const Report& report) {
+void put_fixes(std::string& out, const Report& report, const View& view) {
   TextTable table({{"", "", Align::left, Overflow::keep},
                    {"What to do", "", Align::left, Overflow::wrap},
                    {"effect", "", Align::left, Overflow::wrap},
                    {"price", "", Align::left, Overflow::wrap}});
   int number = 0;
   for (const Fix& fix : report.fixes) {
-    table.row({fix.helps ? std::to_string(++number) : "*", printable(fix.title),
-               printable(fix.effect), printable(fix.price)});
+    table.row({fix.helps ? std::to_string(++number) : "*", view.with_short_names(fix.title),
+               view.with_short_names(fix.effect), view.with_short_names(fix.price)});
   }
   if (!table.empty()) out += table.layout(2, kColumns) + "\n";
 }
@@ -159,7 +159,7 @@ std::string to_text(const Report& report, bool colour) {
   put_verdict(out, report, view);
   put_passes(out, view);
   put_models(out, report);
-  put_fixes(out, report);
+  put_fixes(out, report, view);
   put_sweep(out, report);
   for (const auto& sentence : price(report, view)) put_wrapped(out, sentence, 0, 2, kColumns);
   for (const auto& note : all_notes(report, view))

@@ -156,11 +156,20 @@ std::string crossing_words(const std::vector<Crossing>& crossing) {
   if (crossing.size() == 1) {
     return printable(crossing[0].type) + " crosses, " + size(crossing[0].bytes) + ".";
   }
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < crossing.size() && i < kNamed; ++i) {
-    parts.push_back(printable(crossing[i].type) + " (" + size(crossing[i].bytes) + ")");
+  std::vector<std::pair<std::string, int>> kinds;  // equal ones once, in order of appearance
+  for (const Crossing& c : crossing) {
+    const std::string words = printable(c.type) + " (" + size(c.bytes);
+    const auto same = [&](const auto& kind) { return kind.first == words; };
+    const auto at = std::find_if(kinds.begin(), kinds.end(), same);
+    at == kinds.end() ? void(kinds.emplace_back(words, 1)) : void(++at->second);
   }
-  if (crossing.size() > kNamed) parts.push_back(fmt::format("{} more", crossing.size() - kNamed));
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < kinds.size() && i < kNamed; ++i) {
+    const int count = kinds[i].second;
+    parts.push_back(count > 1 ? count_word(count) + " " + kinds[i].first + " each)"
+                              : kinds[i].first + ")");
+  }
+  if (kinds.size() > kNamed) parts.push_back(fmt::format("{} more kinds", kinds.size() - kNamed));
   return join_and(parts) + " cross.";
 }
 
@@ -179,6 +188,26 @@ std::string repeat_words(const View& view, const PassRow& row) {
   if (row.period == 1) return fmt::format("{}: pass {} again, {} times", range, first - 1, times);
   return fmt::format("{}: passes {}-{} again, {}", range, first - row.period, first - 1,
                      times == 1 ? "once" : count_word(times) + " times");
+}
+
+std::string View::with_short_names(const std::string& text) const {
+  std::string result = printable(text);
+  const auto& weights = prediction->passes.weights;
+  for (std::size_t w = 0; w < weights.size(); ++w) {
+    const std::string name = printable(weights[w].name);
+    // The parts of a checkpoint share a name; a sentence about it means all of them.
+    const auto same = [&](const Weights& other) { return other.name == weights[w].name; };
+    if (name.size() <= names[w].size() || std::count_if(weights.begin(), weights.end(), same) > 1) {
+      continue;
+    }
+    for (auto at = result.find(name); at != std::string::npos;
+         at = result.find(name, at + names[w].size())) {
+      const bool file = result.compare(at + name.size(), 1, ".") == 0 &&
+                        at + name.size() + 1 < result.size() && result[at + name.size() + 1] != ' ';
+      if (!file) result.replace(at, name.size(), names[w]);  // a file is named as it is
+    }
+  }
+  return result;
 }
 
 std::string View::cut_text(int pass) const {

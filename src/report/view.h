@@ -43,8 +43,10 @@ struct View {
   const Prediction* prediction = nullptr;
   std::vector<std::string> names;  ///< short, one for each of the weights
   std::vector<PassView> passes;
-  std::vector<PassRow> rows;             ///< passes as listed and drawn; equal ones folded
-  int rows_left_out = 0;                 ///< passes beyond what a person can read
+  std::vector<PassRow> rows;  ///< passes as listed and drawn; equal ones folded
+  int rows_left_out = 0;      ///< passes beyond what a person can read
+  /// Printable text with the names of models in their short form, as in the tables beside it.
+  std::string with_short_names(const std::string& text) const;
   std::string cut_text(int pass) const;  ///< what crosses after a pass; empty after the last
 };
 

@@ -54,6 +54,9 @@ TEST(ReportJson, numbers_and_words_are_those_of_the_report) {
   EXPECT_EQ(third.find("evictions").size(), 2U);
   EXPECT_TRUE(third.find("loads").at(0).find("log").is("loaded partially"));
   EXPECT_TRUE(root.find("models").at(2).find("role").is("diffusion"));
+  EXPECT_TRUE(root.find("models").at(0).find("role").is("text_encoder"));
+  EXPECT_TRUE(root.find("models").at(1).find("role").is("vae"));
+  EXPECT_TRUE(third.find("work").is("sample"));
   EXPECT_TRUE(root.find("models").at(2).find("bytes_from").is("known"));
   EXPECT_TRUE(root.find("fixes").at(0).find("kind").is("flag"));
   EXPECT_EQ(root.find("cuts").at(0).find("after_pass").integer(), 1);

@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-#include "base/file.h"
+#include "ebb/file.h"
 #include "report/words.h"
 #include "tests/report/sample.h"
 

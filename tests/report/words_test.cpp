@@ -109,6 +109,25 @@ TEST(ReportView, passes_that_repeat_are_folded_once_there_are_many) {
   EXPECT_EQ(make_view(test::wan_two_passes().prediction).rows.size(), 5U);
 }
 
+TEST(ReportView, sentences_use_the_short_names_of_models_but_files_keep_theirs) {
+  const Report report = test::wan_two_passes();
+  const View view = make_view(report.prediction);
+  EXPECT_EQ(view.with_short_names("drop wan2.2_i2v_high_noise_14B_fp8_scaled."),
+            "drop high_noise_14B.");
+  EXPECT_EQ(view.with_short_names("--bytes umt5_xxl_fp8_e4m3fn_scaled.safetensors=6G"),
+            "--bytes umt5_xxl_fp8_e4m3fn_scaled.safetensors=6G");
+}
+
+TEST(ReportView, equal_crossings_are_counted) {
+  Report report = test::wan_two_passes();
+  auto& crossing = report.prediction.passes.cuts[0].crossing;
+  crossing = {{"CONDITIONING", "6", {8_MiB, NumberKind::computed, ""}},
+              {"CONDITIONING", "7", {8_MiB, NumberKind::computed, ""}},
+              {"IMAGE", "9", {0, NumberKind::unknown, "not followed"}}};
+  EXPECT_EQ(make_view(report.prediction).cut_text(0),
+            "two CONDITIONING (8 MiB each) and IMAGE (size unknown) cross.");
+}
+
 TEST(ReportView, every_pass_is_in_exactly_one_row) {
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
