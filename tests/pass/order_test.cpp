@@ -393,9 +393,9 @@ TEST(Order, HugePromptsTakeMilliseconds) {
   EXPECT_LT(seconds.count(), 0.5);  // 20 ms on an idle machine; a sanitizer may take longer
 }
 
-TEST(Order, AMillionNodesInAChainAreNoProblem) {
+TEST(Order, LongChainsAreNoProblem) {
   Prompt prompt;
-  constexpr int kCount = 1'000'000;
+  constexpr int kCount = 250'000;  // 10^6 take 2 s, mostly to build the prompt
   for (int i = 0; i < kCount; ++i) {
     PromptNode node;
     node.id = std::to_string(i);
