@@ -144,7 +144,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
 
 void Estimate::sample(int i, NodeDemand& out) {
   const SamplerSettings settings = sampler_settings(graph_, i, values_);
-  out.demand.repeats = settings.steps;
+  out.demand.repeats = settings.repeats;
   out.note = settings.why;
   if (is_unmanaged_sampler(graph_.node(i).class_type)) {
     out.note = kUnmanaged;

@@ -9,7 +9,7 @@
 #include <map>
 
 #include "base/text.h"
-#include "demand/estimate.h"
+#include "ebb/demand.h"
 #include "tests/demand/build.h"
 #include "tests/support.h"
 
@@ -48,7 +48,7 @@ void sweep_file(const std::string& path, const SizeOverrides& sizes, Sweep& swee
   const auto prompt = to_prompt(*workflow);
   if (!prompt) return;
   ++sweep.files;
-  const auto demand = estimate_demand_with(*prompt, any_weights, test::machine(), sizes);
+  const auto demand = estimate_demand(*prompt, any_weights, test::machine(), sizes);
   if (!demand) {
     ADD_FAILURE() << path << ": " << to_string(demand.error());
     return;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole prompts: which weights each node uses, and what it needs.
-#include "demand/estimate.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "ebb/demand.h"
 #include "tests/demand/build.h"
 
 namespace ebb {
@@ -77,7 +76,7 @@ struct Estimated {
 
 Estimated estimate(const PromptBuilder& b, const FindWeights& find, const SizeOverrides& sizes = {},
                    ComfyVersion version = {0, 3, 73}) {
-  auto result = estimate_demand_with(b.prompt(), find, machine(version), sizes);
+  auto result = estimate_demand(b.prompt(), find, machine(version), sizes);
   EXPECT_TRUE(result.ok()) << (result.ok() ? "" : to_string(result.error()));
   return {result.ok() ? std::move(result).value() : PromptDemand{}, &b.prompt()};
 }
@@ -148,20 +147,20 @@ TEST(Estimate, UnusableOverridesAreUsageErrors) {
   for (const std::int64_t frames : {0LL, -1LL, 1'000'000'000LL, 1LL << 62}) {
     SizeOverrides sizes;
     sizes.frames = frames;
-    const auto result = estimate_demand_with(b.prompt(), finder(kWan), machine(), sizes);
+    const auto result = estimate_demand(b.prompt(), finder(kWan), machine(), sizes);
     ASSERT_FALSE(result.ok()) << frames;
     EXPECT_EQ(result.error().code, ErrorCode::usage);
     EXPECT_NE(result.error().message.find("131,072"), std::string::npos);
   }
   SizeOverrides narrow;
   narrow.width = 8;
-  EXPECT_FALSE(estimate_demand_with(b.prompt(), finder(kWan), machine(), narrow).ok());
+  EXPECT_FALSE(estimate_demand(b.prompt(), finder(kWan), machine(), narrow).ok());
 }
 
 TEST(Estimate, AbsurdLengthsAreOneErrorWithThePlace) {
   for (const long long frames : {0LL, -5LL, 1'000'000'000LL, 1LL << 62}) {
     const PromptBuilder b = two_pass(frames);
-    const auto result = estimate_demand_with(b.prompt(), finder(kWan), machine());
+    const auto result = estimate_demand(b.prompt(), finder(kWan), machine());
     ASSERT_FALSE(result.ok()) << frames;
     EXPECT_EQ(result.error().code, ErrorCode::input);
     EXPECT_EQ(result.error().where.place, "node 6 WanImageToVideo");
@@ -173,7 +172,7 @@ TEST(Estimate, ABrokenFileIsAnErrorWithTheLoadersPlace) {
   const FindWeights broken = [](const WeightsRequest&) -> Result<Weights> {
     return input_error("the header is cut off", "high.safetensors");
   };
-  const auto result = estimate_demand_with(b.prompt(), broken, machine());
+  const auto result = estimate_demand(b.prompt(), broken, machine());
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().where.place, "node 1 CLIPLoader");
 }
@@ -214,8 +213,9 @@ TEST(Estimate, CheckpointsGiveThreeModelsAndSameLoadersShareOne) {
   EXPECT_EQ(e.at("6").uses[0], e.at("1").reads[0]);
   EXPECT_EQ(e.at("7").uses[0], e.at("1").reads[2]);
   EXPECT_EQ(e.at("5").uses[0], e.at("1").reads[1]);
-  EXPECT_NEAR(e.at("6").demand.flops, 4 * 2 * 128 * 128 * 3.65e8, 1e6)
-      << "two conditionings, two evaluations a step, two pictures";
+  EXPECT_NEAR(e.at("6").demand.flops, 2 * 2 * 128 * 128 * 3.65e8, 1e6)
+      << "two conditionings of two pictures";
+  EXPECT_EQ(e.at("6").demand.repeats, 40) << "dpmpp_sde evaluates the model twice a step";
   EXPECT_EQ(e.demand.picture, (Shape{2, 3, 1, 1024, 1024, false}));
 }
 
