@@ -39,8 +39,8 @@ struct Demand {
   double low = 1;     ///< factors on live and reserved: what the row's source leaves open
   double high = 1;
   std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
-  int repeats = 1;                ///< denoising steps; each reads all weights once or per forward
-  int forwards = 1;               ///< model evaluations in one repeat: 2 with cond and uncond
+  int repeats = 1;                ///< denoising steps, twice as many for methods like heun
+  int forwards = 1;               ///< conditionings that a repeat computes: 2 with CFG, else 1
   double flops = 0;               ///< of one repeat, all forwards; 0 if unknown
 };
 

@@ -83,7 +83,8 @@ class Estimate {
 
 void Estimate::assume(const std::string& what) {
   if (what.empty()) return;
-  const std::string sentence = what + ".";
+  std::string sentence = what + ".";
+  if (sentence[0] >= 'a' && sentence[0] <= 'z') sentence[0] = static_cast<char>(sentence[0] - 32);
   if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end()) {
     notes_.push_back(sentence);
   }
@@ -144,7 +145,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
 
 void Estimate::sample(int i, NodeDemand& out) {
   const SamplerSettings settings = sampler_settings(graph_, i, values_);
-  out.demand.repeats = settings.steps;
+  out.demand.repeats = settings.repeats;
   out.note = settings.why;
   if (is_unmanaged_sampler(graph_.node(i).class_type)) {
     out.note = kUnmanaged;
@@ -229,6 +230,8 @@ SizeValue Estimate::encoded_size(int i, const VaeRow& row) {
     SizeValue megapixel = value;
     megapixel.kind = SizeValue::Kind::shape;
     megapixel.shape = {1, 3, 1, 1024, 1024, false};
+    megapixel.why = fmt::format("pictures that {} gets are scaled to a megapixel; square assumed",
+                                node.label());
     return megapixel;
   }
   const bool of_picture = node.class_type.rfind("VAEEncode", 0) == 0 ||

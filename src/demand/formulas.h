@@ -36,7 +36,7 @@ struct SampleCase {
   double reference_most = 0;     ///< of the conditioning that has most
   bool packed = false;           ///< video and audio latent packed into one row
   std::int64_t audio_elements = 0;
-  int forwards = 1;  ///< model evaluations of one step
+  int forwards = 1;  ///< conditionings of one step
   int controlnets = 0;
   bool async_allocator = false;  ///< cudaMallocAsync: the reserved factors were not measured on it
 };

@@ -159,11 +159,11 @@ SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValue
       }
     }
   }
-  settings.forwards =
-      branches(graph, node, guider, values, settings.why) * evaluations(sampler_name(graph, node));
+  settings.forwards = branches(graph, node, guider, values, settings.why);
   const auto steps = step_count(graph, node, values);
   if (!steps) settings.why = "its number of steps is not known: 1 assumed";
-  settings.steps = static_cast<int>(std::clamp(steps.value_or(1), 1.0, 1e6));
+  const double repeats = steps.value_or(1) * evaluations(sampler_name(graph, node));
+  settings.repeats = static_cast<int>(std::clamp(repeats, 1.0, 1e6));
   return settings;
 }
 

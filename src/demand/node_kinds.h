@@ -23,8 +23,8 @@ bool encodes_whole_video(std::string_view class_type);
 struct SamplerSettings {
   PromptGraph::Source model;
   std::vector<PromptGraph::Source> conditionings;
-  int steps = 1;
-  int forwards = 1;  ///< model evaluations per step
+  int repeats = 1;   ///< steps times the evaluations that the method takes for one
+  int forwards = 1;  ///< conditionings
   std::string why;   ///< steps or cfg that are not known
 };
 SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValues& values);

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ebb/demand.h"
 #include "demand/prompt_graph.h"
+#include "ebb/demand.h"
 
 namespace ebb {
 

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "ebb/demand.h"
-#include "ebb/demand.h"
 #include "ebb/workflow.h"
 
 namespace ebb::test {

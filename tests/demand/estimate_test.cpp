@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole prompts: which weights each node uses, and what it needs.
-#include "ebb/demand.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "ebb/demand.h"
 #include "tests/demand/build.h"
 
 namespace ebb {
@@ -214,8 +213,9 @@ TEST(Estimate, CheckpointsGiveThreeModelsAndSameLoadersShareOne) {
   EXPECT_EQ(e.at("6").uses[0], e.at("1").reads[0]);
   EXPECT_EQ(e.at("7").uses[0], e.at("1").reads[2]);
   EXPECT_EQ(e.at("5").uses[0], e.at("1").reads[1]);
-  EXPECT_NEAR(e.at("6").demand.flops, 4 * 2 * 128 * 128 * 3.65e8, 1e6)
-      << "two conditionings, two evaluations a step, two pictures";
+  EXPECT_NEAR(e.at("6").demand.flops, 2 * 2 * 128 * 128 * 3.65e8, 1e6)
+      << "two conditionings of two pictures";
+  EXPECT_EQ(e.at("6").demand.repeats, 40) << "dpmpp_sde evaluates the model twice a step";
   EXPECT_EQ(e.demand.picture, (Shape{2, 3, 1, 1024, 1024, false}));
 }
 
