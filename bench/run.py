@@ -93,7 +93,8 @@ def rows(arguments, folder):
         yield f"generated prompt, {nodes // scale:,} nodes", path, []
     path = pathlib.Path(folder) / "models.json"
     path.write_text(json.dumps(write_models(folder, 1000 // scale)))
-    yield f"{1000 // scale:,} model headers", path, ["--models", str(pathlib.Path(folder) / "models")]
+    models = str(pathlib.Path(folder) / "models")
+    yield f"{1000 // scale:,} model headers", path, ["--models", models]
 
 
 def main():

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <iterator>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 
 // Compiled in here, because the packaged library reports errors by exceptions.
 #undef TOML_SHARED_LIB

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "machine/probe.h"
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 #include "machine/nvml.h"
 
 namespace ebb {

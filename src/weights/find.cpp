@@ -6,8 +6,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 #include "ebb/weights.h"
 #include "weights/count.h"
 #include "weights/detect.h"

@@ -11,8 +11,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 
 namespace ebb {
 namespace {

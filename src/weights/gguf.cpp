@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/file.h"
+#include "ebb/file.h"
 
 namespace ebb {
 namespace {

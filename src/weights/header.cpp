@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 #include "weights/gguf.h"
 #include "weights/safetensors.h"
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 #include "json/document.h"
 
 namespace ebb {

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ebb/file.h"
 #include "workflow/embedded.h"
 #include "workflow/state.h"
 

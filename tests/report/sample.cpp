@@ -318,6 +318,8 @@ void add_wan_answers(Report& r) {
               "re-read 13.3 GiB if you run it again", true, 0, mib(13629), std::nullopt, r.trial},
              {"unload-at-cut-3", FixKind::nothing, "unload node between the passes",
               "VRAM: 0. ComfyUI already evicts high_noise.", "-", false, 0, 0, 0.0, r.trial}};
+  for (Fix& fix : r.fixes) fix.verdict = Verdict::offloads;
+  r.fixes[0].verdict = r.fixes[1].verdict = Verdict::fits;
   const auto row = [&](std::int64_t frames, double usable, double off) {
     SweepRow s;
     s.sizes.frames = frames;
