@@ -130,6 +130,7 @@ class Manager {
   const std::vector<int>& registered() const { return registered_; }
   const ManagerSettings& settings() const { return settings_; }
   const Managed& managed(int weights) const { return states_[size_t(weights)].weights; }
+  std::size_t size() const { return states_.size(); }
 
  private:
   struct State {

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/dynamic.h"
+
+#include <algorithm>
+
+#include "policy/rules.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::int64_t kRangeAlignment = 1024;
+constexpr std::int64_t kSmallModuleBytes = 64 * 1024;  // these come first in the address range
+constexpr std::int64_t kSamplingTableBytes = 40'000;   // a model's buffers, which can't be paged
+constexpr std::int64_t kMostSpanBytes = std::int64_t{1} << 46;
+
+}  // namespace
+
+bool uses_dynamic_vram(const Machine& machine) {
+  const ComfyFlags& flags = machine.flags;
+  return machine.comfyui >= ComfyVersion{0, 16, 0} && !flags.disable_dynamic_vram &&
+         !flags.gpu_only && !flags.cpu && flags.vram_state != VramState::high &&
+         flags.vram_state != VramState::none;
+}
+
+int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
+  Model model;
+  std::int64_t listed = 0;
+  std::vector<ModuleRun> runs;
+  for (const ModuleRun& run : modules) {
+    if (run.bytes <= 0 || run.count <= 0 || run.bytes > kMostSpanBytes / run.count) continue;
+    if (listed > kMostSpanBytes - run.bytes * run.count) continue;
+    listed += run.bytes * run.count;
+    if (run.castable)
+      runs.push_back(run);
+    else
+      model.crumbs_bytes += run.bytes * run.count;
+  }
+  const auto weight = [](const ModuleRun& r) {
+    return r.bytes + std::clamp<std::int64_t>(r.extra_offload_bytes, 0, kMostSpanBytes);
+  };
+  std::stable_sort(runs.begin(), runs.end(), [&](const ModuleRun& a, const ModuleRun& b) {
+    const bool small_a = weight(a) < kSmallModuleBytes, small_b = weight(b) < kSmallModuleBytes;
+    return small_a != small_b ? small_a : weight(a) > weight(b);
+  });
+  for (const ModuleRun& run : runs) {
+    const std::int64_t range =
+        (run.bytes + kRangeAlignment - 1) / kRangeAlignment * kRangeAlignment;
+    model.ranges.push_back({range, run.count, run.bytes});
+    model.span_bytes += range * run.count;
+  }
+  model.crumbs_bytes += std::clamp<std::int64_t>(size_bytes - listed, 0, kSamplingTableBytes);
+  models_.push_back(std::move(model));
+  return static_cast<int>(models_.size()) - 1;
+}
+
+std::int64_t Pager::bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest) {
+  const std::int64_t limit = pages * kPageBytes;
+  std::int64_t address = 0, bytes = 0, out = 0;
+  for (const Range& range : model.ranges) {
+    const std::int64_t fitting =
+        address >= limit ? 0 : std::min(range.count, (limit - address) / range.bytes);
+    bytes += fitting * range.weight_bytes;
+    if (fitting < range.count) out = std::max(out, range.bytes);
+    address += range.count * range.bytes;
+  }
+  if (largest) *largest = out;
+  return bytes;
+}
+
+std::int64_t Pager::device_bytes(int weights) const {
+  const Model& model = models_[size_t(weights)];
+  return model.pages * kPageBytes + (model.staged ? model.crumbs_bytes : 0);
+}
+
+std::int64_t Pager::used_bytes() const {
+  std::int64_t bytes = 0;
+  for (std::size_t w = 0; w < models_.size(); ++w) bytes += device_bytes(static_cast<int>(w));
+  return bytes;
+}
+
+std::int64_t Pager::room_for_pages(std::int64_t beside_bytes) const {
+  std::int64_t room = total_bytes_ - others_bytes_ - kPageHeadroomBytes - beside_bytes;
+  for (const Model& model : models_) room -= model.staged ? model.crumbs_bytes : 0;
+  return std::max<std::int64_t>(room, 0);
+}
+
+void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) {
+  std::int64_t pages = 0;
+  for (const Model& model : models_) pages += model.pages;
+  for (auto it = listed_.rbegin(); it != listed_.rend() && pages > pages_allowed; ++it) {
+    Model& model = models_[size_t(*it)];
+    const std::int64_t leaving = std::min(model.pages, pages - pages_allowed);
+    if (leaving == 0) continue;
+    model.pages -= leaving;
+    pages -= leaving;
+    left.push_back({*it, leaving});
+  }
+}
+
+PagedWork Pager::use(int weights, std::int64_t activation_bytes) {
+  Model& model = models_[size_t(weights)];
+  PagedWork work;
+  work.weights = weights;
+  model.staged = true;
+  std::erase(listed_, weights);
+  listed_.insert(listed_.begin(), weights);
+  work.staged_bytes = model.span_bytes;
+  work.force_loaded_bytes = model.crumbs_bytes;
+  work.span_pages = (model.span_bytes + kPageBytes - 1) / kPageBytes;
+
+  work.room_bytes = room_for_pages(activation_bytes);
+  shrink_to(work.room_bytes / kPageBytes, work.left);
+  const std::int64_t before = model.pages;
+  std::int64_t keep = std::min(work.span_pages, work.room_bytes / kPageBytes);
+  if (keep < work.span_pages) {
+    // Buffers to stream through take room of pages: what is streamed grows with them.
+    std::int64_t cast = 0;
+    for (int round = 0; round < 8; ++round) {
+      std::int64_t largest = 0;
+      bytes_below(model, keep, &largest);
+      const std::int64_t needed = largest * std::max(streams_, 1);
+      if (needed <= cast) break;
+      cast = needed;
+      keep = std::max<std::int64_t>(work.room_bytes - cast, 0) / kPageBytes;
+    }
+    work.cast_buffer_bytes = cast;
+  }
+  // The pages of others that are in the way leave; then those of the model that it can't keep.
+  model.pages = 0;
+  shrink_to((work.room_bytes - work.cast_buffer_bytes) / kPageBytes - keep, work.left);
+  if (before > keep) work.left.push_back({weights, before - keep});
+  model.pages = keep;
+  work.resident_pages = work.watermark_pages = keep;
+  work.kept_bytes = bytes_below(model, keep, nullptr);
+  work.hit_bytes = bytes_below(model, std::min(before, keep), nullptr);
+  work.streamed_bytes = bytes_below(model, work.span_pages + 1, nullptr) - work.kept_bytes;
+  return work;
+}
+
+std::vector<PagesLeft> Pager::unload_all() {
+  std::vector<PagesLeft> left;
+  for (auto it = listed_.rbegin(); it != listed_.rend(); ++it) {
+    left.push_back({*it, models_[size_t(*it)].pages});
+    models_[size_t(*it)].pages = 0;
+    models_[size_t(*it)].staged = false;
+  }
+  listed_.clear();
+  return left;
+}
+
+std::int64_t Pager::unload(int weights) {
+  Model& model = models_[size_t(weights)];
+  const std::int64_t pages = model.pages;
+  model.pages = 0;
+  model.staged = false;
+  std::erase(listed_, weights);
+  return pages;
+}
+
+std::vector<PagesLeft> Pager::make_room(std::int64_t bytes) {
+  std::vector<PagesLeft> left;
+  shrink_to(room_for_pages(bytes) / kPageBytes, left);
+  return left;
+}
+
+}  // namespace ebb
