@@ -97,7 +97,7 @@ void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) 
   }
 }
 
-PagedWork Pager::use(int weights, std::int64_t activation_bytes) {
+PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
   Model& model = models_[size_t(weights)];
   PagedWork work;
   work.weights = weights;
@@ -113,11 +113,13 @@ PagedWork Pager::use(int weights, std::int64_t activation_bytes) {
   const std::int64_t before = model.pages;
   std::int64_t keep = std::min(work.span_pages, work.room_bytes / kPageBytes);
   if (keep < work.span_pages) {
-    // Buffers to stream through take room of pages: what is streamed grows with them.
+    // Buffers to stream through take room of pages: what is streamed grows with them. In a single
+    // repeat only what comes after the room is used up is streamed: the end of the range.
     std::int64_t cast = 0;
     for (int round = 0; round < 8; ++round) {
       std::int64_t largest = 0;
       bytes_below(model, keep, &largest);
+      if (once && keep > 0) largest = model.ranges.back().bytes;
       const std::int64_t needed = largest * std::max(streams_, 1);
       if (needed <= cast) break;
       cast = needed;

@@ -50,8 +50,8 @@ class Pager {
 
   int add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes);
 
-  /// The model runs beside `activation_bytes` of other memory.
-  PagedWork use(int weights, std::int64_t activation_bytes);
+  /// The model runs beside `activation_bytes` of other memory, once or in several repeats.
+  PagedWork use(int weights, std::int64_t activation_bytes, bool once);
   /// Everything leaves, crumbs too. Returns the pages that did.
   std::vector<PagesLeft> unload_all();
   std::int64_t unload(int weights);  ///< the same for one model; its pages

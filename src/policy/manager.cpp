@@ -127,6 +127,13 @@ std::int64_t Manager::streamed_bytes(int weights) const {
   return bytes;
 }
 
+std::int64_t Manager::streamed_modules(int weights, std::size_t run) const {
+  const State& state = states_[size_t(weights)];
+  const ModuleRun& modules = state.weights.runs[run].modules;
+  if (state.weights.on_cpu || state.placed || !modules.castable) return 0;
+  return modules.count - state.loaded[run];
+}
+
 CallRecord Manager::load(const std::vector<int>& weights, double memory_required_bytes,
                          std::optional<double> minimum_bytes, bool force_full) {
   const double least = settings_.inference_bytes();
@@ -259,7 +266,8 @@ bool Manager::swap_patches(State& state) {
     state.loaded.assign(state.weights.runs.size(), 0);
     state.wrapped.assign(state.weights.runs.size(), 0);
   }
-  state.loaded_patches = state.patches;
+  state.repatched = state.last_patches && *state.last_patches != state.patches;
+  state.last_patches = state.loaded_patches = state.patches;
   return swapped;
 }
 

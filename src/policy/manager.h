@@ -131,6 +131,10 @@ class Manager {
   const ManagerSettings& settings() const { return settings_; }
   const Managed& managed(int weights) const { return states_[size_t(weights)].weights; }
   std::size_t size() const { return states_.size(); }
+  /// Modules of run `run` that are streamed; nothing is known of weights that were never loaded.
+  std::int64_t streamed_modules(int weights, std::size_t run) const;
+  /// Loaded before with one LoRA set, now with another.
+  bool repatched(int weights) const { return states_[size_t(weights)].repatched; }
 
  private:
   struct State {
@@ -146,6 +150,8 @@ class Manager {
     bool placed = false;  // on the GPU by a loader and never off it, whatever is counted as loaded
     int patches = 0;
     std::optional<int> loaded_patches;
+    std::optional<int> last_patches;  // of any load before, unloaded or not
+    bool repatched = false;
     std::vector<ManagedRun> next_runs;
   };
 

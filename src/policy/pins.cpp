@@ -5,23 +5,45 @@
 
 namespace ebb {
 
+std::int64_t Pins::fitting(const Manager& manager, int weights) const {
+  const std::vector<ManagedRun>& runs = manager.managed(weights).runs;
+  std::int64_t room = limit_bytes_ - total_bytes_;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::int64_t size = runs[i].modules.bytes;
+    if (size <= 0) continue;
+    const std::int64_t modules =
+        std::min(manager.streamed_modules(weights, i), std::max<std::int64_t>(room, 0) / size);
+    bytes += modules * size;
+    room -= modules * size;
+  }
+  return bytes;
+}
+
 void Pins::update(const Manager& manager) {
   if (limit_bytes_ <= 0) return;
-  std::vector<int> registered = manager.registered();
-  std::vector<std::int64_t> before = std::move(pinned_);
-  pinned_.assign(manager.size(), 0);
-  before.resize(manager.size(), 0);
-  // What leaves makes room first; then the most recently used comes last, as loads do.
-  total_bytes_ = 0;
-  for (int w : registered) {
-    pinned_[size_t(w)] = std::min(before[size_t(w)], manager.streamed_bytes(w));
-    total_bytes_ += pinned_[size_t(w)];
+  held_.resize(manager.size());
+  std::vector<bool> registered(manager.size(), false);
+  for (int w : manager.registered()) registered[size_t(w)] = true;
+  std::vector<int> changed;
+  for (std::size_t w = 0; w < held_.size(); ++w) {
+    const bool locks =
+        registered[w] && (!manager.repatched(int(w)) || manager.settings().rules.pins_repatched);
+    const std::int64_t wanted = locks ? manager.streamed_bytes(int(w)) : 0;
+    const bool last_used = locks && manager.registered().front() == int(w);
+    if (wanted == held_[w].wanted_bytes && !last_used) continue;
+    total_bytes_ -= held_[w].bytes;
+    held_[w] = {wanted, 0};
+    if (locks) changed.push_back(int(w));
   }
-  for (auto it = registered.rbegin(); it != registered.rend(); ++it) {
-    const std::int64_t wanted = manager.streamed_bytes(*it) - pinned_[size_t(*it)];
-    const std::int64_t more = std::clamp<std::int64_t>(limit_bytes_ - total_bytes_, 0, wanted);
-    pinned_[size_t(*it)] += more;
-    total_bytes_ += more;
+  // Victims lose modules, and lock them, before the next model comes.
+  if (!changed.empty()) {
+    const auto last = std::find(changed.begin(), changed.end(), manager.registered().front());
+    if (last != changed.end()) std::rotate(last, last + 1, changed.end());
+  }
+  for (int w : changed) {
+    held_[size_t(w)].bytes = fitting(manager, w);
+    total_bytes_ += held_[size_t(w)].bytes;
   }
 }
 

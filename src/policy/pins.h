@@ -14,19 +14,22 @@ class Pins {
   /// `limit_bytes`: 0 locks nothing.
   explicit Pins(std::int64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  /// To be called after every change of what is loaded. Registered weights lock what they stream,
-  /// as far as the limit allows; the others nothing.
+  /// To be called after every change of what is loaded. Registered weights lock whole modules of
+  /// what they stream, in load order, as far as the limit allows; the others nothing.
   void update(const Manager& manager);
 
   std::int64_t bytes() const { return total_bytes_; }
-  std::int64_t bytes(int weights) const {
-    return size_t(weights) < pinned_.size() ? pinned_[size_t(weights)] : 0;
-  }
 
  private:
+  struct Held {
+    std::int64_t wanted_bytes = 0;
+    std::int64_t bytes = 0;
+  };
+  std::int64_t fitting(const Manager& manager, int weights) const;
+
   std::int64_t limit_bytes_;
   std::int64_t total_bytes_ = 0;
-  std::vector<std::int64_t> pinned_;
+  std::vector<Held> held_;
 };
 
 /// How much RAM offloaded weights may lock on this machine.

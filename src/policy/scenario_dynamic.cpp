@@ -24,7 +24,7 @@ std::vector<EventResult> play_dynamic(const Scenario& scenario) {
     EventResult result;
     if (event.kind == EventKind::unload_all) pager.unload_all();
     if (works(event.kind)) {
-      result.work = pager.use(event.model, event.activation_bytes);
+      result.work = pager.use(event.model, event.activation_bytes, event.kind != EventKind::sample);
       ranged[size_t(event.model)] = true;
     }
     for (std::size_t m = 0; m < ranged.size(); ++m)
