@@ -12,6 +12,9 @@ constexpr std::int64_t kRangeAlignment = 1024;
 constexpr std::int64_t kSmallModuleBytes = 64 * 1024;  // these come first in the address range
 constexpr std::int64_t kSamplingTableBytes = 40'000;   // a model's buffers, which can't be paged
 constexpr std::int64_t kMostSpanBytes = std::int64_t{1} << 46;
+constexpr std::size_t kMostLayers = 100'000;
+
+std::int64_t span_pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes; }
 
 }  // namespace
 
@@ -97,6 +100,80 @@ void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) 
   }
 }
 
+// From the second repeat on: the lowest addresses stay, the rest is streamed through buffers, which
+// take room of pages themselves.
+Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
+  Repeat repeat;
+  repeat.pages = std::min(span_pages(model.span_bytes), room_bytes / kPageBytes);
+  for (int round = 0; round < 8 && repeat.pages < span_pages(model.span_bytes); ++round) {
+    std::int64_t largest = 0;
+    bytes_below(model, repeat.pages, &largest);
+    const std::int64_t needed = largest * std::max(streams_, 1);
+    if (needed <= repeat.cast_bytes) break;
+    repeat.cast_bytes = needed;
+    repeat.pages = std::max<std::int64_t>(room_bytes - needed, 0) / kPageBytes;
+  }
+  repeat.watermark = repeat.pages;
+  return repeat;
+}
+
+// A single repeat, layer by layer. In which order layers run is not in the module table: modules of
+// one size are taken to be spread evenly over the model, the last at the lowest address (names are
+// sorted downwards).
+Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
+                              std::int64_t others_pages) const {
+  struct Layer {
+    double when;
+    std::int64_t begin, bytes;
+  };
+  std::vector<Layer> layers;
+  std::int64_t address = 0;
+  for (const Range& range : model.ranges) {
+    for (std::int64_t i = 0; i < range.count && layers.size() < kMostLayers; ++i)
+      layers.push_back({1 - (static_cast<double>(i) + 0.5) / static_cast<double>(range.count),
+                        address + i * range.bytes, range.bytes});
+    address += range.count * range.bytes;
+  }
+  std::stable_sort(layers.begin(), layers.end(),
+                   [](const Layer& a, const Layer& b) { return a.when < b.when; });
+  Repeat repeat;
+  repeat.watermark = span_pages(model.span_bytes);
+  std::vector<bool> resident(size_t(repeat.watermark), false);
+  std::fill_n(resident.begin(), std::min(model.pages, repeat.watermark), true);
+  repeat.pages = std::min(model.pages, repeat.watermark);
+  std::int64_t top = repeat.pages;  // no page at or above it is resident
+  const auto make_room = [&](std::int64_t wanted) {
+    const std::int64_t allowed =
+        std::max<std::int64_t>(room_bytes - repeat.cast_bytes, 0) / kPageBytes;
+    while (others_pages + repeat.pages + wanted > allowed && others_pages > 0) --others_pages;
+    while (repeat.pages + wanted > allowed && repeat.pages > 0) {
+      while (!resident[size_t(top - 1)]) --top;
+      resident[size_t(--top)] = false;
+      --repeat.pages;
+      repeat.watermark = std::min(repeat.watermark, top);
+    }
+    if (repeat.pages + wanted <= allowed) return true;
+    repeat.watermark = 0;  // not a single page
+    return false;
+  };
+  for (const Layer& layer : layers) {
+    const std::int64_t end = span_pages(layer.begin + layer.bytes);
+    bool fits = end <= repeat.watermark;
+    for (std::int64_t p = layer.begin / kPageBytes; fits && p < end; ++p) {
+      if (resident[size_t(p)]) continue;
+      fits = make_room(1) && end <= repeat.watermark;
+      if (!fits) break;
+      resident[size_t(p)] = true;
+      ++repeat.pages;
+      top = std::max(top, p + 1);
+    }
+    if (fits) continue;
+    repeat.cast_bytes = std::max(repeat.cast_bytes, layer.bytes * std::max(streams_, 1));
+    make_room(0);
+  }
+  return repeat;
+}
+
 PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
   Model& model = models_[size_t(weights)];
   PagedWork work;
@@ -106,36 +183,28 @@ PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
   listed_.insert(listed_.begin(), weights);
   work.staged_bytes = model.span_bytes;
   work.force_loaded_bytes = model.crumbs_bytes;
-  work.span_pages = (model.span_bytes + kPageBytes - 1) / kPageBytes;
+  work.span_pages = span_pages(model.span_bytes);
 
   work.room_bytes = room_for_pages(activation_bytes);
   shrink_to(work.room_bytes / kPageBytes, work.left);
   const std::int64_t before = model.pages;
-  std::int64_t keep = std::min(work.span_pages, work.room_bytes / kPageBytes);
-  if (keep < work.span_pages) {
-    // Buffers to stream through take room of pages: what is streamed grows with them. In a single
-    // repeat only what comes after the room is used up is streamed: the end of the range.
-    std::int64_t cast = 0;
-    for (int round = 0; round < 8; ++round) {
-      std::int64_t largest = 0;
-      bytes_below(model, keep, &largest);
-      if (once && keep > 0) largest = model.ranges.back().bytes;
-      const std::int64_t needed = largest * std::max(streams_, 1);
-      if (needed <= cast) break;
-      cast = needed;
-      keep = std::max<std::int64_t>(work.room_bytes - cast, 0) / kPageBytes;
-    }
-    work.cast_buffer_bytes = cast;
-  }
+  std::int64_t others = -before;
+  for (const Model& other : models_) others += other.pages;
+  const bool streams = work.span_pages > work.room_bytes / kPageBytes;
+  const Repeat repeat =
+      once && streams ? run_once(model, work.room_bytes, others) : settle(model, work.room_bytes);
+  work.cast_buffer_bytes = repeat.cast_bytes;
   // The pages of others that are in the way leave; then those of the model that it can't keep.
   model.pages = 0;
-  shrink_to((work.room_bytes - work.cast_buffer_bytes) / kPageBytes - keep, work.left);
-  if (before > keep) work.left.push_back({weights, before - keep});
-  model.pages = keep;
-  work.resident_pages = work.watermark_pages = keep;
-  work.kept_bytes = bytes_below(model, keep, nullptr);
-  work.hit_bytes = bytes_below(model, std::min(before, keep), nullptr);
-  work.streamed_bytes = bytes_below(model, work.span_pages + 1, nullptr) - work.kept_bytes;
+  const std::int64_t room = std::max<std::int64_t>(work.room_bytes - repeat.cast_bytes, 0);
+  shrink_to(std::max<std::int64_t>(room / kPageBytes - repeat.pages, 0), work.left);
+  if (before > repeat.pages) work.left.push_back({weights, before - repeat.pages});
+  model.pages = repeat.pages;
+  work.resident_pages = repeat.pages;
+  work.watermark_pages = repeat.watermark;
+  work.kept_bytes = bytes_below(model, repeat.pages, nullptr);
+  work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
+  work.streamed_bytes = bytes_below(model, work.span_pages, nullptr) - work.kept_bytes;
   return work;
 }
 

@@ -82,6 +82,15 @@ class Pager {
     bool staged = false;  // has its crumbs on the card
   };
 
+  // What one repeat leaves: pages that stay and the buffers it streamed through.
+  struct Repeat {
+    std::int64_t pages = 0;
+    std::int64_t watermark = 0;
+    std::int64_t cast_bytes = 0;
+  };
+  Repeat run_once(const Model& model, std::int64_t room_bytes, std::int64_t others_pages) const;
+  Repeat settle(const Model& model, std::int64_t room_bytes) const;
+
   std::int64_t room_for_pages(std::int64_t beside_bytes) const;
   void shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left);
   // Bytes of modules that end at or below a page, and the largest range that does not.
