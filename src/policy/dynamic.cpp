@@ -81,10 +81,14 @@ std::int64_t Pager::used_bytes() const {
   return bytes;
 }
 
+std::int64_t Pager::beside_crumbs() const {
+  std::int64_t bytes = total_bytes_ - others_bytes_;
+  for (const Model& model : models_) bytes -= model.staged ? model.crumbs_bytes : 0;
+  return bytes;
+}
+
 std::int64_t Pager::room_for_pages(std::int64_t beside_bytes) const {
-  std::int64_t room = total_bytes_ - others_bytes_ - kPageHeadroomBytes - beside_bytes;
-  for (const Model& model : models_) room -= model.staged ? model.crumbs_bytes : 0;
-  return std::max<std::int64_t>(room, 0);
+  return std::max<std::int64_t>(beside_crumbs() - kPageHeadroomBytes - beside_bytes, 0);
 }
 
 void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) {
@@ -185,6 +189,7 @@ PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
   work.force_loaded_bytes = model.crumbs_bytes;
   work.span_pages = span_pages(model.span_bytes);
 
+  work.free_bytes = beside_crumbs();
   work.room_bytes = room_for_pages(activation_bytes);
   shrink_to(work.room_bytes / kPageBytes, work.left);
   const std::int64_t before = model.pages;

@@ -39,6 +39,7 @@ struct PagedWork {
   std::int64_t hit_bytes = 0;           ///< resident before the first repeat, and kept
   std::int64_t kept_bytes = 0;          ///< modules that stay from the second repeat on
   std::int64_t streamed_bytes = 0;      ///< in every repeat but the first, which may stream less
+  std::int64_t free_bytes = 0;          ///< beside others and what can't be paged
   std::int64_t room_bytes = 0;          ///< for pages of all models together
   std::vector<PagesLeft> left;          ///< in order of removal; the model itself may be among them
 };
@@ -91,6 +92,7 @@ class Pager {
   Repeat run_once(const Model& model, std::int64_t room_bytes, std::int64_t others_pages) const;
   Repeat settle(const Model& model, std::int64_t room_bytes) const;
 
+  std::int64_t beside_crumbs() const;  // of the card, others' share aside
   std::int64_t room_for_pages(std::int64_t beside_bytes) const;
   void shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left);
   // Bytes of modules that end at or below a page, and the largest range that does not.

@@ -12,7 +12,13 @@ void Simulation::apply_paged(const std::vector<PagesLeft>& left) {
     if (pages.pages <= 0) continue;
     const std::int64_t bytes =
         std::min(times(pages.pages, kPageBytes), manager_.managed(pages.weights).size_bytes);
-    state_.evictions.push_back({pages.weights, bytes, pager_->pages(pages.weights) > 0});
+    const bool partial = pager_->pages(pages.weights) > 0;
+    const auto same = std::find_if(state_.evictions.begin(), state_.evictions.end(),
+                                   [&](const Eviction& e) { return e.weights == pages.weights; });
+    if (same == state_.evictions.end())
+      state_.evictions.push_back({pages.weights, bytes, partial});
+    else
+      *same = {pages.weights, plus(same->bytes, bytes), partial};
   }
 }
 
@@ -42,7 +48,7 @@ void Simulation::call_paged(const Step& step, int w) {
   load.reserve_bytes = kPageHeadroomBytes;
   load.minimum_bytes = plus(activations, work.cast_buffer_bytes);
   load.usable_bytes = std::max<std::int64_t>(work.room_bytes - work.cast_buffer_bytes, 0);
-  load.free_bytes = plus(plus(work.room_bytes, kPageHeadroomBytes), activations);
+  load.free_bytes = work.free_bytes;
   load.loaded_bytes = load.full ? manager_.managed(w).size_bytes : work.kept_bytes;
   load.offloaded_bytes = work.streamed_bytes;
   load.buffer_bytes = work.cast_buffer_bytes;

@@ -141,7 +141,6 @@ void Simulation::play(int index) {
   ram_now_ = ram_of_weights();
   state_.vram_peak_bytes =
       std::max(state_.vram_peak_bytes, machine_.vram_total.bytes - free_vram());
-  in_use_.assign(held_.size(), false);
   peak_ram(0);
   read(step);
   use(step);
@@ -159,6 +158,7 @@ void Simulation::play(int index) {
   state_.ram_data_bytes = data_bytes_;
   ram_now_ = ram_of_weights();
   peak_ram(0);
+  in_use_.assign(held_.size(), false);
   for (int w = 0; size_t(w) < held_.size(); ++w)
     if (held(w).by_hand) take(-state_.vram[size_t(w)]);
 }
