@@ -120,7 +120,7 @@ class Reader {
     auto weights = find_table_weights(std::string_view(name).substr(0, name.find(':')),
                                       scenario.machine.comfyui);
     if (!weights) {
-      fail("model", fmt::format("no model called \"{}\" is in Ebb's table", name),
+      fail("", fmt::format("no model called \"{}\" is in Ebb's table", name),
            "docs/weights.md lists the models whose modules were recorded.");
       return -1;
     }
