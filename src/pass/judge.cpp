@@ -208,7 +208,10 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
     if (outcome.verdict == Verdict::unknown) {
       if (unknown.empty()) unknown = outcome.cause;
     } else {
-      raise(worst, outcome.verdict, outcome.cause);
+      // Of two passes that offload, the one that offloads more speaks for the run.
+      const bool more = outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
+                        outcome.offloaded_bytes.value_or(0) > worst.offloaded_bytes.value_or(0);
+      if (more || rank(outcome.verdict) > rank(worst.verdict)) worst = outcome;
     }
     if (pass.kind == StepKind::sample) {
       run.offloaded_bytes = std::max(run.offloaded_bytes, outcome.offloaded_bytes.value_or(0));
