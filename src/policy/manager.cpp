@@ -167,7 +167,7 @@ FreeRecord Manager::make_room(double required_bytes) { return free_memory(requir
 FreeRecord Manager::unload_all() { return free_memory(kEverything, true); }
 
 FreeRecord Manager::free_memory(double required_bytes, bool everything) {
-  FreeRecord record{required_bytes, free_bytes(), {}};
+  FreeRecord record{required_bytes, free_bytes(), {}, {}};
   // Python references, ComfyUI's second key, can't be known: equal here, so size decides.
   std::vector<std::tuple<std::int64_t, std::int64_t, std::size_t, int>> candidates;
   for (std::size_t i = 0; i < registered_.size(); ++i) {
@@ -176,6 +176,7 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
     candidates.emplace_back(state.loaded_bytes - size, size, i, registered_[i]);
   }
   std::sort(candidates.begin(), candidates.end());
+  const std::vector<int> before = registered_;
   for (const auto& candidate : candidates) {
     const int w = std::get<3>(candidate);
     State& state = states_[size_t(w)];
@@ -195,6 +196,10 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
     victim.copied_bytes = victim.left_bytes - (patched - patched_device_bytes(w));
     record.victims.push_back(victim);
   }
+  // Struck off from the end of the list: least recently used first, whoever gave room first.
+  for (auto it = before.rbegin(); it != before.rend(); ++it)
+    if (std::find(registered_.begin(), registered_.end(), *it) == registered_.end())
+      record.removed.push_back(*it);
   return record;
 }
 

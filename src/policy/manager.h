@@ -64,7 +64,8 @@ struct Victim {
 struct FreeRecord {
   double required_bytes = 0;
   std::int64_t free_bytes = 0;  ///< on entry
-  std::vector<Victim> victims;  ///< in order of removal
+  std::vector<Victim> victims;  ///< in the order in which they gave room
+  std::vector<int> removed;  ///< those that left completely, as ComfyUI strikes them off its list
 };
 
 /// One set of weights brought to the GPU.

@@ -122,7 +122,6 @@ class Check {
     }
   }
 
-  // Among fully loaded models ComfyUI's order depends on Python references: sets are compared.
   void compare(const std::vector<FreeRecord>& mine, JsonValue frees) {
     auto recorded = frees.begin();
     for (std::size_t i = 0; i < std::max(mine.size(), frees.size()); ++i) {
@@ -139,10 +138,7 @@ class Check {
       std::vector<std::string> evicted, expected;
       std::size_t partial = 0;
       for (const Victim& victim : mine[i].victims) {
-        if (!victim.partial) {
-          evicted.push_back(name(victim.weights));
-          continue;
-        }
+        if (!victim.partial) continue;
         ++partial;
         bytes(name(victim.weights) + " left with", double(victim.loaded_after_bytes),
               free.find("partial").find(name(victim.weights)).at(1));
@@ -150,9 +146,8 @@ class Check {
       if (partial != free.find("partial").size())
         differ("partly unloaded", std::to_string(partial),
                std::to_string(free.find("partial").size()));
+      for (int model : mine[i].removed) evicted.push_back(name(model));
       for (JsonValue model : free.find("evicted")) expected.push_back(model.string());
-      std::sort(evicted.begin(), evicted.end());
-      std::sort(expected.begin(), expected.end());
       if (evicted != expected)
         differ("evicted", fmt::format("[{}]", fmt::join(evicted, ", ")),
                fmt::format("[{}]", fmt::join(expected, ", ")));

@@ -157,8 +157,7 @@ class Writer {
       else
         out_.mib(free.required_bytes);
       out_.key("free").mib(free.free_bytes).key("evicted").open('[');
-      for (const Victim& victim : free.victims)
-        if (!victim.partial) out_.text(name(victim.weights));
+      for (int model : free.removed) out_.text(name(model));
       out_.close(']').key("partial").open('{');
       for (const Victim& v : free.victims) {
         if (!v.partial) continue;
