@@ -51,11 +51,21 @@ struct PromptNode {
   std::string label() const;  ///< `node 37 UNETLoader`, for messages
 };
 
+/// A value of the prompt that may differ from what ComfyUI's front end would send, or is missing.
+struct Uncertain {
+  std::string node;   ///< id of a node of the prompt
+  std::string input;  ///< `seed`; `widgets_values[2]` for a value without a name; empty: the node
+  std::string why;    ///< a phrase: what is not known
+
+  bool operator==(const Uncertain&) const = default;
+};
+
 /// The executed graph. Node order is the order of the keys in the JSON object.
 struct Prompt {
   std::vector<PromptNode> nodes;
   std::unordered_map<std::string, int> index;  ///< id -> position in nodes
   std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
+  std::vector<Uncertain> uncertain;            ///< every value that is a guess or missing
 
   const PromptNode* find(std::string_view id) const;
   int position(std::string_view id) const;  ///< -1 if absent
