@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "workflow/js_value.h"
+#include "workflow/pack_table.h"
 #include "workflow/state.h"
 
 namespace ebb {
@@ -70,6 +71,8 @@ void guess_outputs(Prompt& prompt) {
             "{}: its input \"{}\" is linked to node {}, which does not exist; ComfyUI would "
             "refuse it.",
             node.label(), input.name, input.link->node));
+        prompt.uncertain.push_back(
+            {node.id, input.name, "linked to node " + input.link->node + ", which does not exist"});
         continue;
       }
       int& count = slots[std::size_t(at)];
@@ -81,6 +84,10 @@ void guess_outputs(Prompt& prompt) {
     PromptNode& node = prompt.nodes[i];
     if (node.known) continue;
     node.output_types.resize(std::size_t(slots[i]));
+    if (const auto pack = find_pack_class(node.class_type)) {
+      const std::size_t count = std::min(pack->outputs.size(), node.output_types.size());
+      std::copy_n(pack->outputs.begin(), count, node.output_types.begin());
+    }
     node.output_node = slots[i] == 0;
     auto& list = node.output_node ? starts : others;
     list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
@@ -105,6 +112,7 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     if (!json.is_object() || !json.find("class_type").is_string()) {
       prompt.notes.push_back(
           fmt::format("\"{}\" is no node of the prompt and was left out.", json.key()));
+      prompt.uncertain.push_back({json.key(), "", "left out: it is no node of a prompt"});
       continue;
     }
     PromptNode node = read_node(json, finder);

@@ -154,6 +154,7 @@ void shape_node(GraphNode& node, GraphSet& set) {
     widget.name = node.role == NodeRole::note ? "text" : "value";
     const JsonValue first = node.json.find("widgets_values").at(0);
     if (first.exists()) widget.value = js_text(first);
+    if (js_rounds(first)) widget.doubt = kDoubtRounded;
     node.widgets.push_back(std::move(widget));
   }
 }

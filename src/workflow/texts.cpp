@@ -135,8 +135,9 @@ void NameReplacer::index() {
   }
 }
 
-std::string NameReplacer::replace(const std::string& text) {
+std::string NameReplacer::replace(const std::string& text, bool* dated) {
   std::string out;
+  bool any = false;
   std::size_t i = 0;
   while (i < text.size()) {
     const auto open = text.find('%', i);
@@ -149,15 +150,17 @@ std::string NameReplacer::replace(const std::string& text) {
       continue;
     }
     const auto whole = std::string_view(text).substr(open, close - open + 1);
-    out += meaning(whole.substr(1, whole.size() - 2), whole);
+    out += meaning(whole.substr(1, whole.size() - 2), whole, any);
     i = close + 1;
   }
+  if (dated) *dated = any;
   return out.append(text, i);
 }
 
-std::string NameReplacer::meaning(std::string_view text, std::string_view whole) {
+std::string NameReplacer::meaning(std::string_view text, std::string_view whole, bool& dated) {
   const auto parts = split(text, '.');
   if (parts.size() != 2) {
+    dated |= parts[0].starts_with("date:");
     if (parts[0].starts_with("date:")) return format_date(parts[0].substr(5));
     return std::string(whole);
   }

@@ -19,10 +19,11 @@ class NameReplacer {
  public:
   explicit NameReplacer(GraphSet& set);
   /// `%date:FORMAT%` becomes the present local time, `%Node.widget%` that widget's value.
-  std::string replace(const std::string& text);
+  /// Tells in `dated` whether the time is in it.
+  std::string replace(const std::string& text, bool* dated = nullptr);
 
  private:
-  std::string meaning(std::string_view text, std::string_view whole);
+  std::string meaning(std::string_view text, std::string_view whole, bool& dated);
   void index();
 
   GraphSet& set_;
