@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "json/write.h"
 #include "workflow/js_value.h"
@@ -35,6 +36,7 @@ class Converter {
   void doubt(const std::string& input, std::string why) { doubts_[input] = std::move(why); }
   std::vector<Uncertain> take_doubts(const GraphNode& node, const PromptNode& out);
   void drop_dangling();
+  void guess_starts();
   void order_nodes();
   void note_unknown();
 
@@ -83,6 +85,7 @@ Result<Prompt> Converter::run(const ComfyVersion& version) {
     if (auto error = add_node(static_cast<int>(i))) return std::move(*error);
   }
   drop_dangling();
+  guess_starts();
   order_nodes();
   note_unknown();
   settle_match_types(prompt_, version);
@@ -113,14 +116,11 @@ std::optional<Error> Converter::add_node(int at) {
   if (auto error = add_links(at, node)) return error;
   auto uncertain = take_doubts(node, out);
   if (!node.definition) {
-    const bool linked = std::ranges::any_of(out.inputs, [](const auto& in) { return !!in.link; });
-    out.output_node = linked && node.output_types.empty();
     Unknown& unknown = unknown_[node.type];
     unknown.ids.push_back(out.id);
     unknown.by_place |= node.values == Values::by_place;
     unknown.by_pack |= node.values == Values::by_pack;
     unknown.left_out |= node.unnamed_from >= 0;
-    unknown.starts |= out.output_node;
   }
   const auto [found, fresh] =
       prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
@@ -159,183 +159,201 @@ std::vector<Uncertain> Converter::take_doubts(const GraphNode& node, const Promp
     add(fmt::format("widgets_values[{}]", i), "left out: the class is unknown, nothing names it");
   }
   return list;
-}
 
-/// The types that the file gives the sockets of widgets.
-std::vector<std::string> widget_types(const GraphNode& node) {
-  std::vector<std::string> types(node.widgets.size());
-  for (const Socket& socket : node.inputs) {
-    if (socket.widget >= 0) types[std::size_t(socket.widget)] = socket.type;
-  }
-  return types;
-}
-
-void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
-  std::vector<std::string> types;
-  if (!node.definition) types = widget_types(node);
-  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
-    const Widget& widget = node.widgets[i];
-    if (!widget.sent || widget.name.empty()) continue;
-    PromptInput input;
-    input.name = widget.name;
-    if (widget.definition) input.type = input_type(*widget.definition);
-    input.lazy = widget.definition && widget.definition->lazy;
-    if (!node.definition) input.type = types[i];
-    const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
-    if (why) doubt(widget.name, why);
-    if (widget.value) {
-      input.value = sent_value(node, widget, out.label());
-    } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
-      prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
-                              "\" is not in Ebb's table; the input is left out.");
-      doubt(widget.name, "left out: its default text is not in Ebb's table");
-      continue;
-    } else {
-      const bool combo = widget.definition && widget.definition->type == "COMBO";
-      doubt(widget.name, combo && !widget.in_file
-                             ? "left out: its default is the first entry of the server's list"
-                             : "left out: the file has no value for it");
-      continue;  // JavaScript's undefined vanishes
-    }
-    inputs_.put(std::move(input));
-  }
-}
-
-/// What the front end computes from things that are not in the file.
-const char* computed_doubt(std::string_view type, std::string_view name) {
-  if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
-  if (type == "LoadImageOutput" && name == "image")
-    return "the newest picture of the output folder";
-  if (type == "Load3D" && name == "image") return "a picture that the front end renders";
-  if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
-  if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
-  return nullptr;
-}
-
-/// The widget's value as it leaves: lists are wrapped, so that they are no links.
-std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
-                                  const std::string& label) {
-  const std::string& value = *widget.value;
-  if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
-  if (!value.starts_with('"') || !node.definition) return value;
-  if (widget.definition && widget.definition->dynamic_prompts) {
-    bool chosen = false;
-    std::string plain = plain_prompt(js_string(value), &chosen);
-    if (chosen) {
-      prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
-                              "\" the first is taken; ComfyUI takes a random one.");
-      doubt(widget.name, kDoubtChosen);
-    }
-    return json_quote(plain);
-  }
-  if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
-      value.find('%') != value.npos) {
-    bool dated = false;
-    std::string replaced = json_quote(names_.replace(js_string(value), &dated));
-    if (dated) doubt(widget.name, kDoubtTime);
-    return replaced;
-  }
-  return value;
-}
-
-std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-    const Socket& socket = node.inputs[i];
-    if (socket.link == kNoLink) continue;
-    const auto source = resolver_.resolve(place, i);
-    if (!source) return source.error();
-    PromptInput input;
-    input.name = socket.name;
-    input.type = socket.type;
-    input.lazy = socket.lazy;
-    if (source->kind == Source::Kind::link) {
-      const PlacedNode& origin = placed_.places[std::size_t(source->place)];
-      input.link = Link{origin.id, source->slot};
-      doubts_.erase(socket.name);
-    } else if (source->kind == Source::Kind::widget && source->widget->value) {
-      const std::string& value = *source->widget->value;
-      input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
-      doubts_.erase(socket.name);
-      if (source->widget->doubt) doubt(socket.name, source->widget->doubt);
-    } else {
-      continue;
-    }
-    if (node.definition) {
-      if (const InputDefinition* declared = find_input(*node.definition, socket.name)) {
-        input.type = input_type(*declared);
+  /// A node of an unknown class that reads something and that nobody reads is taken for one that
+  /// ComfyUI starts from: savers of packs often have outputs.
+  void Converter::guess_starts() {
+    std::unordered_set<std::string_view> read;
+    for (const PromptNode& node : prompt_.nodes) {
+      for (const PromptInput& input : node.inputs) {
+        if (input.link) read.insert(input.link->node);
       }
     }
-    inputs_.put(std::move(input));
+    for (PromptNode& node : prompt_.nodes) {
+      const bool linked =
+          std::ranges::any_of(node.inputs, [](const auto& in) { return !!in.link; });
+      if (node.known || !linked || read.contains(node.id)) continue;
+      node.output_node = true;
+      unknown_[node.class_type].starts = true;
+    }
   }
-  return std::nullopt;
-}
 
-/// Links to nodes that are not sent vanish together with their keys.
-void Converter::drop_dangling() {
-  for (PromptNode& node : prompt_.nodes) {
-    std::erase_if(node.inputs, [&](const PromptInput& input) {
-      return input.link && prompt_.position(input.link->node) < 0;
-    });
+  /// The types that the file gives the sockets of widgets.
+  std::vector<std::string> widget_types(const GraphNode& node) {
+    std::vector<std::string> types(node.widgets.size());
+    for (const Socket& socket : node.inputs) {
+      if (socket.widget >= 0) types[std::size_t(socket.widget)] = socket.type;
+    }
+    return types;
   }
-}
 
-/// JavaScript lists keys that look like array indices first, ascending.
-void Converter::order_nodes() {
-  std::vector<std::pair<std::uint64_t, std::size_t>> keys;
-  for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
-    const auto index = js_array_index(prompt_.nodes[i].id);
-    keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
+  void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
+    std::vector<std::string> types;
+    if (!node.definition) types = widget_types(node);
+    for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+      const Widget& widget = node.widgets[i];
+      if (!widget.sent || widget.name.empty()) continue;
+      PromptInput input;
+      input.name = widget.name;
+      if (widget.definition) input.type = input_type(*widget.definition);
+      input.lazy = widget.definition && widget.definition->lazy;
+      if (!node.definition) input.type = types[i];
+      const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
+      if (why) doubt(widget.name, why);
+      if (widget.value) {
+        input.value = sent_value(node, widget, out.label());
+      } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
+        prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
+                                "\" is not in Ebb's table; the input is left out.");
+        doubt(widget.name, "left out: its default text is not in Ebb's table");
+        continue;
+      } else {
+        const bool combo = widget.definition && widget.definition->type == "COMBO";
+        doubt(widget.name, combo && !widget.in_file
+                               ? "left out: its default is the first entry of the server's list"
+                               : "left out: the file has no value for it");
+        continue;  // JavaScript's undefined vanishes
+      }
+      inputs_.put(std::move(input));
+    }
   }
-  std::ranges::sort(keys);
-  std::vector<PromptNode> ordered;
-  ordered.reserve(keys.size());
-  for (const auto& [key, i] : keys) {
-    ordered.push_back(std::move(prompt_.nodes[i]));
-    std::ranges::move(uncertain_[i], std::back_inserter(prompt_.uncertain));
-  }
-  prompt_.nodes = std::move(ordered);
-  index_nodes(prompt_);
-}
 
-std::string list_of(const std::vector<std::string>& ids) {
-  constexpr std::size_t kShown = 5;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
-    text += (i ? ", " : "") + ids[i];
+  /// What the front end computes from things that are not in the file.
+  const char* computed_doubt(std::string_view type, std::string_view name) {
+    if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
+    if (type == "LoadImageOutput" && name == "image")
+      return "the newest picture of the output folder";
+    if (type == "Load3D" && name == "image") return "a picture that the front end renders";
+    if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
+    if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
+    return nullptr;
   }
-  if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
-  return text;
-}
 
-std::string join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
-  return text;
-}
+  /// The widget's value as it leaves: lists are wrapped, so that they are no links.
+  std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
+                                    const std::string& label) {
+    const std::string& value = *widget.value;
+    if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
+    if (!value.starts_with('"') || !node.definition) return value;
+    if (widget.definition && widget.definition->dynamic_prompts) {
+      bool chosen = false;
+      std::string plain = plain_prompt(js_string(value), &chosen);
+      if (chosen) {
+        prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
+                                "\" the first is taken; ComfyUI takes a random one.");
+        doubt(widget.name, kDoubtChosen);
+      }
+      return json_quote(plain);
+    }
+    if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
+        value.find('%') != value.npos) {
+      bool dated = false;
+      std::string replaced = json_quote(names_.replace(js_string(value), &dated));
+      if (dated) doubt(widget.name, kDoubtTime);
+      return replaced;
+    }
+    return value;
+  }
 
-/// One sentence for each kind of guess, with all classes it concerns.
-void Converter::note_unknown() {
-  std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
-  for (const auto& [type, unknown] : unknown_) {
-    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
-    if (unknown.by_place) by_place.push_back(type);
-    if (unknown.by_pack) by_pack.push_back(type);
-    if (unknown.left_out) left_out.push_back(type);
-    if (unknown.starts) starts.push_back(type);
+  std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const Socket& socket = node.inputs[i];
+      if (socket.link == kNoLink) continue;
+      const auto source = resolver_.resolve(place, i);
+      if (!source) return source.error();
+      PromptInput input;
+      input.name = socket.name;
+      input.type = socket.type;
+      input.lazy = socket.lazy;
+      if (source->kind == Source::Kind::link) {
+        const PlacedNode& origin = placed_.places[std::size_t(source->place)];
+        input.link = Link{origin.id, source->slot};
+        doubts_.erase(socket.name);
+      } else if (source->kind == Source::Kind::widget && source->widget->value) {
+        const std::string& value = *source->widget->value;
+        input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
+        doubts_.erase(socket.name);
+        if (source->widget->doubt) doubt(socket.name, source->widget->doubt);
+      } else {
+        continue;
+      }
+      if (node.definition) {
+        if (const InputDefinition* declared = find_input(*node.definition, socket.name)) {
+          input.type = input_type(*declared);
+        }
+      }
+      inputs_.put(std::move(input));
+    }
+    return std::nullopt;
   }
-  for (const auto& [type, ids] : newer_) {
-    newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
+
+  /// Links to nodes that are not sent vanish together with their keys.
+  void Converter::drop_dangling() {
+    for (PromptNode& node : prompt_.nodes) {
+      std::erase_if(node.inputs, [&](const PromptInput& input) {
+        return input.link && prompt_.position(input.link->node) < 0;
+      });
+    }
   }
-  const auto note = [&](const char* what, const std::vector<std::string>& classes) {
-    if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
-  };
-  note("Classes that Ebb does not know: ", all);
-  note("Values named by the order of the node's sockets, which is a guess: ", by_place);
-  note("Values named as other files name them for the class, which is a guess: ", by_pack);
-  note("Values left out, because the file does not name them: ", left_out);
-  note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
-  note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
-}
+
+  /// JavaScript lists keys that look like array indices first, ascending.
+  void Converter::order_nodes() {
+    std::vector<std::pair<std::uint64_t, std::size_t>> keys;
+    for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
+      const auto index = js_array_index(prompt_.nodes[i].id);
+      keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
+    }
+    std::ranges::sort(keys);
+    std::vector<PromptNode> ordered;
+    ordered.reserve(keys.size());
+    for (const auto& [key, i] : keys) {
+      ordered.push_back(std::move(prompt_.nodes[i]));
+      std::ranges::move(uncertain_[i], std::back_inserter(prompt_.uncertain));
+    }
+    prompt_.nodes = std::move(ordered);
+    index_nodes(prompt_);
+  }
+
+  std::string list_of(const std::vector<std::string>& ids) {
+    constexpr std::size_t kShown = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
+      text += (i ? ", " : "") + ids[i];
+    }
+    if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
+    return text;
+  }
+
+  std::string join(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+    return text;
+  }
+
+  /// One sentence for each kind of guess, with all classes it concerns.
+  void Converter::note_unknown() {
+    std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
+    for (const auto& [type, unknown] : unknown_) {
+      all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
+      if (unknown.by_place) by_place.push_back(type);
+      if (unknown.by_pack) by_pack.push_back(type);
+      if (unknown.left_out) left_out.push_back(type);
+      if (unknown.starts) starts.push_back(type);
+    }
+    for (const auto& [type, ids] : newer_) {
+      newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
+    }
+    const auto note = [&](const char* what, const std::vector<std::string>& classes) {
+      if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
+    };
+    note("Classes that Ebb does not know: ", all);
+    note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+    note("Values named as other files name them for the class, which is a guess: ", by_pack);
+    note("Values left out, because the file does not name them: ", left_out);
+    note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
+    note("Classes newer than the wanted ComfyUI, for which their later definition is used: ",
+         newer);
+  }
 
 }  // namespace
 
