@@ -17,6 +17,10 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
+     declare_convert},
+    {"show", "What is in a workflow file: nodes, models, packs, subgraphs, what is switched off.",
+     declare_show},
 };
 
 int run(int argc, char** argv) {

@@ -100,12 +100,26 @@ void guess_outputs(Prompt& prompt) {
   }
 }
 
+/// Takes out links to nodes that are not there, and says so.
+void drop_dangling(Prompt& prompt) {
+  for (PromptNode& node : prompt.nodes) {
+    std::erase_if(node.inputs, [&](const PromptInput& input) {
+      if (!input.link || prompt.position(input.link->node) >= 0) return false;
+      const std::string why = "its link to node " + input.link->node + " was dropped";
+      prompt.notes.push_back(node.label() + ": " + input.name + ": " + why +
+                             ", because that node does not exist.");
+      prompt.uncertain.push_back({node.id, input.name, why});
+      return true;
+    });
+  }
+}
+
 }  // namespace
 
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
-                               const ComfyVersion& version) {
+                               const ConvertOptions& options) {
   Prompt prompt;
-  NodeFinder finder(version);
+  NodeFinder finder(options.version, options.definitions);
   prompt.nodes.reserve(root.size());
   prompt.index.reserve(root.size());
   for (const JsonValue json : root) {
@@ -128,8 +142,9 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     return input_error("the prompt has no node", file, "",
                        "Export the workflow again with \"Export (API)\".");
   }
+  if (options.repair) drop_dangling(prompt);
   guess_outputs(prompt);
-  settle_match_types(prompt, version);
+  settle_match_types(prompt, finder);
   return prompt;
 }
 

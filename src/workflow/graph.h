@@ -140,6 +140,8 @@ struct ConvertOptions {
   /// Nodes of packs that live on the canvas alone (SetNode, GetNode, rgthree's Reroute) work as
   /// their packs do it; without, they are unknown classes, as for a front end without the packs.
   bool follow_packs = true;
+  const NodeDefinitions* definitions = nullptr;  ///< of the user's server, asked first
+  bool repair = false;                           ///< drop links that nobody can follow
 };
 
 /// Reads nodes, links and definitions; ids are renumbered as the front end does on loading.

@@ -22,10 +22,10 @@ const char* computed_doubt(std::string_view type, std::string_view name);
 
 class Converter {
  public:
-  Converter(GraphSet& set, const PlacedGraph& placed)
-      : set_(set), placed_(placed), resolver_(set, placed), names_(set) {}
+  Converter(GraphSet& set, const PlacedGraph& placed, bool repair)
+      : set_(set), placed_(placed), resolver_(set, placed), names_(set), repair_(repair) {}
 
-  Result<Prompt> run(const ComfyVersion& version);
+  Result<Prompt> run(NodeFinder finder);
 
  private:
   std::vector<bool> sent_places() const;
@@ -48,6 +48,7 @@ class Converter {
   const PlacedGraph& placed_;
   Resolver resolver_;
   NameReplacer names_;
+  bool repair_;
   Prompt prompt_;
   InputList inputs_;                               ///< of the node in the making
   std::map<std::string, std::string> doubts_;      ///< of the node in the making: input -> why
@@ -76,7 +77,7 @@ std::vector<bool> Converter::sent_places() const {
   return sent;
 }
 
-Result<Prompt> Converter::run(const ComfyVersion& version) {
+Result<Prompt> Converter::run(NodeFinder finder) {
   const auto sent = sent_places();
   prompt_.notes = std::move(set_.notes);
   prompt_.nodes.reserve(placed_.places.size());
@@ -88,7 +89,7 @@ Result<Prompt> Converter::run(const ComfyVersion& version) {
   guess_starts();
   order_nodes();
   note_unknown();
-  settle_match_types(prompt_, version);
+  settle_match_types(prompt_, finder);
   return std::move(prompt_);
 }
 
@@ -159,201 +160,208 @@ std::vector<Uncertain> Converter::take_doubts(const GraphNode& node, const Promp
     add(fmt::format("widgets_values[{}]", i), "left out: the class is unknown, nothing names it");
   }
   return list;
+}
 
-  /// A node of an unknown class that reads something and that nobody reads is taken for one that
-  /// ComfyUI starts from: savers of packs often have outputs.
-  void Converter::guess_starts() {
-    std::unordered_set<std::string_view> read;
-    for (const PromptNode& node : prompt_.nodes) {
-      for (const PromptInput& input : node.inputs) {
-        if (input.link) read.insert(input.link->node);
+/// A node of an unknown class that reads something and that nobody reads is taken for one that
+/// ComfyUI starts from: savers of packs often have outputs.
+void Converter::guess_starts() {
+  std::unordered_set<std::string_view> read;
+  for (const PromptNode& node : prompt_.nodes) {
+    for (const PromptInput& input : node.inputs) {
+      if (input.link) read.insert(input.link->node);
+    }
+  }
+  for (PromptNode& node : prompt_.nodes) {
+    const bool linked = std::ranges::any_of(node.inputs, [](const auto& in) { return !!in.link; });
+    if (node.known || !linked || read.contains(node.id)) continue;
+    node.output_node = true;
+    unknown_[node.class_type].starts = true;
+  }
+}
+
+/// The types that the file gives the sockets of widgets.
+std::vector<std::string> widget_types(const GraphNode& node) {
+  std::vector<std::string> types(node.widgets.size());
+  for (const Socket& socket : node.inputs) {
+    if (socket.widget >= 0) types[std::size_t(socket.widget)] = socket.type;
+  }
+  return types;
+}
+
+void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
+  std::vector<std::string> types;
+  if (!node.definition) types = widget_types(node);
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    const Widget& widget = node.widgets[i];
+    if (!widget.sent || widget.name.empty()) continue;
+    PromptInput input;
+    input.name = widget.name;
+    if (widget.definition) input.type = input_type(*widget.definition);
+    input.lazy = widget.definition && widget.definition->lazy;
+    if (!node.definition) input.type = types[i];
+    const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
+    if (why) doubt(widget.name, why);
+    if (widget.value) {
+      input.value = sent_value(node, widget, out.label());
+    } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
+      prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
+                              "\" is not in Ebb's table; the input is left out.");
+      doubt(widget.name, "left out: its default text is not in Ebb's table");
+      continue;
+    } else {
+      const bool combo = widget.definition && widget.definition->type == "COMBO";
+      doubt(widget.name, combo && !widget.in_file
+                             ? "left out: its default is the first entry of the server's list"
+                             : "left out: the file has no value for it");
+      continue;  // JavaScript's undefined vanishes
+    }
+    inputs_.put(std::move(input));
+  }
+}
+
+/// What the front end computes from things that are not in the file.
+const char* computed_doubt(std::string_view type, std::string_view name) {
+  if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
+  if (type == "LoadImageOutput" && name == "image")
+    return "the newest picture of the output folder";
+  if (type == "Load3D" && name == "image") return "a picture that the front end renders";
+  if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
+  if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
+  return nullptr;
+}
+
+/// The widget's value as it leaves: lists are wrapped, so that they are no links.
+std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
+                                  const std::string& label) {
+  const std::string& value = *widget.value;
+  if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
+  if (!value.starts_with('"') || !node.definition) return value;
+  if (widget.definition && widget.definition->dynamic_prompts) {
+    bool chosen = false;
+    std::string plain = plain_prompt(js_string(value), &chosen);
+    if (chosen) {
+      prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
+                              "\" the first is taken; ComfyUI takes a random one.");
+      doubt(widget.name, kDoubtChosen);
+    }
+    return json_quote(plain);
+  }
+  if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
+      value.find('%') != value.npos) {
+    bool dated = false;
+    std::string replaced = json_quote(names_.replace(js_string(value), &dated));
+    if (dated) doubt(widget.name, kDoubtTime);
+    return replaced;
+  }
+  return value;
+}
+
+std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Socket& socket = node.inputs[i];
+    if (socket.link == kNoLink) continue;
+    const auto source = resolver_.resolve(place, i);
+    if (!source && !repair_) return source.error();
+    if (!source) {
+      const std::string& id = placed_.places[std::size_t(place)].id;
+      prompt_.notes.push_back(
+          fmt::format("node {} {}: the link into its input \"{}\" is dropped, because {}.", id,
+                      node.type, socket.name, source.error().message));
+      doubt(socket.name, "its link was dropped: " + source.error().message);
+      continue;
+    }
+    PromptInput input;
+    input.name = socket.name;
+    input.type = socket.type;
+    input.lazy = socket.lazy;
+    if (source->kind == Source::Kind::link) {
+      const PlacedNode& origin = placed_.places[std::size_t(source->place)];
+      input.link = Link{origin.id, source->slot};
+      doubts_.erase(socket.name);
+    } else if (source->kind == Source::Kind::widget && source->widget->value) {
+      const std::string& value = *source->widget->value;
+      input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
+      doubts_.erase(socket.name);
+      if (source->widget->doubt) doubt(socket.name, source->widget->doubt);
+    } else {
+      continue;
+    }
+    if (node.definition) {
+      if (const InputDefinition* declared = find_input(*node.definition, socket.name)) {
+        input.type = input_type(*declared);
       }
     }
-    for (PromptNode& node : prompt_.nodes) {
-      const bool linked =
-          std::ranges::any_of(node.inputs, [](const auto& in) { return !!in.link; });
-      if (node.known || !linked || read.contains(node.id)) continue;
-      node.output_node = true;
-      unknown_[node.class_type].starts = true;
-    }
+    inputs_.put(std::move(input));
   }
+  return std::nullopt;
+}
 
-  /// The types that the file gives the sockets of widgets.
-  std::vector<std::string> widget_types(const GraphNode& node) {
-    std::vector<std::string> types(node.widgets.size());
-    for (const Socket& socket : node.inputs) {
-      if (socket.widget >= 0) types[std::size_t(socket.widget)] = socket.type;
-    }
-    return types;
+/// Links to nodes that are not sent vanish together with their keys.
+void Converter::drop_dangling() {
+  for (PromptNode& node : prompt_.nodes) {
+    std::erase_if(node.inputs, [&](const PromptInput& input) {
+      return input.link && prompt_.position(input.link->node) < 0;
+    });
   }
+}
 
-  void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
-    std::vector<std::string> types;
-    if (!node.definition) types = widget_types(node);
-    for (std::size_t i = 0; i < node.widgets.size(); ++i) {
-      const Widget& widget = node.widgets[i];
-      if (!widget.sent || widget.name.empty()) continue;
-      PromptInput input;
-      input.name = widget.name;
-      if (widget.definition) input.type = input_type(*widget.definition);
-      input.lazy = widget.definition && widget.definition->lazy;
-      if (!node.definition) input.type = types[i];
-      const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
-      if (why) doubt(widget.name, why);
-      if (widget.value) {
-        input.value = sent_value(node, widget, out.label());
-      } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
-        prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
-                                "\" is not in Ebb's table; the input is left out.");
-        doubt(widget.name, "left out: its default text is not in Ebb's table");
-        continue;
-      } else {
-        const bool combo = widget.definition && widget.definition->type == "COMBO";
-        doubt(widget.name, combo && !widget.in_file
-                               ? "left out: its default is the first entry of the server's list"
-                               : "left out: the file has no value for it");
-        continue;  // JavaScript's undefined vanishes
-      }
-      inputs_.put(std::move(input));
-    }
+/// JavaScript lists keys that look like array indices first, ascending.
+void Converter::order_nodes() {
+  std::vector<std::pair<std::uint64_t, std::size_t>> keys;
+  for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
+    const auto index = js_array_index(prompt_.nodes[i].id);
+    keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
   }
+  std::ranges::sort(keys);
+  std::vector<PromptNode> ordered;
+  ordered.reserve(keys.size());
+  for (const auto& [key, i] : keys) {
+    ordered.push_back(std::move(prompt_.nodes[i]));
+    std::ranges::move(uncertain_[i], std::back_inserter(prompt_.uncertain));
+  }
+  prompt_.nodes = std::move(ordered);
+  index_nodes(prompt_);
+}
 
-  /// What the front end computes from things that are not in the file.
-  const char* computed_doubt(std::string_view type, std::string_view name) {
-    if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
-    if (type == "LoadImageOutput" && name == "image")
-      return "the newest picture of the output folder";
-    if (type == "Load3D" && name == "image") return "a picture that the front end renders";
-    if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
-    if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
-    return nullptr;
+std::string list_of(const std::vector<std::string>& ids) {
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
+    text += (i ? ", " : "") + ids[i];
   }
+  if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
+  return text;
+}
 
-  /// The widget's value as it leaves: lists are wrapped, so that they are no links.
-  std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
-                                    const std::string& label) {
-    const std::string& value = *widget.value;
-    if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
-    if (!value.starts_with('"') || !node.definition) return value;
-    if (widget.definition && widget.definition->dynamic_prompts) {
-      bool chosen = false;
-      std::string plain = plain_prompt(js_string(value), &chosen);
-      if (chosen) {
-        prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
-                                "\" the first is taken; ComfyUI takes a random one.");
-        doubt(widget.name, kDoubtChosen);
-      }
-      return json_quote(plain);
-    }
-    if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
-        value.find('%') != value.npos) {
-      bool dated = false;
-      std::string replaced = json_quote(names_.replace(js_string(value), &dated));
-      if (dated) doubt(widget.name, kDoubtTime);
-      return replaced;
-    }
-    return value;
-  }
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
 
-  std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      const Socket& socket = node.inputs[i];
-      if (socket.link == kNoLink) continue;
-      const auto source = resolver_.resolve(place, i);
-      if (!source) return source.error();
-      PromptInput input;
-      input.name = socket.name;
-      input.type = socket.type;
-      input.lazy = socket.lazy;
-      if (source->kind == Source::Kind::link) {
-        const PlacedNode& origin = placed_.places[std::size_t(source->place)];
-        input.link = Link{origin.id, source->slot};
-        doubts_.erase(socket.name);
-      } else if (source->kind == Source::Kind::widget && source->widget->value) {
-        const std::string& value = *source->widget->value;
-        input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
-        doubts_.erase(socket.name);
-        if (source->widget->doubt) doubt(socket.name, source->widget->doubt);
-      } else {
-        continue;
-      }
-      if (node.definition) {
-        if (const InputDefinition* declared = find_input(*node.definition, socket.name)) {
-          input.type = input_type(*declared);
-        }
-      }
-      inputs_.put(std::move(input));
-    }
-    return std::nullopt;
+/// One sentence for each kind of guess, with all classes it concerns.
+void Converter::note_unknown() {
+  std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
+  for (const auto& [type, unknown] : unknown_) {
+    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
+    if (unknown.by_place) by_place.push_back(type);
+    if (unknown.by_pack) by_pack.push_back(type);
+    if (unknown.left_out) left_out.push_back(type);
+    if (unknown.starts) starts.push_back(type);
   }
-
-  /// Links to nodes that are not sent vanish together with their keys.
-  void Converter::drop_dangling() {
-    for (PromptNode& node : prompt_.nodes) {
-      std::erase_if(node.inputs, [&](const PromptInput& input) {
-        return input.link && prompt_.position(input.link->node) < 0;
-      });
-    }
+  for (const auto& [type, ids] : newer_) {
+    newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
   }
-
-  /// JavaScript lists keys that look like array indices first, ascending.
-  void Converter::order_nodes() {
-    std::vector<std::pair<std::uint64_t, std::size_t>> keys;
-    for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
-      const auto index = js_array_index(prompt_.nodes[i].id);
-      keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
-    }
-    std::ranges::sort(keys);
-    std::vector<PromptNode> ordered;
-    ordered.reserve(keys.size());
-    for (const auto& [key, i] : keys) {
-      ordered.push_back(std::move(prompt_.nodes[i]));
-      std::ranges::move(uncertain_[i], std::back_inserter(prompt_.uncertain));
-    }
-    prompt_.nodes = std::move(ordered);
-    index_nodes(prompt_);
-  }
-
-  std::string list_of(const std::vector<std::string>& ids) {
-    constexpr std::size_t kShown = 5;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
-      text += (i ? ", " : "") + ids[i];
-    }
-    if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
-    return text;
-  }
-
-  std::string join(const std::vector<std::string>& parts) {
-    std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
-    return text;
-  }
-
-  /// One sentence for each kind of guess, with all classes it concerns.
-  void Converter::note_unknown() {
-    std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
-    for (const auto& [type, unknown] : unknown_) {
-      all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
-      if (unknown.by_place) by_place.push_back(type);
-      if (unknown.by_pack) by_pack.push_back(type);
-      if (unknown.left_out) left_out.push_back(type);
-      if (unknown.starts) starts.push_back(type);
-    }
-    for (const auto& [type, ids] : newer_) {
-      newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
-    }
-    const auto note = [&](const char* what, const std::vector<std::string>& classes) {
-      if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
-    };
-    note("Classes that Ebb does not know: ", all);
-    note("Values named by the order of the node's sockets, which is a guess: ", by_place);
-    note("Values named as other files name them for the class, which is a guess: ", by_pack);
-    note("Values left out, because the file does not name them: ", left_out);
-    note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
-    note("Classes newer than the wanted ComfyUI, for which their later definition is used: ",
-         newer);
-  }
+  const auto note = [&](const char* what, const std::vector<std::string>& classes) {
+    if (!classes.empty()) prompt_.notes.push_back(what + join(classes) + ".");
+  };
+  note("Classes that Ebb does not know: ", all);
+  note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+  note("Values named as other files name them for the class, which is a guess: ", by_pack);
+  note("Values left out, because the file does not name them: ", left_out);
+  note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
+  note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
+}
 
 }  // namespace
 
@@ -361,10 +369,15 @@ Result<Prompt> convert_graph(const JsonValue& root, const std::string& file,
                              const ConvertOptions& options) {
   auto set = read_ui_graph(root, file, options);
   if (!set) return std::move(set).error();
-  const auto placed = place_nodes(*set);
+  return convert_set(*set, options);
+}
+
+Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options) {
+  const auto placed = place_nodes(set);
   if (!placed) return placed.error();
-  apply_primitives(*set, *placed);
-  return Converter(*set, *placed).run(options.version);
+  apply_primitives(set, *placed);
+  return Converter(set, *placed, options.repair)
+      .run(NodeFinder(options.version, options.definitions));
 }
 
 }  // namespace ebb

@@ -225,7 +225,7 @@ void renumber(GraphSet& set, std::int64_t last_node_id) {
 }
 
 void find_roles(GraphSet& set, Graph& graph, const ConvertOptions& options) {
-  NodeFinder finder(options.version);
+  NodeFinder finder(options.version, options.definitions);
   for (GraphNode& node : graph.nodes) {
     if (node.role == NodeRole::instance) continue;  // of a legacy group
     if (const auto at = set.definition_by_id.find(node.type); at != set.definition_by_id.end()) {
