@@ -8,7 +8,8 @@ A graph saves the values of widgets without their names. The names and their ord
 kinds of files: API prompts (`inputs` are in widget order, widgets before links) and graphs whose
 nodes have a socket for every widget (`inputs[].widget.name`). Each such node is an observation:
 a list of names with the kinds of their values. The longest list of a class is taken if all other
-lists have its names in its order; a class needs two observations, or one if it names a model file. Classes that an OBJECT_INFO has are left out, the project's own table has them.
+lists have its names in its order; a class needs two observations, or one if it names a model
+file. Classes that an OBJECT_INFO has are left out, the project's own table has them.
 
 A line is {class, widgets, output types, observations}: widgets separated by tabs, each a letter for
 its kind (s text, n number, b truth, o object, x several) and its name; output types as graphs have
@@ -180,8 +181,9 @@ def known_classes(paths):
 
 
 def is_definition(name):
-    """Instances of subgraphs have the id of their definition for a class; old groups `workflow>`."""
-    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name) or "workflow" in name[:8]
+    """Instances of subgraphs have a definition's id for a class, old groups `workflow>Name`."""
+    uuid = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    return name.startswith("workflow") or re.fullmatch(uuid, name)
 
 
 def row(name, seen):

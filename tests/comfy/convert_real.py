@@ -34,7 +34,7 @@ def convert(ebb, path, *options):
     run = subprocess.run([ebb, "convert", str(path), "--strict", *options], capture_output=True,
                          text=True, check=False)
     if run.returncode != 0:
-        raise SystemExit(f"{path.name} {options}: exit {run.returncode}\n{run.stderr}")
+        sys.exit(f"{path.name} {options}: exit {run.returncode}\n{run.stderr}")
     return json.loads(run.stdout)
 
 
@@ -67,7 +67,7 @@ async def check(ebb, folder):
                     run.append(path.stem)
                     if prompt != told or not outputs or not outputs <= set(order):
                         failures += 1
-                        print(f"{path.name}: {prompt}\n  with its definitions {told}\n  ran {order}")
+                        print(f"{path.name}: {prompt}\n  server's {told}\n  ran {order}")
     print(f"ComfyUI {version}: {len(run)} graphs converted and run, {failures} failures" +
           (f"; left out: {'; '.join(left_out)}" if left_out else ""))
     return failures

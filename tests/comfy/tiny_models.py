@@ -26,7 +26,8 @@ def main(folder, models):
     for name, module in parts.items():
         path = pathlib.Path(models, name + ".safetensors")
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {key: torch.randn(value.shape) * 0.05 for key, value in module.state_dict().items()}
+        tensors = {key: torch.randn(value.shape) * 0.05
+                   for key, value in module.state_dict().items()}
         safetensors.torch.save_file(tensors, path)
 
 
