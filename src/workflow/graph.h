@@ -60,6 +60,7 @@ constexpr const char* kDoubtShort =
 constexpr const char* kDoubtKin = "the class is unknown; named as in the class it is a variant of";
 constexpr const char* kDoubtRounded = "an integer beyond 2^53 is rounded, as a browser does it";
 constexpr const char* kDoubtTime = "it holds the time of the conversion";
+constexpr const char* kDoubtCopied = "it holds a value of another node, which is a guess";
 constexpr const char* kDoubtChosen = "the first of {a|b} is taken; ComfyUI takes a random one";
 constexpr const char* kDoubtGroup = "what the group node saved does not fit; its description's";
 
@@ -131,6 +132,7 @@ struct GraphSet {
   std::vector<Graph> definitions;
   std::unordered_map<std::string, int> definition_by_id;
   std::vector<std::string> notes;
+  bool follow_packs = true;  ///< as in ConvertOptions
 
   Graph& graph(int index) { return index < 0 ? root : definitions[static_cast<size_t>(index)]; }
 };
@@ -162,7 +164,7 @@ void add_special_widgets(GraphNode& node);
 void build_widgets(GraphNode& node, GraphSet& set);
 
 /// For a class that no table has: the widgets whose values the file names.
-void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file);
+void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file, bool follow_packs);
 
 /// The widget an input of a subgraph definition shows on its instances, or null.
 Widget* promoted_widget(GraphSet& set, int definition, int input);

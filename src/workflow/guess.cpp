@@ -145,7 +145,7 @@ void bind_sockets(GraphNode& node, const std::vector<FileSocket>& file) {
 
 }  // namespace
 
-void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file) {
+void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file, bool follow_packs) {
   const JsonValue by_name = node.json.find("widgets_values_named");
   const JsonValue saved = node.json.find("widgets_values");
   if (by_name.is_object() || saved.is_object()) {
@@ -154,9 +154,13 @@ void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file) {
   } else if (saved.is_array() && saved.size() > 0) {
     node.widgets = pair_by_place(file, elements_of(saved));
     node.values = Values::by_place;
-    if (node.widgets.empty() && node.type == "Power Lora Loader (rgthree)") {
+    if (!node.widgets.empty()) return bind_sockets(node, file);
+    if (!follow_packs) {
+      node.values = Values::left_out;
+      node.unnamed_from = 0;
+    } else if (node.type == "Power Lora Loader (rgthree)") {
       name_power_loras(node, elements_of(saved));
-    } else if (node.widgets.empty()) {
+    } else {
       name_by_class(node, file, elements_of(saved));
     }
   }

@@ -67,9 +67,9 @@ std::optional<std::string> own_value(const GraphNode& primitive, NameReplacer& n
   doubt = primitive.widgets[0].doubt;
   const JsonValue wanted = primitive.json.find("properties").find("Run widget replace on values");
   if (value.starts_with('"') && wanted.boolean().value_or(false)) {
-    bool dated = false;
-    std::string replaced = json_quote(names.replace(js_string(value), &dated));
-    if (dated) doubt = kDoubtTime;
+    const char* why = nullptr;
+    std::string replaced = json_quote(names.replace(js_string(value), &why));
+    if (why) doubt = why;
     return replaced;
   }
   return value;

@@ -135,9 +135,9 @@ void NameReplacer::index() {
   }
 }
 
-std::string NameReplacer::replace(const std::string& text, bool* dated) {
+std::string NameReplacer::replace(const std::string& text, const char** doubt) {
   std::string out;
-  bool any = false;
+  const char* any = nullptr;
   std::size_t i = 0;
   while (i < text.size()) {
     const auto open = text.find('%', i);
@@ -153,14 +153,15 @@ std::string NameReplacer::replace(const std::string& text, bool* dated) {
     out += meaning(whole.substr(1, whole.size() - 2), whole, any);
     i = close + 1;
   }
-  if (dated) *dated = any;
+  if (doubt) *doubt = any;
   return out.append(text, i);
 }
 
-std::string NameReplacer::meaning(std::string_view text, std::string_view whole, bool& dated) {
+std::string NameReplacer::meaning(std::string_view text, std::string_view whole,
+                                  const char*& doubt) {
   const auto parts = split(text, '.');
   if (parts.size() != 2) {
-    dated |= parts[0].starts_with("date:");
+    if (parts[0].starts_with("date:")) doubt = kDoubtTime;
     if (parts[0].starts_with("date:")) return format_date(parts[0].substr(5));
     return std::string(whole);
   }
@@ -175,6 +176,7 @@ std::string NameReplacer::meaning(std::string_view text, std::string_view whole,
   if (!node) return std::string(whole);
   const auto widget = std::ranges::find(node->widgets, parts[1], &Widget::name);
   if (widget == node->widgets.end()) return std::string(whole);
+  if (widget->doubt) doubt = kDoubtCopied;
   return safe_name(js_string(widget->value.value_or("")));
 }
 

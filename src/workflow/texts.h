@@ -19,11 +19,11 @@ class NameReplacer {
  public:
   explicit NameReplacer(GraphSet& set);
   /// `%date:FORMAT%` becomes the present local time, `%Node.widget%` that widget's value.
-  /// Tells in `dated` whether the time is in it.
-  std::string replace(const std::string& text, bool* dated = nullptr);
+  /// Tells in `doubt` why the result may be another.
+  std::string replace(const std::string& text, const char** doubt = nullptr);
 
  private:
-  std::string meaning(std::string_view text, std::string_view whole, bool& dated);
+  std::string meaning(std::string_view text, std::string_view whole, const char*& doubt);
   void index();
 
   GraphSet& set_;

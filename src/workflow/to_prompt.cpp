@@ -248,9 +248,9 @@ std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
   }
   if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
       value.find('%') != value.npos) {
-    bool dated = false;
-    std::string replaced = json_quote(names_.replace(js_string(value), &dated));
-    if (dated) doubt(widget.name, kDoubtTime);
+    const char* why = nullptr;
+    std::string replaced = json_quote(names_.replace(js_string(value), &why));
+    if (why) doubt(widget.name, why);
     return replaced;
   }
   return value;
@@ -282,7 +282,11 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
       const std::string& value = *source->widget->value;
       input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
       doubts_.erase(socket.name);
-      if (source->widget->doubt) doubt(socket.name, source->widget->doubt);
+      if (source->widget->doubt) {
+        doubt(socket.name, source->widget->doubt);
+      } else if (!node.definition) {
+        doubt(socket.name, kDoubtNamed);
+      }
     } else {
       continue;
     }

@@ -382,6 +382,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options) {
   GraphSet set;
   set.file = file;
+  set.follow_packs = options.follow_packs;
   const JsonValue nodes = root.find("nodes");
   if (nodes.size() > kNodesMax) {
     return input_error(

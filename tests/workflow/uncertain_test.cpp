@@ -119,6 +119,14 @@ TEST(Packs, EachRowOfThePowerLoraLoaderHasItsNumber) {
             "PowerLoraLoaderHeaderWidget lora_1 lora_2 \u2795 Add Lora");
 }
 
+TEST(Packs, AFileNameThatTakesAGuessedValueIsOneToo) {
+  const Prompt prompt = convert(graph(
+      R"j({"id":1,"type":"Seed (rgthree)","title":"S","widgets_values":[7]},
+         {"id":2,"type":"SaveImage","widgets_values":["a%S.seed%"]})j"));
+  EXPECT_EQ(input_value(prompt, "2", "filename_prefix"), "\"a7\"");
+  EXPECT_EQ(prompt.uncertain.back().why, "it holds a value of another node, which is a guess");
+}
+
 TEST(Packs, APrimitiveReachesAWidgetThatNothingElseNames) {
   const Prompt prompt = convert(graph(
       R"({"id":1,"type":"PrimitiveNode","outputs":[{"type":"INT","links":[1]}],
