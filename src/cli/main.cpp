@@ -19,6 +19,10 @@ constexpr Command kCommands[] = {
      declare_plan},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
+    {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
+     declare_convert},
+    {"show", "What is in a workflow file: nodes, models, packs, subgraphs, what is switched off.",
+     declare_show},
 };
 
 int run(int argc, char** argv) {
