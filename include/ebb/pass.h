@@ -18,8 +18,9 @@ namespace ebb {
 /// A node that doesn't run because an identical one (class, inputs, all that feeds them) ran
 /// before: ComfyUI hands out the same result, the same weights in memory included.
 struct Served {
-  int node = -1;  ///< position in prompt.nodes, not among Order::nodes
-  int from = -1;  ///< the node that ran
+  int node = -1;        ///< position in prompt.nodes, not among Order::nodes
+  int from = -1;        ///< the node that ran
+  bool skipped = true;  ///< the scheduler comes by it; false: its result was there before
 
   bool operator==(const Served&) const = default;
 };

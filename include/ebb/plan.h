@@ -47,6 +47,10 @@ struct Fix {
   Verdict verdict = Verdict::unknown;  ///< of the run with this fix
 };
 
+/// How many steps one search predicts again, all trials together: a long prompt gets fewer
+/// trials, so that an answer stays a matter of a moment. What was left out is said.
+constexpr std::int64_t kEffortSteps = 60'000;
+
 /// Tries the levers, cheapest first, and keeps those that change something or that people expect
 /// to. The list is never empty: `nothing: it already fits` is a fix.
 std::vector<Fix> search_fixes(const Trial& base, const Prediction& prediction,
@@ -63,8 +67,8 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
                                     const Predict& predict);
 
 /// The largest frame count (of the form 4k+1, or 8k+1 for models with that stride) up to 100,001
-/// with which every diffusion model stays whole; nothing if even the smallest offloads, or if the
-/// workflow has no frames.
+/// with which every diffusion model stays whole; nothing if even the smallest offloads, if the
+/// workflow has no frames, or if the prompt is too long to try (kEffortSteps).
 std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
                                                     const Predict& predict);
 

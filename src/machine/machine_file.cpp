@@ -12,13 +12,18 @@
 #include "base/text.h"
 #include "ebb/file.h"
 
-// Compiled in here, because the packaged library reports errors by exceptions.
+// Compiled in here, because the packaged library reports errors by exceptions. Its assertions and
+// assumptions come before its own checks of the same things and fail on broken files: off.
 #undef TOML_SHARED_LIB
 #undef TOML_HEADER_ONLY
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_ASSERT(expr) static_assert(true)
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace ebb {
 namespace {

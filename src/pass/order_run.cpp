@@ -65,13 +65,24 @@ class Scheduler {
       at(node).discovered = static_cast<int>(by_discovery_.size());
       by_discovery_.push_back(node);
       for (const OrderLink& link : graph_.links(node)) {
-        if (link.lazy || cached(link.source)) continue;
+        if (link.lazy) continue;
+        if (cached(link.source)) {
+          note_served(link.source);
+          continue;
+        }
         stack.push_back(link.source);
         links.emplace_back(link.source, node);
       }
     }
     for (const auto& [from, to] : links) add_edge(from, to);
     for (std::size_t i = discovered; i < by_discovery_.size(); ++i) push(by_discovery_[i]);
+  }
+
+  // A node whose twin ran before it was discovered is never scheduled.
+  void note_served(int node) {
+    if (at(node).state != State::unseen) return;
+    at(node).state = State::done;
+    result_.served.push_back({node, same(node).executed_as, false});
   }
 
   // `to` waits for `from`. Links of one node come together, so a repeated pair is the last edge.
@@ -150,7 +161,10 @@ class Scheduler {
     const auto links = graph_.links(node);
     for (int i : problem_.asked[size_t(node)]) {
       const int source = links[size_t(i)].source;
-      if (cached(source)) continue;
+      if (cached(source)) {
+        note_served(source);
+        continue;
+      }
       add_node(source);
       add_edge(source, node);
     }

@@ -214,7 +214,7 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
     lever.id = encoder ? "drop-text-encoder" : "drop-diffusion";
     lever.title = dropped.size() == 1
                       ? fmt::format("drop {} after its last pass", names(before, dropped))
-                      : fmt::format("drop each of {} after its last pass", names(before, dropped));
+                      : fmt::format("drop {}, each after its last pass", names(before, dropped));
     lever.price = fmt::format("EbbCut node; re-read {} if you run it again", format_gib(bytes));
     levers.push_back(std::move(lever));
   }

@@ -14,12 +14,16 @@ namespace {
 constexpr std::int64_t kSameBytes = 16_MiB;
 constexpr std::int64_t kSameRamBytes = 256_MiB;
 constexpr double kSameSeconds = 1;
-constexpr double kSameShare = 0.02;  ///< of the run's seconds
+constexpr std::int64_t kTrialsOfASize = 16;  ///< what finding a smaller size takes
+constexpr double kSameShare = 0.02;          ///< of the run's seconds
 
 class Search {
  public:
   Search(const Trial& base, const Prediction& before, const Predict& predict)
-      : base_(base), before_(before), predict_(predict) {}
+      : base_(base), before_(before), predict_(predict) {
+    const auto steps = static_cast<std::int64_t>(before.passes.steps.size());
+    trials_left_ = kEffortSteps / std::max<std::int64_t>(1, steps);
+  }
 
   std::vector<Fix> run() {
     if (before_.outcome.verdict == Verdict::fits) add_nothing();
@@ -27,12 +31,12 @@ class Search {
     for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : tile_levers(base_, before_)) attempt(lever);
     for (const Lever& lever : cut_levers(base_, before_)) attempt(lever);
-    if (rank(before_.outcome.verdict) >= rank(Verdict::offloads)) {
+    if (rank(before_.outcome.verdict) >= rank(Verdict::offloads) && trials_left_ > kTrialsOfASize) {
       for (const Lever& lever : size_levers(base_, before_, predict_)) attempt(lever);
       combine();
     }
     std::stable_partition(fixes_.begin(), fixes_.end(), [](const Fix& fix) { return fix.helps; });
-    if (fixes_.empty()) add_no_lever();
+    if (fixes_.empty() || trials_left_ <= kTrialsOfASize) add_no_lever();
     return std::move(fixes_);
   }
 
@@ -54,7 +58,8 @@ class Search {
   void add_no_lever() {
     Fix fix;
     fix.id = "nothing";
-    fix.title = "nothing: no lever known to Ebb changes this run";
+    fix.title = trials_left_ > kTrialsOfASize ? "nothing: no lever known to Ebb changes this run"
+                                              : "the prompt is long: not every lever was tried";
     fix.effect = "-";
     fix.price = "-";
     fix.trial = base_;
@@ -63,6 +68,7 @@ class Search {
   }
 
   void attempt(const Lever& lever) {
+    if (--trials_left_ < 0) return;
     const auto after = predict_(lever.trial);
     if (!after) return;  // a lever that makes no sense here is no fix
     Fix fix = describe(lever, *after);
@@ -174,6 +180,7 @@ class Search {
   const Trial& base_;
   const Prediction& before_;
   const Predict& predict_;
+  std::int64_t trials_left_ = 0;
   std::vector<Fix> fixes_;
 };
 

@@ -8,6 +8,7 @@ namespace ebb {
 namespace {
 
 constexpr std::int64_t kFramesMax = 100'001;
+constexpr std::int64_t kTrialsMost = 32;  // doubling and halving up to kFramesMax
 
 /// Frames between two latent frames of the diffusion model in use; nothing without a video.
 std::optional<int> stride_of(const Passes& passes) {
@@ -56,10 +57,11 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
 std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
                                                     const Predict& predict) {
   const auto stride = stride_of(prediction.passes);
-  if (!stride) return std::nullopt;
-  const auto whole_with = [&](std::int64_t steps) {
+  const auto steps = static_cast<std::int64_t>(prediction.passes.steps.size());
+  if (!stride || steps * kTrialsMost > kEffortSteps) return std::nullopt;
+  const auto whole_with = [&](std::int64_t latent_frames) {
     Trial trial = base;
-    trial.sizes.frames = 1 + *stride * steps;
+    trial.sizes.frames = 1 + *stride * latent_frames;
     const auto result = predict(trial);
     return result.ok() && resident(*result);
   };

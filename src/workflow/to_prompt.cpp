@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "json/write.h"
 #include "workflow/js_value.h"
@@ -29,6 +30,7 @@ class Converter {
   std::optional<Error> add_links(int place, const GraphNode& node);
   std::string sent_value(const GraphNode& node, const Widget& widget, const std::string& label);
   void drop_dangling();
+  void guess_starts();
   void order_nodes();
   void note_unknown();
 
@@ -75,6 +77,7 @@ Result<Prompt> Converter::run(const ComfyVersion& version) {
     if (auto error = add_node(static_cast<int>(i))) return std::move(*error);
   }
   drop_dangling();
+  guess_starts();
   order_nodes();
   note_unknown();
   settle_match_types(prompt_, version);
@@ -103,13 +106,10 @@ std::optional<Error> Converter::add_node(int at) {
   add_widgets(node, out);
   if (auto error = add_links(at, node)) return error;
   if (!node.definition) {
-    const bool linked = std::ranges::any_of(out.inputs, [](const auto& in) { return !!in.link; });
-    out.output_node = linked && node.output_types.empty();
     Unknown& unknown = unknown_[node.type];
     unknown.ids.push_back(out.id);
     unknown.by_place |= node.values == Values::by_place;
     unknown.left_out |= node.values == Values::left_out;
-    unknown.starts |= out.output_node;
   }
   const auto [found, fresh] =
       prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
@@ -119,6 +119,23 @@ std::optional<Error> Converter::add_node(int at) {
     prompt_.nodes[std::size_t(found->second)] = std::move(out);
   }
   return std::nullopt;
+}
+
+/// A node of an unknown class that reads something and that nobody reads is taken for one that
+/// ComfyUI starts from: savers of packs often have outputs.
+void Converter::guess_starts() {
+  std::unordered_set<std::string_view> read;
+  for (const PromptNode& node : prompt_.nodes) {
+    for (const PromptInput& input : node.inputs) {
+      if (input.link) read.insert(input.link->node);
+    }
+  }
+  for (PromptNode& node : prompt_.nodes) {
+    const bool linked = std::ranges::any_of(node.inputs, [](const auto& in) { return !!in.link; });
+    if (node.known || !linked || read.contains(node.id)) continue;
+    node.output_node = true;
+    unknown_[node.class_type].starts = true;
+  }
 }
 
 /// The types that the file gives the sockets of widgets.

@@ -23,7 +23,9 @@ std::string answer(JsonValue job) {
   std::string nodes, served;
   for (int node : order->nodes) nodes += (nodes.empty() ? "" : ", ") + quoted(node);
   for (const Served& s : order->served)
-    served += fmt::format("{}[{}, {}]", served.empty() ? "" : ", ", quoted(s.node), quoted(s.from));
+    if (s.skipped)
+      served +=
+          fmt::format("{}[{}, {}]", served.empty() ? "" : ", ", quoted(s.node), quoted(s.from));
   return fmt::format("\"order\": [{}], \"served\": [{}], \"depends_on_outputs\": {}", nodes, served,
                      order->depends_on_outputs);
 }
