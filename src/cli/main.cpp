@@ -17,6 +17,8 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
+     declare_simulate},
 };
 
 int run(int argc, char** argv) {

@@ -479,6 +479,15 @@ const char* to_string(BytesFrom from) {
   return "unknown";
 }
 
+std::optional<Weights> find_table_weights(std::string_view name, const ComfyVersion& version) {
+  const KnownModel* model = find_known_model(name);
+  if (!model) return {};
+  Weights weights = weights_from_model(*model, {}, {}, version);
+  if (!weights.known()) return {};
+  weights.id = weights.name = name;
+  return weights;
+}
+
 Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {
   const std::string_view kind =
       request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
