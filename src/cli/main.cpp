@@ -17,6 +17,8 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"calibrate", "Does the demand table agree with the model code of a ComfyUI checkout?",
+     declare_calibrate},
 };
 
 int run(int argc, char** argv) {
