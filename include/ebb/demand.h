@@ -103,4 +103,24 @@ Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
                                      const Machine& machine, const SizeOverrides& sizes = {});
 
+/// One call of a model as the tracer (tools/trace_demand.py) recorded it in a ComfyUI checkout.
+struct TracedCall {
+  std::string architecture;  ///< may be one that the table lacks
+  StepKind step = StepKind::sample;
+  Shape picture;  ///< in pixels
+  ComfyVersion comfyui;
+  std::string torch;  ///< version
+  std::int64_t live_bytes = 0;
+  std::int64_t reserved_bytes = 0;
+  std::int64_t cast_bytes = 0;  ///< the largest weight of the blocks
+  std::string error;            ///< why there are no figures; empty if there are
+};
+
+/// Reads the tracer's rows, one JSON object a line. Errors: a line that is none.
+Result<std::vector<TracedCall>> parse_traced_calls(std::string_view rows,
+                                                   const std::string& file = {});
+
+/// What the table predicts for the same call; nothing if it has no such architecture or step.
+std::optional<Demand> table_demand(const TracedCall& call);
+
 }  // namespace ebb

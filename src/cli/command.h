@@ -23,6 +23,7 @@ struct Command {
   std::function<int()> (*declare)(CLI::App& app);
 };
 
+std::function<int()> declare_calibrate(CLI::App& app);
 std::function<int()> declare_plan(CLI::App& app);
 std::function<int()> declare_simulate(CLI::App& app);
 std::function<int()> declare_convert(CLI::App& app);

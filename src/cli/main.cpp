@@ -23,6 +23,8 @@ constexpr Command kCommands[] = {
      declare_convert},
     {"show", "What is in a workflow file: nodes, models, packs, subgraphs, what is switched off.",
      declare_show},
+    {"calibrate", "Does the demand table agree with the model code of a ComfyUI checkout?",
+     declare_calibrate},
 };
 
 int run(int argc, char** argv) {

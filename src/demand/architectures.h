@@ -21,13 +21,20 @@ int table_column(const ComfyVersion& version);
 
 /// What the live coefficient of a row counts.
 enum class LiveRule {
-  tokens,         ///< `live` * tokens * hidden * element size
-  latent_pixels,  ///< `live` bytes per pixel of the latent
-  share,          ///< `live` times ComfyUI's own one-batch estimate: nobody has traced it
+  tokens,         ///< rate * picture's tokens * hidden * element size
+  latent_pixels,  ///< rate bytes per pixel of the latent
+  share,          ///< rate times ComfyUI's own one-batch estimate: nobody has traced it
 };
 
 /// Shapes beside the latent that ComfyUI's estimate counts.
 enum class Counted { latent, reference_latents, sound_to_video };
+
+/// What is live at the peak of one item: rate * (what the rule counts) + a part that does not grow.
+struct SampleLive {
+  double rate;
+  double item_mib;  ///< text tokens and the like
+  double reserved;  ///< reserved divided by live
+};
 
 struct DiffusionRow {
   const char* key;               ///< Weights::architecture
@@ -41,14 +48,12 @@ struct DiffusionRow {
   int patch;                      ///< latent pixels per token along one side
   int layers;                     ///< blocks with self-attention over all tokens; 0: unknown
   int hidden;                     ///< 0: unknown
-  int ffn;                        ///< inner size of the feed-forward part; 0: unknown
+  double cast_mib;                ///< largest weight of the blocks in 16 bits; 0: unknown
   int text_tokens;                ///< attended together with the picture's; 0: cross-attention
   double parameters;              ///< 0: unknown
   double flops_per_latent_pixel;  ///< UNets, assumed; 0: use parameters and tokens
   LiveRule rule;
-  double live;
-  int live_fixed_mib;
-  double reserved;  ///< reserved divided by live
+  std::array<SampleLive, 4> live;  ///< per column
   double low, high;
   NumberKind kind;
   const char* source;
@@ -73,19 +78,23 @@ struct VaeFormula {
   double scale_few;  ///< in place of scale when there are at most 4 frames; 0: no such case
 };
 
+/// Live bytes per pixel of the picture: pixel + frame * frames.
+struct VaeLive {
+  double pixel;
+  double frame;     ///< both 0: nobody has traced it, use the share
+  double picture;   ///< where there is one frame; 0: as above
+  double reserved;  ///< reserved divided by live
+};
+
 struct VaeRow {
   const char* key;
   const char* title;
   int channels, spatial, temporal;
   std::array<VaeFormula, 4> decode, encode;  ///< per column; scale 0: unknown
-  double decode_pixel;        ///< live bytes per pixel of the decoded picture; 0: use the share
-  double decode_pixel_frame;  ///< further bytes per pixel and frame
-  double decode_picture;      ///< bytes per pixel when there is one latent frame; 0: as above
-  double encode_pixel;        ///< live bytes per pixel of the encoded picture; 0: use the share
-  double share;               ///< live as a share of ComfyUI's estimate
-  double reserved, low, high;
-  NumberKind kind;           ///< of live
-  NumberKind reserved_kind;  ///< of the reserved factor
+  std::array<VaeLive, 4> decode_live, encode_live;
+  double share;  ///< live as a share of ComfyUI's estimate
+  double low, high;
+  NumberKind kind;  ///< of live and reserved, where they are not a share of the estimate
   const char* source;
 };
 

@@ -58,40 +58,48 @@ double picture_tokens(const DiffusionRow& row, const Shape& latent) {
          std::ceil(static_cast<double>(latent.width) / patch);
 }
 
-double tokens_of(const DiffusionRow& row, const Shape& latent, double reference_area) {
-  return picture_tokens(row, latent) + reference_area / (row.patch * row.patch) + row.text_tokens;
+const SampleLive& live_of(const SampleCase& c) { return c.row->live[table_column(c.version)]; }
+
+double attended_tokens(const DiffusionRow& row, const Shape& latent, double reference_area) {
+  return picture_tokens(row, latent) + reference_area / (row.patch * row.patch);
 }
 
 double live_bytes(const SampleCase& c, double estimate) {
+  const SampleLive& live = live_of(c);
   const double batch = static_cast<double>(c.latent.batch);
   double bytes = 0;
   switch (c.row->rule) {
     case LiveRule::tokens:
-      bytes = c.row->live * batch * tokens_of(*c.row, c.latent, c.reference_most) * c.row->hidden *
-              c.element_bytes;
+      bytes = live.rate * batch * attended_tokens(*c.row, c.latent, c.reference_most) *
+              c.row->hidden * c.element_bytes;
       break;
     case LiveRule::latent_pixels:
-      bytes = c.row->live * batch * plane(c.latent) * c.element_bytes / 2;
+      bytes = live.rate * batch * plane(c.latent) * c.element_bytes / 2;
       break;
-    case LiveRule::share: bytes = c.row->live * estimate; break;
+    case LiveRule::share: bytes = live.rate * estimate; break;
   }
-  bytes += c.row->live_fixed_mib * kMib;
+  bytes += batch * live.item_mib * kMib * c.element_bytes / 2;
   if (c.quantised) {
-    bytes += static_cast<double>(c.row->hidden) * c.row->ffn * c.element_bytes;
+    bytes += c.row->cast_mib * kMib * c.element_bytes / 2;
   }
-  return bytes;
+  return std::max(bytes, 0.0);
 }
 
 std::string live_source(const SampleCase& c) {
+  const SampleLive& live = live_of(c);
   std::string text;
   if (c.row->rule == LiveRule::tokens) {
-    text = fmt::format("{} * tokens * {} * {} bytes ({}); ", short_number(c.row->live),
-                       c.row->hidden, c.element_bytes, c.row->key);
+    text = fmt::format("{} * tokens * {} * {} bytes", short_number(live.rate), c.row->hidden,
+                       c.element_bytes);
   } else if (c.row->rule == LiveRule::latent_pixels) {
-    text = fmt::format("{} bytes per latent pixel ({}); ", short_number(c.row->live), c.row->key);
+    text = fmt::format("{} bytes per latent pixel", short_number(live.rate));
+  }
+  if (!text.empty()) {
+    if (live.item_mib != 0) text += fmt::format(" {:+.4g} MiB", live.item_mib);
+    text += fmt::format(" ({}); ", c.row->key);
   }
   text += c.row->source;
-  if (c.quantised && c.row->ffn > 0) text += "; one weight in the computing type added";
+  if (c.quantised && c.row->cast_mib > 0) text += "; one weight in the computing type added";
   if (c.controlnets > 0) text += "; ControlNets' own activations only in the upper bound";
   if (c.forwards > 1) text += "; one batch, more if cond and uncond run together";
   return text;
@@ -159,27 +167,44 @@ Tile tile_of(const VaeCase& c, const Shape& picture) {
   return tile;
 }
 
-Demand vae_demand(const VaeCase& c, const VaeFormula& formula, const char* what,
-                  std::optional<double> live, double part) {
+/// One direction of a VAE: its formula, what is live, and the picture it makes or reads.
+struct VaeWork {
+  const char* what;
+  const VaeFormula& formula;
+  const VaeLive& live;
+  Shape picture;
+};
+
+/// Nothing where nobody has traced it.
+std::optional<double> traced_live(const VaeCase& c, const VaeLive& live, const Tile& tile) {
+  if (live.pixel == 0 && live.frame == 0) return std::nullopt;
+  const double frames = c.row->temporal > 0 ? tile.frames : 1;
+  const double rate =
+      live.picture > 0 && frames == 1 ? live.picture : live.pixel + live.frame * frames;
+  return tile.pixels * rate * c.element_bytes / 2;
+}
+
+Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   Demand demand;
-  if (formula.scale == 0) {
+  if (work.formula.scale == 0) {
     demand.asked = demand.minimum = demand.live = demand.reserved =
         unknown_quantity(fmt::format("no formula for {}: {}", c.row->title, c.row->source));
     return demand;
   }
-  const double asked = vae_bytes(formula, c.shape, c.element_bytes);
-  demand.asked = quantity(asked, NumberKind::computed, vae_source(c, formula, what));
+  const double asked = vae_bytes(work.formula, c.shape, c.element_bytes);
+  demand.asked = quantity(asked, NumberKind::computed, vae_source(c, work.formula, work.what));
   demand.minimum = demand.asked;
-  const double bytes = live.value_or(c.row->share * asked * part);
-  std::string source = live ? fmt::format("{} {}: {}", c.row->key, what, c.row->source)
+  const Tile tile = tile_of(c, work.picture);
+  const std::optional<double> live = traced_live(c, work.live, tile);
+  const double bytes = live.value_or(c.row->share * asked * tile.part);
+  std::string source = live ? fmt::format("{} {}: {}", c.row->key, work.what, c.row->source)
                             : fmt::format("{} {}: {:.2g} of ComfyUI's estimate, assumed",
-                                          c.row->key, what, c.row->share);
+                                          c.row->key, work.what, c.row->share);
   if (c.tile > 0) source += fmt::format("; one tile of {} pixels", c.tile);
   const NumberKind kind = live ? c.row->kind : NumberKind::assumed;
   demand.live = quantity(bytes, kind, source);
-  demand.reserved =
-      reserved_quantity(bytes * c.row->reserved, c.row->reserved,
-                        live ? c.row->reserved_kind : kind, c.async_allocator, source);
+  demand.reserved = reserved_quantity(bytes * work.live.reserved, work.live.reserved, kind,
+                                      c.async_allocator, source);
   demand.low = live ? c.row->low : std::min(c.row->low, 0.5);
   demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
   return demand;
@@ -216,7 +241,8 @@ Demand sample_demand(const SampleCase& c) {
       quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
   const double live = live_bytes(c, minimum);
   demand.live = quantity(live, c.row->kind, live_source(c));
-  demand.reserved = reserved_quantity(live * c.row->reserved, c.row->reserved, c.row->kind,
+  const double factor_of_reserved = live_of(c).reserved;
+  demand.reserved = reserved_quantity(live * factor_of_reserved, factor_of_reserved, c.row->kind,
                                       c.async_allocator, live_source(c));
   demand.low = c.row->low;
   demand.high = c.row->high * (c.controlnets > 0 ? 1.5 : 1.0);
@@ -229,7 +255,7 @@ double forward_flops(const DiffusionRow& row, const Shape& latent, double refere
   const double batch = static_cast<double>(latent.batch);
   if (row.flops_per_latent_pixel > 0) return batch * plane(latent) * row.flops_per_latent_pixel;
   if (row.layers == 0 || row.hidden == 0 || row.parameters == 0) return 0;
-  const double tokens = tokens_of(row, latent, reference_area);
+  const double tokens = attended_tokens(row, latent, reference_area) + row.text_tokens;
   return batch * (2 * row.parameters * tokens + 4 * tokens * tokens * row.hidden * row.layers);
 }
 
@@ -238,27 +264,13 @@ Demand decode_demand(const VaeCase& c) {
   picture.height *= c.row->spatial;
   picture.width *= c.row->spatial;
   if (c.row->temporal > 0) picture.frames = (c.shape.frames - 1) * c.row->temporal + 1;
-  const Tile tile = tile_of(c, picture);
-  std::optional<double> live;
-  if (c.row->decode_picture > 0 && c.shape.frames == 1) {
-    live = tile.pixels * c.row->decode_picture * c.element_bytes / 2;
-  } else if (c.row->decode_pixel > 0) {
-    const double frames = c.row->temporal > 0 ? tile.frames : 0;
-    live = tile.pixels * (c.row->decode_pixel + c.row->decode_pixel_frame * frames) *
-           c.element_bytes / 2;
-  }
-  return vae_demand(c, c.row->decode[table_column(c.version)], "decode", live, tile.part);
+  const int column = table_column(c.version);
+  return vae_demand(c, {"decode", c.row->decode[column], c.row->decode_live[column], picture});
 }
 
 Demand encode_demand(const VaeCase& c) {
-  const Tile tile = tile_of(c, c.shape);
-  std::optional<double> live;
-  if (c.row->decode_picture > 0 && c.shape.frames == 1) {
-    live = tile.pixels * c.row->decode_picture * c.element_bytes / 2;
-  } else if (c.row->encode_pixel > 0) {
-    live = tile.pixels * c.row->encode_pixel * c.element_bytes / 2;
-  }
-  return vae_demand(c, c.row->encode[table_column(c.version)], "encode", live, tile.part);
+  const int column = table_column(c.version);
+  return vae_demand(c, {"encode", c.row->encode[column], c.row->encode_live[column], c.shape});
 }
 
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {

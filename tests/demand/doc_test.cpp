@@ -11,25 +11,40 @@ namespace {
 
 std::string number(double value) { return value == 0 ? "-" : fmt::format("{:.5g}", value); }
 
-std::string live_text(const DiffusionRow& row) {
-  switch (row.rule) {
-    case LiveRule::tokens:
-      return fmt::format(
-          "{} u{}{}", number(row.live),
-          row.live_fixed_mib > 0 ? fmt::format(" + {} MiB", row.live_fixed_mib) : "",
-          row.text_tokens > 0 ? fmt::format(", {} text tokens", row.text_tokens) : "");
-    case LiveRule::latent_pixels: return fmt::format("{:.0f} B a latent pixel", row.live);
-    case LiveRule::share: return fmt::format("{} of the estimate", number(row.live));
+/// One text for each version at which it changes.
+template <class Columns, class Text>
+std::string by_version(const Columns& columns, Text text_of) {
+  std::string text;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string one = text_of(columns[i]);
+    if (i > 0 && one == text_of(columns[i - 1])) continue;
+    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kTableVersions[i]));
+    text += one;
   }
-  return "";
+  return text;
+}
+
+std::string live_text(const DiffusionRow& row) {
+  return by_version(row.live, [&row](const SampleLive& live) -> std::string {
+    const char* unit = row.rule == LiveRule::tokens          ? "u"
+                       : row.rule == LiveRule::latent_pixels ? "B a latent pixel"
+                                                             : "of the estimate";
+    std::string text = fmt::format("{} {}", number(live.rate), unit);
+    if (live.item_mib != 0) text += fmt::format(" {:+.4g} MiB", live.item_mib);
+    return text;
+  });
+}
+
+std::string reserved_text(const auto& columns) {
+  return by_version(columns, [](const auto& live) { return number(live.reserved); });
 }
 
 std::string line_of(const DiffusionRow& row) {
   std::string factors;
   for (const double factor : row.factor) factors += fmt::format(" {} |", number(factor));
   return fmt::format("| {} |{} {} | {} | {}-{} | {} | {} |", row.key, factors, live_text(row),
-                     number(row.reserved), number(row.low), number(row.high), to_string(row.kind),
-                     row.source);
+                     reserved_text(row.live), number(row.low), number(row.high),
+                     to_string(row.kind), row.source);
 }
 
 std::string formula_text(const VaeFormula& f, bool decode) {
@@ -43,34 +58,29 @@ std::string formula_text(const VaeFormula& f, bool decode) {
   return text;
 }
 
-/// Columns that say the same are joined.
 std::string formulas(const std::array<VaeFormula, 4>& columns, bool decode) {
-  std::string text;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const std::string formula = formula_text(columns[i], decode);
-    if (i > 0 && formula == formula_text(columns[i - 1], decode)) continue;
-    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kTableVersions[i]));
-    text += formula;
-  }
-  return text;
+  return by_version(columns, [decode](const VaeFormula& f) { return formula_text(f, decode); });
 }
 
-std::string vae_live(const VaeRow& row) {
-  if (row.decode_pixel == 0) return fmt::format("{} of the estimate", number(row.share));
-  std::string text = fmt::format("decode {}", number(row.decode_pixel));
-  if (row.decode_pixel_frame > 0) text += fmt::format(" + {}*F", number(row.decode_pixel_frame));
-  text += " B a pixel";
-  if (row.decode_picture > 0) text += fmt::format(" (one picture: {})", number(row.decode_picture));
-  text += row.encode_pixel > 0 ? fmt::format(", encode {}", number(row.encode_pixel))
-                               : fmt::format(", encode {} of the estimate", number(row.share));
-  return text;
+std::string vae_live(const VaeRow& row, const std::array<VaeLive, 4>& columns) {
+  return by_version(columns, [&row](const VaeLive& live) -> std::string {
+    if (live.pixel == 0 && live.frame == 0) {
+      return fmt::format("{} of the estimate", number(row.share));
+    }
+    std::string text = live.pixel > 0 ? number(live.pixel) : "";
+    if (live.frame > 0)
+      text += fmt::format("{}{}*F", text.empty() ? "" : " + ", number(live.frame));
+    if (live.picture > 0) text += fmt::format(" (one picture: {})", number(live.picture));
+    return text;
+  });
 }
 
 std::string line_of(const VaeRow& row) {
-  return fmt::format("| {} | {} | {} | {} | {} | {}-{} | {} | {} |", row.key,
-                     formulas(row.decode, true), formulas(row.encode, false), vae_live(row),
-                     number(row.reserved), number(row.low), number(row.high), to_string(row.kind),
-                     row.source);
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {}-{} | {} | {} |", row.key,
+                     formulas(row.decode, true), formulas(row.encode, false),
+                     vae_live(row, row.decode_live), vae_live(row, row.encode_live),
+                     reserved_text(row.decode_live), reserved_text(row.encode_live),
+                     number(row.low), number(row.high), to_string(row.kind), row.source);
 }
 
 std::string line_of(const TextRow& row) {
