@@ -368,7 +368,8 @@ def hydit_inputs(make, shape):
 
 
 def hidream_inputs(make, shape):
-    return {"y": make(shape[0], 2048), "encoder_hidden_states_llama3": make(shape[0], 32, 128, 4096)}
+    return {"y": make(shape[0], 2048),
+            "encoder_hidden_states_llama3": make(shape[0], 32, 128, 4096)}
 
 
 def mochi_inputs(make, shape):
