@@ -14,6 +14,13 @@ std::filesystem::path source_dir();
 /// `../shared` beside the project, with the corpus and recorded vectors; nothing if absent.
 std::optional<std::filesystem::path> shared_dir();
 
+/// By how much a test may take longer than its limit: sanitizers slow everything down.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kPatience = 10;
+#else
+constexpr int kPatience = 1;
+#endif
+
 /// Reads a whole file, gunzipping it if its name ends in .gz; fails the test if it can't be read.
 std::string slurp(const std::filesystem::path& path);
 

@@ -93,6 +93,11 @@ int frame_stride(std::string_view architecture);
 /// Finds the weights for a loader's request: find_weights with its search, or a memo of it.
 using FindWeights = std::function<Result<Weights>(const WeightsRequest&)>;
 
+/// What one step with one model needs, for programs that have no prompt. `shape` is the latent to
+/// sample or decode, or the picture to encode. Unknown where the table lacks the architecture.
+Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
+                     const ComfyVersion& version);
+
 /// Finds the loaders, follows MODEL, CLIP, VAE, LATENT and IMAGE links, and gives every node its
 /// weights and demand. Errors: a broken model file, a size that is not usable (negative, 10^9).
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,

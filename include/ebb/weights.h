@@ -83,6 +83,10 @@ struct WeightsSearch {
   ComfyVersion comfyui;                             ///< decides how types are counted
 };
 
+/// A model of the built-in table by its name there (`wan22_i2v_14b_fp8_scaled`), as this version
+/// counts it; nothing if the table lacks it.
+std::optional<Weights> find_table_weights(std::string_view name, const ComfyVersion& version);
+
 /// Finds the weights for a request: given by the user, read from the file's header if a model
 /// folder has it, else the table of known files, else unknown (which is an answer). Errors: a
 /// model folder that can't be read, a file whose header is broken.

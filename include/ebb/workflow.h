@@ -51,11 +51,21 @@ struct PromptNode {
   std::string label() const;  ///< `node 37 UNETLoader`, for messages
 };
 
+/// A value of the prompt that may differ from what ComfyUI's front end would send, or is missing.
+struct Uncertain {
+  std::string node;   ///< id of a node of the prompt
+  std::string input;  ///< `seed`; `widgets_values[2]` for a value without a name; empty: the node
+  std::string why;    ///< a phrase: what is not known
+
+  bool operator==(const Uncertain&) const = default;
+};
+
 /// The executed graph. Node order is the order of the keys in the JSON object.
 struct Prompt {
   std::vector<PromptNode> nodes;
   std::unordered_map<std::string, int> index;  ///< id -> position in nodes
   std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
+  std::vector<Uncertain> uncertain;            ///< every value that is a guess or missing
 
   const PromptNode* find(std::string_view id) const;
   int position(std::string_view id) const;  ///< -1 if absent
@@ -76,6 +86,8 @@ class Workflow {
   WorkflowFormat format() const;
   const std::string& file() const;  ///< as the user gave it
   std::string_view json() const;    ///< the JSON text of the graph or prompt itself
+  /// `PNG`, `MP4`, ... of the media file that carries it; empty for JSON.
+  const std::string& carrier() const;
   /// Model files named in the graph's metadata: file name -> folder such as `diffusion_models`.
   std::map<std::string, std::string> declared_models() const;
 
@@ -83,20 +95,84 @@ class Workflow {
   const State& state() const { return *state_; }
 
  private:
-  friend Result<Workflow> parse_workflow(std::string text, std::string file);
+  friend class WorkflowReader;
   std::unique_ptr<State> state_;
 };
 
-/// Reads a file: UI graph, API prompt, POST body, or a PNG that carries one. Decided by content,
-/// never by extension. Errors: unreadable, not a workflow, broken JSON with its place.
-Result<Workflow> read_workflow(const std::string& path);
+/// Which one to take where a file carries both a graph and the prompt that was sent for it.
+enum class WorkflowPart { any, graph, prompt };
 
-/// The same for bytes already in memory (JSON text, or a PNG's bytes).
-Result<Workflow> parse_workflow(std::string text, std::string file);
+/// Reads a file: UI graph, API prompt, POST body, or media that carry one. Decided by content,
+/// never by extension. Of large videos only what may hold texts is read, so that their size does
+/// not matter. Errors: unreadable, not a workflow, broken JSON with its place, not the wanted part.
+Result<Workflow> read_workflow(const std::string& path, WorkflowPart part = WorkflowPart::any);
+
+/// The same for bytes already in memory (JSON text, or a media file's bytes).
+Result<Workflow> parse_workflow(std::string text, std::string file,
+                                WorkflowPart part = WorkflowPart::any);
+
+/// The classes of one server as it answers `GET /object_info`, packs included.
+class NodeDefinitions {
+ public:
+  NodeDefinitions(NodeDefinitions&&) noexcept;
+  NodeDefinitions& operator=(NodeDefinitions&&) noexcept;
+  ~NodeDefinitions();
+
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  friend Result<NodeDefinitions> parse_definitions(std::string text, const std::string& file);
+  NodeDefinitions();
+  std::unique_ptr<State> state_;
+};
+
+/// Reads a saved `GET /object_info`. Errors: unreadable, broken JSON, not such an answer.
+Result<NodeDefinitions> read_definitions(const std::string& path);
+Result<NodeDefinitions> parse_definitions(std::string text, const std::string& file);
+
+struct PromptOptions {
+  explicit PromptOptions(ComfyVersion wanted = {}) : version(wanted) {}
+  ComfyVersion version;
+  const NodeDefinitions* definitions = nullptr;  ///< asked first; must outlive the call
+  bool repair = false;  ///< drop links that make the front end refuse the graph; notes say which
+};
 
 /// What the front end would send for this workflow, with types filled in from the table of node
 /// definitions for `version`. Errors: a graph the front end itself refuses, with the place.
 Result<Prompt> to_prompt(const Workflow& workflow, const ComfyVersion& version = {});
+Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options);
+
+/// Nodes of one kind (class, pack, subgraph) and how many there are.
+struct NameCount {
+  std::string name;
+  std::int64_t count = 0;
+};
+
+/// A model file that a node names.
+struct NamedModel {
+  std::string file, node, class_type, input;
+};
+
+/// What is in a workflow file, for people.
+struct Overview {
+  std::string format;                ///< `UI graph 0.4`, `API prompt`
+  std::int64_t nodes = 0;            ///< in the file; those inside subgraphs once a definition
+  std::int64_t links = 0;            ///< in the file
+  std::vector<NameCount> classes;      ///< that are sent, by count
+  std::vector<NameCount> canvas_only;  ///< notes, reroutes, primitives, ...: by class
+  std::vector<std::string> muted, bypassed;  ///< `node 37 UNETLoader`
+  std::vector<NameCount> subgraphs;            ///< instances
+  std::vector<NameCount> packs;                ///< `comfyui-kjnodes`: nodes that need it
+  std::vector<NameCount> unknown;              ///< classes without a definition
+  std::vector<NamedModel> models;
+  std::optional<Error> refused;  ///< why the front end makes no prompt of it
+  std::int64_t sent = 0;         ///< nodes of the prompt
+  std::vector<Uncertain> uncertain;
+};
+
+/// Describes any workflow, one whose prompt is refused too.
+Overview describe(const Workflow& workflow, const PromptOptions& options);
 
 /// The prompt as JSON: id -> {inputs, class_type, _meta.title}; numbers spelt as JavaScript does.
 std::string to_json(const Prompt& prompt);

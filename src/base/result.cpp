@@ -11,7 +11,7 @@ std::string to_string(const Error& error) {
     if (error.where.column >= 0) text += ":" + std::to_string(error.where.column);
     text += ": ";
   }
-  if (!error.where.place.empty()) text += error.where.place + " ";
+  if (!error.where.place.empty()) text += error.where.place + ": ";
   text += error.message;
   if (!error.hint.empty()) text += "\n  " + error.hint;
   return text;

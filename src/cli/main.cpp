@@ -17,6 +17,12 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
+     declare_simulate},
+    {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
+     declare_convert},
+    {"show", "What is in a workflow file: nodes, models, packs, subgraphs, what is switched off.",
+     declare_show},
     {"calibrate", "Does the demand table agree with the model code of a ComfyUI checkout?",
      declare_calibrate},
 };

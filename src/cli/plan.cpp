@@ -49,8 +49,7 @@ const Fix* best_fix(const std::vector<Fix>& fixes) {
   return best;
 }
 
-Result<Report> make_report(const std::string& file, const PlanOptions& options,
-                           const std::string& save_machine_as) {
+Result<Report> make_report(const std::string& file, const PlanOptions& options) {
   Report report;
   report.file = file;
   report.trial.sizes = options.sizes;
@@ -58,9 +57,6 @@ Result<Report> make_report(const std::string& file, const PlanOptions& options,
   auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
   report.trial.machine = *machine;
-  if (!save_machine_as.empty()) {
-    if (auto saved = save_machine(*machine, save_machine_as); !saved) return saved.error();
-  }
 
   const auto workflow = read_workflow(file);
   if (!workflow) return workflow.error();
@@ -112,12 +108,23 @@ Result<Done> write_output(const std::string& path, const std::string& text) {
   return path.empty() ? Result<Done>(Done{}) : write_file(path, text);
 }
 
+/// Errors found beyond reading do not know the file's name.
+Error in_file(Error error, const std::string& file) {
+  if (error.code == ErrorCode::input && error.where.file.empty()) error.where.file = file;
+  return error;
+}
+
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
-  const auto report = make_report(arguments.file, *options, arguments.save_machine);
-  if (!report) return fail("plan", report.error());
+  const auto report = make_report(arguments.file, *options);
+  if (!report) return fail("plan", in_file(report.error(), arguments.file));
 
+  // Nothing is written before the answer is there.
+  if (!arguments.save_machine.empty()) {
+    auto saved = save_machine(report->trial.machine, arguments.save_machine);
+    if (!saved) return fail("plan", saved.error());
+  }
   if (auto done = write_output(arguments.html, arguments.html.empty() ? "" : to_html(*report));
       !done) {
     return fail("plan", done.error());

@@ -266,6 +266,18 @@ SizeValue latent_repeated(RuleScope& s, const RuleRow&) {
   return s.made(shape);
 }
 
+// A further stretch of a video: its own length, in the size of the latent that it goes on from.
+SizeValue latent_continued(RuleScope& s, const RuleRow& row) {
+  const SizeValue latent = s.first({"LATENT"});
+  if (s.pending()) return {};
+  if (!latent.is_shape()) return latent;
+  const Whole length = s.whole("length", 1, kMostFrames);
+  if (!length) return s.unknown();
+  Shape shape = latent.shape;
+  shape.frames = (*length - 1) / row.temporal + 1;
+  return s.made(shape);
+}
+
 SizeValue latent_cut(RuleScope& s, const RuleRow& row) {
   const SizeValue latent = s.first({"LATENT"});
   if (s.pending()) return {};

@@ -79,6 +79,7 @@ constexpr RuleRow kRules[] = {
     {"LatentBatch", latent_batched},
     {"LatentConcat", latent_joined},
     {"RepeatLatentBatch", latent_repeated},
+    {"WanSoundImageToVideoExtend", latent_continued, 16, 8, 4},
     {"TrimVideoLatent", latent_cut}, {"LatentFromBatch", latent_cut},
     {"LatentCut", latent_cut}, {"LatentRotate", latent_cut},
     {"LTXVAddGuide", latent_with_guide},

@@ -24,6 +24,7 @@ SizeValue latent_upsampled(RuleScope& s, const RuleRow& row);
 SizeValue latent_batched(RuleScope& s, const RuleRow& row);
 SizeValue latent_joined(RuleScope& s, const RuleRow& row);
 SizeValue latent_repeated(RuleScope& s, const RuleRow& row);
+SizeValue latent_continued(RuleScope& s, const RuleRow& row);
 SizeValue latent_cut(RuleScope& s, const RuleRow& row);
 SizeValue latent_with_guide(RuleScope& s, const RuleRow& row);
 SizeValue latent_without_guides(RuleScope& s, const RuleRow& row);

@@ -72,28 +72,32 @@ void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
                   const Timeline& timeline, const Machine& machine) {
   if (!outcome.live.known() || !outcome.reserved.known()) return;
   const std::int64_t room = timeline.vram_limit_bytes - peaks.base;
-  const auto scaled = [](const Quantity& q, double factor) {
-    return static_cast<std::int64_t>(static_cast<double>(q.bytes) * factor);
-  };
   const std::string room_text = fmt::format("{} MiB beside the weights", format_mib(room));
-  if (outcome.reserved.bytes > room && machine.os == Os::windows) {
+  if (outcome.live.bytes > room && machine.os == Os::windows) {
     raise(outcome, Verdict::spills,
-          fmt::format("the step takes about {} MiB, but there are {}: the rest spills into shared "
-                      "memory",
-                      format_mib(outcome.reserved.bytes), room_text));
-  } else if (outcome.live.bytes > room) {
+          fmt::format("the step allocates about {} MiB, but there are {}: the rest spills into "
+                      "shared memory",
+                      format_mib(outcome.live.bytes), room_text));
+    return;
+  }
+  if (outcome.live.bytes > room) {
     const bool image = step.kind == StepKind::decode || step.kind == StepKind::encode_image;
     raise(outcome, Verdict::tight,
           fmt::format(
               "the step allocates about {} MiB, but there are {}: {}",
               format_mib(outcome.live.bytes), room_text,
               image ? "ComfyUI will run out, then retry in tiles" : "it may run out of memory"));
-  } else if (scaled(outcome.reserved, step.demand.high) > room) {
+    return;
+  }
+  // On Linux the allocator gives its slack back before it fails, so only what is live counts.
+  const Quantity& needed = machine.os == Os::windows ? outcome.reserved : outcome.live;
+  const auto most = static_cast<std::int64_t>(static_cast<double>(needed.bytes) *
+                                              std::max(1.0, step.demand.high));
+  if (most > room) {
     raise(outcome, Verdict::tight,
           fmt::format("fits unless the step takes more than {} MiB beside the weights; "
                       "{} are expected, up to {} possible",
-                      format_mib(room), format_mib(outcome.reserved.bytes),
-                      format_mib(scaled(outcome.reserved, step.demand.high))));
+                      format_mib(room), format_mib(needed.bytes), format_mib(most)));
   }
 }
 
@@ -208,7 +212,10 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
     if (outcome.verdict == Verdict::unknown) {
       if (unknown.empty()) unknown = outcome.cause;
     } else {
-      raise(worst, outcome.verdict, outcome.cause);
+      // Of two passes that offload, the one that offloads more speaks for the run.
+      const bool more = outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
+                        outcome.offloaded_bytes.value_or(0) > worst.offloaded_bytes.value_or(0);
+      if (more || rank(outcome.verdict) > rank(worst.verdict)) worst = outcome;
     }
     if (pass.kind == StepKind::sample) {
       run.offloaded_bytes = std::max(run.offloaded_bytes, outcome.offloaded_bytes.value_or(0));

@@ -45,7 +45,7 @@ Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<
     }
     const Error reason = problem.graph.reason(problem.prompt, node);
     notes.push_back(problem.prompt.nodes[size_t(node)].label() +
-                    " will not run: " + reason.where.place + " " + reason.message + ".");
+                    " will not run: " + reason.where.place + ": " + reason.message + ".");
   }
   if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
   return sound;

@@ -13,7 +13,7 @@ Error cycle_error(const Prompt& prompt, const std::vector<int>& cycle) {
   if (cycle.size() > kNodesNamed)
     names += "... " + std::to_string(cycle.size() - kNodesNamed) + " more -> ";
   const std::string start = prompt.nodes[size_t(cycle.front())].label();
-  return input_error("the links run in a circle: " + names + start, {}, start + ":",
+  return input_error("the links run in a circle: " + names + start, {}, start,
                      "Cut one of these links; ComfyUI can't run a node that waits for itself.");
 }
 
@@ -22,7 +22,7 @@ Error missing_error(const PromptNode& node, const OrderLink& link) {
   return input_error(
       "input " + input.name + " is linked to node " + input.link->node +
           ", which is not in the prompt",
-      {}, node.label() + ":",
+      {}, node.label(),
       "Link the input to a node that is there, or remove the output nodes that need it.");
 }
 

@@ -93,7 +93,7 @@ void Simulation::measure(const Step& step) {
   state_.ram.assign(held_.size(), 0);
   for (int w = 0; size_t(w) < held_.size(); ++w) {
     const std::int64_t by_hand = state_.vram[size_t(w)];
-    if (!held(w).by_hand) state_.vram[size_t(w)] = manager_.device_bytes(w);
+    if (!held(w).by_hand) state_.vram[size_t(w)] = device_bytes(w);
     state_.ram[size_t(w)] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
   }
   const std::vector<int> uses = valid(step.uses);
@@ -107,7 +107,9 @@ void Simulation::measure(const Step& step) {
         demand.reserved.known() ? known_bytes(demand.reserved) : state_.live_bytes;
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
-  const std::int64_t resident = machine_.vram_total.bytes - manager_.free_bytes();
+  if (!paged()) pins_.update(manager_);
+  state_.ram_pinned_bytes = paged() ? pinned_paged() : pins_.bytes();
+  const std::int64_t resident = machine_.vram_total.bytes - free_vram();
   if (machine_.os == Os::linux) {
     // The allocator gives its slack back before it fails; on Windows it spills instead.
     const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - resident);
@@ -142,8 +144,17 @@ void Simulation::compute_seconds(const Step& step) {
 std::int64_t Simulation::ram_bytes(int w) const {
   if (!held_[size_t(w)].alive) return 0;
   if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
+  // Mapped files: RAM must hold what a step streams, and what is locked.
+  if (paged() && !held_[size_t(w)].by_hand)
+    return std::max(pinned_[size_t(w)],
+                    in_use_[size_t(w)] ? weights(w).bytes - device_bytes(w) : 0);
   return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
          manager_.patched_device_bytes(w);
+}
+
+std::int64_t Simulation::device_bytes(int w) const {
+  if (!pager_ || manager_.managed(w).on_cpu) return manager_.device_bytes(w);
+  return std::min(pager_->device_bytes(w), manager_.managed(w).size_bytes);
 }
 
 std::int64_t Simulation::ram_of_weights() const {
@@ -173,6 +184,7 @@ void Simulation::drop_unneeded(int index) {
   if (machine_.flags.cache != CacheKind::none) return;
   for (int w = 0; size_t(w) < held_.size(); ++w)
     if (held(w).alive && held(w).last_step <= index) {
+      drop_pins(w);
       manager_.forget(w);
       held(w).alive = false;
     }
@@ -186,6 +198,10 @@ void Simulation::drop_unneeded(int index) {
 void Simulation::cut(const CutOrder& order) {
   ram_now_ = ram_of_weights();
   if (order.action == CutAction::unload_all) {
+    if (paged()) {
+      apply_paged(pager_->unload_all());
+      pinned_.assign(held_.size(), 0);
+    }
     for (const Victim& victim : manager_.unload_all().victims) apply(victim);
   }
   if (order.action == CutAction::prefetch) ahead_ = valid(order.weights);
@@ -194,6 +210,8 @@ void Simulation::cut(const CutOrder& order) {
   for (int w : valid(order.weights.empty() ? pass.weights : order.weights)) {
     if (order.action == CutAction::drop)
       drop(w);
+    else if (paged())
+      apply_paged({{w, pager_->unload(w)}});
     else if (const auto victim = manager_.unload(w))
       apply(*victim);
   }
@@ -218,8 +236,9 @@ void Simulation::read_ahead() {
 
 void Simulation::drop(int w) {
   if (!held(w).alive) return;
-  if (const std::int64_t bytes = manager_.forget(w); bytes > 0)
-    state_.evictions.push_back({w, bytes, false});
+  const std::int64_t bytes = paged() ? device_bytes(w) : manager_.forget(w);
+  if (bytes > 0) state_.evictions.push_back({w, bytes, false});
+  drop_pins(w);
   held(w).alive = false;
 }
 

@@ -127,6 +127,13 @@ std::int64_t Manager::streamed_bytes(int weights) const {
   return bytes;
 }
 
+std::int64_t Manager::streamed_modules(int weights, std::size_t run) const {
+  const State& state = states_[size_t(weights)];
+  const ModuleRun& modules = state.weights.runs[run].modules;
+  if (state.weights.on_cpu || state.placed || !modules.castable) return 0;
+  return modules.count - state.loaded[run];
+}
+
 CallRecord Manager::load(const std::vector<int>& weights, double memory_required_bytes,
                          std::optional<double> minimum_bytes, bool force_full) {
   const double least = settings_.inference_bytes();
@@ -160,7 +167,7 @@ FreeRecord Manager::make_room(double required_bytes) { return free_memory(requir
 FreeRecord Manager::unload_all() { return free_memory(kEverything, true); }
 
 FreeRecord Manager::free_memory(double required_bytes, bool everything) {
-  FreeRecord record{required_bytes, free_bytes(), {}};
+  FreeRecord record{required_bytes, free_bytes(), {}, {}};
   // Python references, ComfyUI's second key, can't be known: equal here, so size decides.
   std::vector<std::tuple<std::int64_t, std::int64_t, std::size_t, int>> candidates;
   for (std::size_t i = 0; i < registered_.size(); ++i) {
@@ -169,6 +176,7 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
     candidates.emplace_back(state.loaded_bytes - size, size, i, registered_[i]);
   }
   std::sort(candidates.begin(), candidates.end());
+  const std::vector<int> before = registered_;
   for (const auto& candidate : candidates) {
     const int w = std::get<3>(candidate);
     State& state = states_[size_t(w)];
@@ -188,6 +196,10 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
     victim.copied_bytes = victim.left_bytes - (patched - patched_device_bytes(w));
     record.victims.push_back(victim);
   }
+  // Struck off from the end of the list: least recently used first, whoever gave room first.
+  for (auto it = before.rbegin(); it != before.rend(); ++it)
+    if (std::find(registered_.begin(), registered_.end(), *it) == registered_.end())
+      record.removed.push_back(*it);
   return record;
 }
 
@@ -259,7 +271,8 @@ bool Manager::swap_patches(State& state) {
     state.loaded.assign(state.weights.runs.size(), 0);
     state.wrapped.assign(state.weights.runs.size(), 0);
   }
-  state.loaded_patches = state.patches;
+  state.repatched = state.last_patches && *state.last_patches != state.patches;
+  state.last_patches = state.loaded_patches = state.patches;
   return swapped;
 }
 

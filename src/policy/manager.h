@@ -64,7 +64,8 @@ struct Victim {
 struct FreeRecord {
   double required_bytes = 0;
   std::int64_t free_bytes = 0;  ///< on entry
-  std::vector<Victim> victims;  ///< in order of removal
+  std::vector<Victim> victims;  ///< in the order in which they gave room
+  std::vector<int> removed;  ///< those that left completely, as ComfyUI strikes them off its list
 };
 
 /// One set of weights brought to the GPU.
@@ -130,6 +131,11 @@ class Manager {
   const std::vector<int>& registered() const { return registered_; }
   const ManagerSettings& settings() const { return settings_; }
   const Managed& managed(int weights) const { return states_[size_t(weights)].weights; }
+  std::size_t size() const { return states_.size(); }
+  /// Modules of run `run` that are streamed; nothing is known of weights that were never loaded.
+  std::int64_t streamed_modules(int weights, std::size_t run) const;
+  /// Loaded before with one LoRA set, now with another.
+  bool repatched(int weights) const { return states_[size_t(weights)].repatched; }
 
  private:
   struct State {
@@ -145,6 +151,8 @@ class Manager {
     bool placed = false;  // on the GPU by a loader and never off it, whatever is counted as loaded
     int patches = 0;
     std::optional<int> loaded_patches;
+    std::optional<int> last_patches;  // of any load before, unloaded or not
+    bool repatched = false;
     std::vector<ManagedRun> next_runs;
   };
 

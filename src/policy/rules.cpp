@@ -31,11 +31,13 @@ constexpr std::array<Rules, 4> make_rules() {
   rules.log = LoadLog::usable;
   rules.pinned_ram_windows = 0.45;
   rules.pinned_ram_linux = 0.95;
+  rules.pins_repatched = false;  // observed in all four recordings that replace a set
   const Rules v0_3_73 = rules;
 
   rules.since = {0, 8, 0};
   rules.floor_bytes = 0;
   rules.streaming_buffer = true;
+  rules.pins_repatched = true;
   rules.streams = 2;
   rules.log = LoadLog::buffer;
   const Rules v0_8_0 = rules;

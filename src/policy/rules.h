@@ -32,6 +32,7 @@ struct Rules {
   LoadLog log = LoadLog::numbers;
   double pinned_ram_windows = 0;  ///< most RAM that offloaded weights may lock, as a fraction
   double pinned_ram_linux = 0;    ///< 0: nothing is locked
+  bool pins_repatched = true;     ///< weights whose LoRA set was replaced are locked too
 };
 
 /// The row at or below `version`; the first row for anything older.

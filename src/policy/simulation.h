@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run of a prompt through the classic memory manager, step by step, with everybody who holds
-// weights or results in RAM. Behind ebb/policy.h.
+// One run of a prompt through the memory manager, classic or paged, step by step, with everybody
+// who holds weights or results in RAM. Behind ebb/policy.h.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ebb/pass.h"
+#include "policy/dynamic.h"
 #include "policy/manager.h"
+#include "policy/pins.h"
 
 namespace ebb {
 
@@ -64,6 +67,18 @@ class Simulation {
   void cut(const CutOrder& order);
   void drop(int w);
 
+  // Where weights are paged (paged_run.cpp); the rest is common.
+  bool paged() const { return pager_.has_value(); }
+  void call_paged(const Step& step, int w);
+  void apply_paged(const std::vector<PagesLeft>& left);
+  void pin_paged(int w, std::int64_t streamed_bytes);
+  std::int64_t pinned_paged() const;
+  void drop_pins(int w);
+
+  std::int64_t free_vram() const { return pager_ ? pager_->free_bytes() : manager_.free_bytes(); }
+  std::int64_t device_bytes(int w) const;
+  void take(std::int64_t bytes) { paged() ? pager_->take(bytes) : manager_.take(bytes); }
+
   std::int64_t ram_bytes(int w) const;
   std::int64_t ram_of_weights() const;
   void peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes = 0);
@@ -73,6 +88,10 @@ class Simulation {
   const Machine& machine_;
   const Levers& levers_;
   Manager manager_;
+  std::optional<Pager> pager_;
+  Pins pins_;
+  std::vector<std::int64_t> pinned_;  // paged: by weights
+  std::vector<bool> in_use_;          // paged: by the step being played
   Timeline timeline_;
   std::vector<Held> held_;
   std::map<std::vector<int>, int> lora_sets_;

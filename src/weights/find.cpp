@@ -131,7 +131,7 @@ void count_header(Weights& weights, const TensorSet& part, const Header& header,
       .role = weights.role,
       .comfyui = version,
       .format = header.format,
-      .cast_to_fp8 = casts_to_fp8(request) && header.format == HeaderFormat::safetensors,
+      .cast_to_fp8 = casts_to_fp8(request) && header.format != HeaderFormat::gguf,
       .architecture = weights.architecture};
   Count count = count_tensors(part, rules);
   weights.bytes = count.bytes;
@@ -161,25 +161,22 @@ std::int64_t stored_values(const Header& header) {
   return sum;
 }
 
-Result<Weights> weights_from_file(const FoundFile& found, const WeightsRequest& request,
-                                  const ComfyVersion& version) {
-  auto header = read_header(found.path);
-  if (!header) return header.error();
+Weights weights_from_header(const Header& header, const FoundFile& found,
+                            const WeightsRequest& request, const ComfyVersion& version) {
   const bool audio = contains(request.loader_class, "Audio");
-  const TensorSet part = select_tensors(*header, request.role, is_checkpoint(request), audio);
+  const TensorSet part = select_tensors(header, request.role, is_checkpoint(request), audio);
   Weights weights;
   weights.role = request.role;
-  weights.file_bytes = header->file_bytes;
+  weights.file_bytes = header.file_bytes;
   if (part.empty()) {
     weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
     return weights;
   }
   weights.bytes_from = BytesFrom::header;
-  weights.architecture = detect_architecture(part, request.role, header->architecture);
-  count_header(weights, part, *header, request, version);
+  weights.architecture = detect_architecture(part, request.role, header.architecture);
+  count_header(weights, part, header, request, version);
   if (request.role == WeightsRole::text_encoder) {
-    const std::int64_t values =
-        is_checkpoint(request) ? weights.parameters : stored_values(*header);
+    const std::int64_t values = is_checkpoint(request) ? weights.parameters : stored_values(header);
     weights.loader_bytes = 2 * values;
   }
   if (!found.exact) weights.source += " (found by its name in another folder)";
@@ -359,28 +356,34 @@ void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
   }
 }
 
+/// A file that lists no tensors: known by its name, else counted as it lies on the disk.
+Weights weights_by_size(const Header& header, const std::string& name,
+                        const WeightsRequest& request, const ComfyVersion& version) {
+  Weights weights = weights_by_name(name, request, version);
+  weights.file_bytes = header.file_bytes;
+  if (weights.known() || !request.id_suffix.empty()) return weights;
+  weights.bytes = header.file_bytes;
+  weights.bytes_from = BytesFrom::header;
+  weights.source = fmt::format("size of {}; {}", header.file, header.note);
+  assume_modules(weights, {}, version);
+  return weights;
+}
+
 Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& request,
                                 const WeightsSearch& search,
                                 const std::vector<std::string>& folders) {
   const FoundFile found = locate_file(folders, name);
-  const bool pickle = !found.path.empty() && is_pickle_name(found.path);
-  Result<Weights> weights = found.path.empty() || pickle
-                                ? weights_by_name(name, request, search.comfyui)
-                                : weights_from_file(found, request, search.comfyui);
-  if (!weights) return weights;
-  if (pickle) {
-    const auto size = file_size(found.path);
-    if (!size) return size.error();
-    weights->file_bytes = *size;
-    if (!weights->known() && request.id_suffix.empty()) {
-      weights->bytes = *size;
-      weights->bytes_from = BytesFrom::header;
-      weights->source = fmt::format("size of {}; a pickle does not list its tensors", found.path);
-      assume_modules(*weights, {}, search.comfyui);
-    }
+  Weights weights;
+  if (found.path.empty()) {
+    weights = weights_by_name(name, request, search.comfyui);
+  } else {
+    const auto header = read_header(found.path);
+    if (!header) return header.error();
+    weights = header->note.empty() ? weights_from_header(*header, found, request, search.comfyui)
+                                   : weights_by_size(*header, name, request, search.comfyui);
   }
   if (const std::int64_t* bytes = given_size(search, request, name)) {
-    apply_given(*weights, *bytes, name, search.comfyui);
+    apply_given(weights, *bytes, name, search.comfyui);
   }
   return weights;
 }
@@ -474,6 +477,15 @@ const char* to_string(BytesFrom from) {
     case BytesFrom::unknown: break;
   }
   return "unknown";
+}
+
+std::optional<Weights> find_table_weights(std::string_view name, const ComfyVersion& version) {
+  const KnownModel* model = find_known_model(name);
+  if (!model) return {};
+  Weights weights = weights_from_model(*model, {}, {}, version);
+  if (!weights.known()) return {};
+  weights.id = weights.name = name;
+  return weights;
 }
 
 Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {

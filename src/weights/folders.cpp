@@ -67,7 +67,10 @@ Result<Done> check_readable(const fs::path& folder) {
     return input_error("is not there", folder.string(), {},
                        "Give --models the folder that holds checkpoints, vae and so on.");
   }
-  if (!fs::is_directory(status)) return input_error("is not a folder", folder.string());
+  if (!fs::is_directory(status)) {
+    return input_error("is not a folder", folder.string(), {},
+                       "Give --models the folder that holds checkpoints, vae and so on.");
+  }
   if (access(folder.c_str(), R_OK | X_OK) != 0) {
     return input_error(fmt::format("cannot be read: {}", std::strerror(errno)), folder.string(), {},
                        "Give the user who runs this the right to list it.");
@@ -125,7 +128,10 @@ Result<Done> read_yaml(std::vector<std::string>& list, std::string_view kind,
       if (section.second.IsMap()) add_section(list, kind, section.second, path.parent_path());
     }
   } catch (const YAML::Exception& error) {
-    Error result = input_error(fmt::format("is broken YAML: {}", error.msg), path.string());
+    // What yaml-cpp says where it gives up on depth.
+    const bool deep = error.msg == YAML::ErrorMsg::BAD_FILE;
+    Error result = input_error(
+        fmt::format("is broken YAML: {}", deep ? "nested too deeply" : error.msg), path.string());
     if (!error.mark.is_null()) {
       result.where.line = error.mark.line + 1;
       result.where.column = error.mark.column + 1;
@@ -144,6 +150,19 @@ bool holds_kinds(const fs::path& folder) {
     }
   }
   return false;
+}
+
+/// A folder without any of ComfyUI's in it would silently hold no model at all.
+Result<Done> check_is_models(const fs::path& models) {
+  std::error_code ignored;
+  if (holds_kinds(models)) return Done{};
+  for (const fs::path& beside : {models, models / ".."}) {
+    if (fs::is_regular_file(beside / "extra_model_paths.yaml", ignored)) return Done{};
+  }
+  return input_error("is no models folder of ComfyUI: none of its folders is in it",
+                     models.string(), {},
+                     "Give --models the folder that holds checkpoints, vae and so on, or the one "
+                     "that holds models.");
 }
 
 std::string with_slashes(std::string_view name) {
@@ -204,6 +223,7 @@ Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& 
     if (is_comfyui) {
       if (auto done = check_readable(models); !done) return done.error();
     }
+    if (auto done = check_is_models(models); !done) return done.error();
     for (const std::string_view name : default_folders(kind)) {
       const fs::path path = models / name;
       if (!fs::is_directory(path, ignored)) continue;

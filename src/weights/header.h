@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the header of a model file says: names, types and shapes of its tensors. Both formats are
+// What the header of a model file says: names, types and shapes of its tensors. All formats are
 // read into this; tensor data is never touched.
 #pragma once
 
@@ -22,7 +22,7 @@ struct TensorInfo {
   std::int64_t bytes = 0;  ///< as stored
 };
 
-enum class HeaderFormat { safetensors, gguf };
+enum class HeaderFormat { safetensors, gguf, torch };
 
 /// Tensors sorted by name, each name once.
 struct Header {
@@ -30,6 +30,7 @@ struct Header {
   HeaderFormat format = HeaderFormat::safetensors;
   std::int64_t file_bytes = 0;
   std::string architecture;  ///< GGUF's general.architecture; empty otherwise
+  std::string note;          ///< why no tensors are listed, of a file that is not broken
   std::vector<TensorInfo> tensors;
 
   const TensorInfo* find(std::string_view name) const {
@@ -66,11 +67,9 @@ inline std::optional<std::int64_t> shape_elements(const std::vector<std::int64_t
   return product;
 }
 
-/// Reads the header of a .safetensors, .sft, .gguf or .safetensors.index.json file; which one it
-/// is shows in its first bytes and its name. Errors: anything broken, with file and place.
+/// Reads the header of a .safetensors, .sft, .gguf, .safetensors.index.json or torch file; which
+/// one it is shows in its first bytes and its name. Files that list no tensors (.onnx) give an
+/// empty header with a note. Errors: anything broken, with file and place.
 Result<Header> read_header(const std::string& path);
-
-/// Whether the file is a pickle (.ckpt, .pt, .pth, .bin), whose tensors are not listed anywhere.
-bool is_pickle_name(std::string_view name);
 
 }  // namespace ebb

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "workflow/js_value.h"
+#include "workflow/pack_table.h"
 #include "workflow/state.h"
 
 namespace ebb {
@@ -70,6 +71,8 @@ void guess_outputs(Prompt& prompt) {
             "{}: its input \"{}\" is linked to node {}, which does not exist; ComfyUI would "
             "refuse it.",
             node.label(), input.name, input.link->node));
+        prompt.uncertain.push_back(
+            {node.id, input.name, "linked to node " + input.link->node + ", which does not exist"});
         continue;
       }
       int& count = slots[std::size_t(at)];
@@ -81,6 +84,10 @@ void guess_outputs(Prompt& prompt) {
     PromptNode& node = prompt.nodes[i];
     if (node.known) continue;
     node.output_types.resize(std::size_t(slots[i]));
+    if (const auto pack = find_pack_class(node.class_type)) {
+      const std::size_t count = std::min(pack->outputs.size(), node.output_types.size());
+      std::copy_n(pack->outputs.begin(), count, node.output_types.begin());
+    }
     node.output_node = slots[i] == 0;
     auto& list = node.output_node ? starts : others;
     list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
@@ -93,18 +100,33 @@ void guess_outputs(Prompt& prompt) {
   }
 }
 
+/// Takes out links to nodes that are not there, and says so.
+void drop_dangling(Prompt& prompt) {
+  for (PromptNode& node : prompt.nodes) {
+    std::erase_if(node.inputs, [&](const PromptInput& input) {
+      if (!input.link || prompt.position(input.link->node) >= 0) return false;
+      const std::string why = "its link to node " + input.link->node + " was dropped";
+      prompt.notes.push_back(node.label() + ": " + input.name + ": " + why +
+                             ", because that node does not exist.");
+      prompt.uncertain.push_back({node.id, input.name, why});
+      return true;
+    });
+  }
+}
+
 }  // namespace
 
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
-                               const ComfyVersion& version) {
+                               const ConvertOptions& options) {
   Prompt prompt;
-  NodeFinder finder(version);
+  NodeFinder finder(options.version, options.definitions);
   prompt.nodes.reserve(root.size());
   prompt.index.reserve(root.size());
   for (const JsonValue json : root) {
     if (!json.is_object() || !json.find("class_type").is_string()) {
       prompt.notes.push_back(
           fmt::format("\"{}\" is no node of the prompt and was left out.", json.key()));
+      prompt.uncertain.push_back({json.key(), "", "left out: it is no node of a prompt"});
       continue;
     }
     PromptNode node = read_node(json, finder);
@@ -120,8 +142,9 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     return input_error("the prompt has no node", file, "",
                        "Export the workflow again with \"Export (API)\".");
   }
+  if (options.repair) drop_dangling(prompt);
   guess_outputs(prompt);
-  settle_match_types(prompt, version);
+  settle_match_types(prompt, finder);
   return prompt;
 }
 

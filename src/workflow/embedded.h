@@ -20,6 +20,11 @@ struct EmbeddedTexts {
 /// `PNG`, `WebP`, ... by content; empty for anything else.
 std::string_view media_kind(std::string_view bytes);
 
+/// Of a video's file only what may hold texts, as a small file of the same kind. `kind` is MP4 or
+/// WebM. Reads a few bytes a box, not the boxes. Errors: unreadable.
+Result<std::string> skim_media(const std::string& path, std::string_view kind,
+                               std::int64_t size_bytes);
+
 /// REQUIRES: media_kind(bytes) is not empty. Errors: a kind that carries no texts.
 Result<EmbeddedTexts> read_embedded(std::string_view bytes, const std::string& file);
 

@@ -50,17 +50,32 @@ struct FileSocket : Socket {
   std::string widget_name;  ///< which one
 };
 
+// Why a value may differ from what the front end would send.
+constexpr const char* kDoubtNamed = "the class is unknown; the file names this value";
+constexpr const char* kDoubtSocket =
+    "the class is unknown; named by the order of the node's sockets";
+constexpr const char* kDoubtPack = "the class is unknown; position by the pack table";
+constexpr const char* kDoubtShort =
+    "the class is unknown; position by the pack table, which has more values than the file";
+constexpr const char* kDoubtKin = "the class is unknown; named as in the class it is a variant of";
+constexpr const char* kDoubtRounded = "an integer beyond 2^53 is rounded, as a browser does it";
+constexpr const char* kDoubtTime = "it holds the time of the conversion";
+constexpr const char* kDoubtCopied = "it holds a value of another node, which is a guess";
+constexpr const char* kDoubtChosen = "the first of {a|b} is taken; ComfyUI takes a random one";
+constexpr const char* kDoubtGroup = "what the group node saved does not fit; its description's";
+
 struct Widget {
   std::string name;
   std::optional<std::string> value;             ///< JSON text; nothing is JavaScript's undefined
   bool saved = true;                            ///< takes a place in widgets_values
   bool sent = true;                             ///< appears in the prompt
   bool in_file = false;                         ///< its value was read from the file
+  const char* doubt = nullptr;                  ///< why `value` may be another; null: it is sure
   const InputDefinition* definition = nullptr;  ///< null for the front end's own widgets
 };
 
 /// Where the values of a class that no table has come from.
-enum class Values { none, by_name, by_place, left_out };
+enum class Values { none, by_name, by_place, by_pack, left_out };
 
 struct GraphNode {
   std::string id;
@@ -70,6 +85,7 @@ struct GraphNode {
   NodeRole role = NodeRole::ordinary;
   int mode = 0;
   Values values = Values::none;
+  int unnamed_from = -1;  ///< place of the first saved value that nobody names; -1: all have names
   double order = 0;
   int definition_graph = -1;                   ///< of an instance: index in GraphSet::definitions
   const NodeDefinition* definition = nullptr;  ///< null for classes that no table has
@@ -116,6 +132,7 @@ struct GraphSet {
   std::vector<Graph> definitions;
   std::unordered_map<std::string, int> definition_by_id;
   std::vector<std::string> notes;
+  bool follow_packs = true;  ///< as in ConvertOptions
 
   Graph& graph(int index) { return index < 0 ? root : definitions[static_cast<size_t>(index)]; }
 };
@@ -125,6 +142,8 @@ struct ConvertOptions {
   /// Nodes of packs that live on the canvas alone (SetNode, GetNode, rgthree's Reroute) work as
   /// their packs do it; without, they are unknown classes, as for a front end without the packs.
   bool follow_packs = true;
+  const NodeDefinitions* definitions = nullptr;  ///< of the user's server, asked first
+  bool repair = false;                           ///< drop links that nobody can follow
 };
 
 /// Reads nodes, links and definitions; ids are renumbered as the front end does on loading.
@@ -145,7 +164,7 @@ void add_special_widgets(GraphNode& node);
 void build_widgets(GraphNode& node, GraphSet& set);
 
 /// For a class that no table has: the widgets whose values the file names.
-void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file);
+void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file, bool follow_packs);
 
 /// The widget an input of a subgraph definition shows on its instances, or null.
 Widget* promoted_widget(GraphSet& set, int definition, int input);

@@ -225,10 +225,15 @@ void apply_group_values(Graph& graph, GraphSet& set) {
     set.notes.push_back("The values that the group node \"" + graph.name +
                         "\" saved do not fit its widgets; those of the group's description are " +
                         "used instead.");
+    for (GraphNode& node : graph.nodes) {
+      for (Widget& widget : node.widgets) widget.doubt = kDoubtGroup;
+    }
     return;
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (widgets[i] && !values[i].is_null()) widgets[i]->value = js_text(values[i]);
+    if (!widgets[i] || values[i].is_null()) continue;
+    widgets[i]->value = js_text(values[i]);
+    if (js_rounds(values[i])) widgets[i]->doubt = kDoubtRounded;
   }
 }
 

@@ -67,12 +67,34 @@ void write(const JsonValue& value, std::string& text) {
   }
 }
 
+/// Nothing for numbers of more than 38 digits.
+std::optional<unsigned __int128> base_ten(std::string_view digits) {
+  constexpr std::size_t kDigitsMax = 38;
+  if (digits.size() > kDigitsMax) return std::nullopt;
+  unsigned __int128 value = 0;
+  for (const char c : digits) value = value * 10 + static_cast<unsigned>(c - '0');
+  return value;
+}
+
 }  // namespace
 
 std::string js_text(const JsonValue& value) {
   std::string text;
   write(value, text);
   return text;
+}
+
+bool js_rounds(const JsonValue& value) {
+  constexpr std::size_t kExactDigits = 15;
+  if (!value.is_number()) return false;
+  std::string_view digits = value.raw();
+  if (digits.starts_with('-')) digits.remove_prefix(1);
+  if (digits.size() <= kExactDigits || digits.find_first_not_of("0123456789") != digits.npos) {
+    return false;
+  }
+  const auto exact = base_ten(digits);
+  return !exact || static_cast<unsigned __int128>(*value.number() < 0 ? -*value.number()
+                                                                      : *value.number()) != *exact;
 }
 
 std::optional<std::string> js_id(const JsonValue& value) {

@@ -17,6 +17,9 @@ namespace ebb {
 /// that look like array indices first and ascending, no spaces.
 std::string js_text(const JsonValue& value);
 
+/// Whether JavaScript reads an integer as another one, because it has more than 53 bits.
+bool js_rounds(const JsonValue& value);
+
 /// A node id as JavaScript's String() gives it; nothing for other kinds than numbers and strings.
 std::optional<std::string> js_id(const JsonValue& value);
 

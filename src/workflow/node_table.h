@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ebb/machine.h"
+#include "ebb/workflow.h"
 
 namespace ebb {
 
@@ -55,18 +56,24 @@ struct NodeDefinition {
 /// above that has it, else of an older one, else null. Thread-safe; lives forever.
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version);
 
-/// find_node for many nodes of few classes.
+/// The definition of a class as a server told it, or null. Lives as long as `server`.
+const NodeDefinition* find_node(std::string_view class_type, const NodeDefinitions& server);
+
+/// find_node for many nodes of few classes; a server's own definitions are asked first.
 class NodeFinder {
  public:
-  explicit NodeFinder(const ComfyVersion& version) : version_(version) {}
+  explicit NodeFinder(const ComfyVersion& version, const NodeDefinitions* server = nullptr)
+      : version_(version), server_(server) {}
   const NodeDefinition* find(const std::string& class_type) {
     const auto [at, fresh] = found_.try_emplace(class_type);
-    if (fresh) at->second = find_node(class_type, version_);
+    if (fresh && server_) at->second = find_node(class_type, *server_);
+    if (fresh && !at->second) at->second = find_node(class_type, version_);
     return at->second;
   }
 
  private:
   ComfyVersion version_;
+  const NodeDefinitions* server_;
   std::unordered_map<std::string, const NodeDefinition*> found_;
 };
 

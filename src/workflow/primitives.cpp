@@ -60,19 +60,25 @@ Widget* widget_behind(GraphSet& set, GraphNode& node, const Socket& socket) {
   return socket.widget < 0 ? nullptr : &node.widgets[std::size_t(socket.widget)];
 }
 
-std::optional<std::string> own_value(const GraphNode& primitive, NameReplacer& names) {
+std::optional<std::string> own_value(const GraphNode& primitive, NameReplacer& names,
+                                     const char*& doubt) {
   if (primitive.widgets.empty() || !primitive.widgets[0].value) return std::nullopt;
   const std::string& value = *primitive.widgets[0].value;
+  doubt = primitive.widgets[0].doubt;
   const JsonValue wanted = primitive.json.find("properties").find("Run widget replace on values");
   if (value.starts_with('"') && wanted.boolean().value_or(false)) {
-    return json_quote(names.replace(js_string(value)));
+    const char* why = nullptr;
+    std::string replaced = json_quote(names.replace(js_string(value), &why));
+    if (why) doubt = why;
+    return replaced;
   }
   return value;
 }
 
 void apply(GraphSet& set, Graph& graph, GraphNode& primitive, const std::vector<int>& links,
            NameReplacer& names) {
-  std::optional<std::string> value = own_value(primitive, names);
+  const char* doubt = nullptr;
+  std::optional<std::string> value = own_value(primitive, names, doubt);
   bool first = true;
   for (const int link : links) {
     const auto [n, input] = graph.socket_of_link[std::size_t(link)];
@@ -80,10 +86,13 @@ void apply(GraphSet& set, Graph& graph, GraphNode& primitive, const std::vector<
     Widget* widget = widget_behind(set, node, node.inputs[std::size_t(input)]);
     if (!widget) continue;
     if (std::exchange(first, false)) {
+      if (!value) doubt = widget->doubt;
       if (!value) value = widget->value;
       if (value) value = shaped(*value, *widget);
     }
     widget->value = value;
+    widget->doubt =
+        !node.definition && node.role == NodeRole::ordinary && !doubt ? kDoubtNamed : doubt;
   }
 }
 

@@ -108,12 +108,12 @@ std::string input_type(const InputDefinition& input) {
   return input.autogrow ? input.member_type : input.type;
 }
 
-void settle_match_types(Prompt& prompt, const ComfyVersion& version) {
+void settle_match_types(Prompt& prompt, NodeFinder& finder) {
   constexpr int kPasses = 8;  // chains of switches longer than this keep their group's type
   std::vector<std::pair<std::size_t, const NodeDefinition*>> open;
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     if (!prompt.nodes[i].known) continue;
-    const NodeDefinition* definition = find_node(prompt.nodes[i].class_type, version);
+    const NodeDefinition* definition = finder.find(prompt.nodes[i].class_type);
     if (definition && definition->match_output) open.emplace_back(i, definition);
   }
   for (int pass = 0; pass < kPasses && !open.empty(); ++pass) {

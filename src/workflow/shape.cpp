@@ -148,12 +148,13 @@ void shape_node(GraphNode& node, GraphSet& set) {
   const auto file = std::exchange(node.file_inputs, {});
   node.inputs.assign(file.begin(), file.end());
   if (node.role == NodeRole::ordinary) {
-    guess_widgets(node, file);
+    guess_widgets(node, file, set.follow_packs);
   } else if (node.role == NodeRole::note || node.role == NodeRole::primitive) {
     Widget widget;  // what `%Title.text%` and `%Title.value%` may name
     widget.name = node.role == NodeRole::note ? "text" : "value";
     const JsonValue first = node.json.find("widgets_values").at(0);
     if (first.exists()) widget.value = js_text(first);
+    if (js_rounds(first)) widget.doubt = kDoubtRounded;
     node.widgets.push_back(std::move(widget));
   }
 }

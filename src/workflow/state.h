@@ -18,16 +18,20 @@ struct Workflow::State {
   JsonDocument document;
   std::string file;
   WorkflowFormat format = WorkflowFormat::ui_graph;
-  JsonValue root;  ///< the graph or the prompt, inside `document`
+  std::string carrier;  ///< kind of the media file around it
+  JsonValue root;       ///< the graph or the prompt, inside `document`
 };
 
 /// The prompt of an API file, with types filled in from the table.
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
-                               const ComfyVersion& version);
+                               const ConvertOptions& options);
 
 /// The prompt that the front end would send for a graph.
 Result<Prompt> convert_graph(const JsonValue& root, const std::string& file,
                              const ConvertOptions& options);
+
+/// The same for a graph that is read already; changes values in it.
+Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options);
 
 /// The declaration of an input, dotted names of dynamic and autogrow inputs included, or null.
 const InputDefinition* find_input(const NodeDefinition& node, std::string_view name);
@@ -36,7 +40,7 @@ const InputDefinition* find_input(const NodeDefinition& node, std::string_view n
 std::string input_type(const InputDefinition& input);
 
 /// Output types that follow a match group get the type of what is linked to the group.
-void settle_match_types(Prompt& prompt, const ComfyVersion& version);
+void settle_match_types(Prompt& prompt, NodeFinder& finder);
 
 /// The inputs of one node in the making: of equal names the last value, at the first's place.
 class InputList {

@@ -135,8 +135,9 @@ void NameReplacer::index() {
   }
 }
 
-std::string NameReplacer::replace(const std::string& text) {
+std::string NameReplacer::replace(const std::string& text, const char** doubt) {
   std::string out;
+  const char* any = nullptr;
   std::size_t i = 0;
   while (i < text.size()) {
     const auto open = text.find('%', i);
@@ -149,15 +150,18 @@ std::string NameReplacer::replace(const std::string& text) {
       continue;
     }
     const auto whole = std::string_view(text).substr(open, close - open + 1);
-    out += meaning(whole.substr(1, whole.size() - 2), whole);
+    out += meaning(whole.substr(1, whole.size() - 2), whole, any);
     i = close + 1;
   }
+  if (doubt) *doubt = any;
   return out.append(text, i);
 }
 
-std::string NameReplacer::meaning(std::string_view text, std::string_view whole) {
+std::string NameReplacer::meaning(std::string_view text, std::string_view whole,
+                                  const char*& doubt) {
   const auto parts = split(text, '.');
   if (parts.size() != 2) {
+    if (parts[0].starts_with("date:")) doubt = kDoubtTime;
     if (parts[0].starts_with("date:")) return format_date(parts[0].substr(5));
     return std::string(whole);
   }
@@ -172,6 +176,7 @@ std::string NameReplacer::meaning(std::string_view text, std::string_view whole)
   if (!node) return std::string(whole);
   const auto widget = std::ranges::find(node->widgets, parts[1], &Widget::name);
   if (widget == node->widgets.end()) return std::string(whole);
+  if (widget->doubt) doubt = kDoubtCopied;
   return safe_name(js_string(widget->value.value_or("")));
 }
 

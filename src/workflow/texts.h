@@ -19,10 +19,11 @@ class NameReplacer {
  public:
   explicit NameReplacer(GraphSet& set);
   /// `%date:FORMAT%` becomes the present local time, `%Node.widget%` that widget's value.
-  std::string replace(const std::string& text);
+  /// Tells in `doubt` why the result may be another.
+  std::string replace(const std::string& text, const char** doubt = nullptr);
 
  private:
-  std::string meaning(std::string_view text, std::string_view whole);
+  std::string meaning(std::string_view text, std::string_view whole, const char*& doubt);
   void index();
 
   GraphSet& set_;

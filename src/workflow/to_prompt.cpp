@@ -16,12 +16,16 @@
 namespace ebb {
 namespace {
 
+constexpr std::size_t kLeftOutMax = 1'000;  // values of one node that are listed one by one
+
+const char* computed_doubt(std::string_view type, std::string_view name);
+
 class Converter {
  public:
-  Converter(GraphSet& set, const PlacedGraph& placed)
-      : set_(set), placed_(placed), resolver_(set, placed), names_(set) {}
+  Converter(GraphSet& set, const PlacedGraph& placed, bool repair)
+      : set_(set), placed_(placed), resolver_(set, placed), names_(set), repair_(repair) {}
 
-  Result<Prompt> run(const ComfyVersion& version);
+  Result<Prompt> run(NodeFinder finder);
 
  private:
   std::vector<bool> sent_places() const;
@@ -29,6 +33,8 @@ class Converter {
   void add_widgets(const GraphNode& node, PromptNode& out);
   std::optional<Error> add_links(int place, const GraphNode& node);
   std::string sent_value(const GraphNode& node, const Widget& widget, const std::string& label);
+  void doubt(const std::string& input, std::string why) { doubts_[input] = std::move(why); }
+  std::vector<Uncertain> take_doubts(const GraphNode& node, const PromptNode& out);
   void drop_dangling();
   void guess_starts();
   void order_nodes();
@@ -42,12 +48,15 @@ class Converter {
   const PlacedGraph& placed_;
   Resolver resolver_;
   NameReplacer names_;
+  bool repair_;
   Prompt prompt_;
-  InputList inputs_;  ///< of the node in the making
+  InputList inputs_;                               ///< of the node in the making
+  std::map<std::string, std::string> doubts_;      ///< of the node in the making: input -> why
+  std::vector<std::vector<Uncertain>> uncertain_;  ///< per node of the prompt
 
   struct Unknown {
     std::vector<std::string> ids;
-    bool by_place = false, left_out = false, starts = false;
+    bool by_place = false, by_pack = false, left_out = false, starts = false;
   };
   std::map<std::string, Unknown> unknown_;
   std::map<std::string, std::vector<std::string>> newer_;  ///< class -> node ids
@@ -68,7 +77,7 @@ std::vector<bool> Converter::sent_places() const {
   return sent;
 }
 
-Result<Prompt> Converter::run(const ComfyVersion& version) {
+Result<Prompt> Converter::run(NodeFinder finder) {
   const auto sent = sent_places();
   prompt_.notes = std::move(set_.notes);
   prompt_.nodes.reserve(placed_.places.size());
@@ -80,7 +89,7 @@ Result<Prompt> Converter::run(const ComfyVersion& version) {
   guess_starts();
   order_nodes();
   note_unknown();
-  settle_match_types(prompt_, version);
+  settle_match_types(prompt_, finder);
   return std::move(prompt_);
 }
 
@@ -103,22 +112,54 @@ std::optional<Error> Converter::add_node(int at) {
     return socket.widget < 0 && socket.link != kNoLink;
   });
   inputs_.start(out.inputs, node.widgets.size() + std::size_t(links));
+  doubts_.clear();
   add_widgets(node, out);
   if (auto error = add_links(at, node)) return error;
+  auto uncertain = take_doubts(node, out);
   if (!node.definition) {
     Unknown& unknown = unknown_[node.type];
     unknown.ids.push_back(out.id);
     unknown.by_place |= node.values == Values::by_place;
-    unknown.left_out |= node.values == Values::left_out;
+    unknown.by_pack |= node.values == Values::by_pack;
+    unknown.left_out |= node.unnamed_from >= 0;
   }
   const auto [found, fresh] =
       prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
   if (fresh) {
     prompt_.nodes.push_back(std::move(out));
+    uncertain_.push_back(std::move(uncertain));
   } else {
     prompt_.nodes[std::size_t(found->second)] = std::move(out);
+    uncertain_[std::size_t(found->second)] = std::move(uncertain);
   }
   return std::nullopt;
+}
+
+/// What is uncertain of a node that is finished, in the order of its inputs.
+std::vector<Uncertain> Converter::take_doubts(const GraphNode& node, const PromptNode& out) {
+  std::vector<Uncertain> list;
+  const auto add = [&](std::string input, std::string why) {
+    list.push_back({out.id, std::move(input), std::move(why)});
+  };
+  if (node.definition && node.definition->newer) {
+    add("", "the class came later than the wanted ComfyUI; its later definition is used");
+  }
+  if (!doubts_.empty()) {
+    for (const PromptInput& input : out.inputs) {
+      const auto at = doubts_.find(input.name);
+      if (at == doubts_.end()) continue;
+      add(input.name, std::move(at->second));
+      doubts_.erase(at);
+    }
+    for (auto& [input, why] : doubts_) add(input, std::move(why));
+  }
+  if (node.unnamed_from < 0) return list;
+  const std::size_t count =
+      std::min<std::size_t>(node.json.find("widgets_values").size(), kLeftOutMax);
+  for (auto i = std::size_t(node.unnamed_from); i < count; ++i) {
+    add(fmt::format("widgets_values[{}]", i), "left out: the class is unknown, nothing names it");
+  }
+  return list;
 }
 
 /// A node of an unknown class that reads something and that nobody reads is taken for one that
@@ -158,17 +199,35 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     if (widget.definition) input.type = input_type(*widget.definition);
     input.lazy = widget.definition && widget.definition->lazy;
     if (!node.definition) input.type = types[i];
+    const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
+    if (why) doubt(widget.name, why);
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
     } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
       prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
                               "\" is not in Ebb's table; the input is left out.");
+      doubt(widget.name, "left out: its default text is not in Ebb's table");
       continue;
     } else {
+      const bool combo = widget.definition && widget.definition->type == "COMBO";
+      doubt(widget.name, combo && !widget.in_file
+                             ? "left out: its default is the first entry of the server's list"
+                             : "left out: the file has no value for it");
       continue;  // JavaScript's undefined vanishes
     }
     inputs_.put(std::move(input));
   }
+}
+
+/// What the front end computes from things that are not in the file.
+const char* computed_doubt(std::string_view type, std::string_view name) {
+  if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
+  if (type == "LoadImageOutput" && name == "image")
+    return "the newest picture of the output folder";
+  if (type == "Load3D" && name == "image") return "a picture that the front end renders";
+  if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
+  if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
+  return nullptr;
 }
 
 /// The widget's value as it leaves: lists are wrapped, so that they are no links.
@@ -183,12 +242,16 @@ std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
     if (chosen) {
       prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
                               "\" the first is taken; ComfyUI takes a random one.");
+      doubt(widget.name, kDoubtChosen);
     }
     return json_quote(plain);
   }
   if (widget.name == "filename_prefix" && replaces_prefix(node.type) &&
       value.find('%') != value.npos) {
-    return json_quote(names_.replace(js_string(value)));
+    const char* why = nullptr;
+    std::string replaced = json_quote(names_.replace(js_string(value), &why));
+    if (why) doubt(widget.name, why);
+    return replaced;
   }
   return value;
 }
@@ -198,7 +261,15 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
     const Socket& socket = node.inputs[i];
     if (socket.link == kNoLink) continue;
     const auto source = resolver_.resolve(place, i);
-    if (!source) return source.error();
+    if (!source && !repair_) return source.error();
+    if (!source) {
+      const std::string& id = placed_.places[std::size_t(place)].id;
+      prompt_.notes.push_back(
+          fmt::format("node {} {}: the link into its input \"{}\" is dropped, because {}.", id,
+                      node.type, socket.name, source.error().message));
+      doubt(socket.name, "its link was dropped: " + source.error().message);
+      continue;
+    }
     PromptInput input;
     input.name = socket.name;
     input.type = socket.type;
@@ -206,9 +277,16 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
     if (source->kind == Source::Kind::link) {
       const PlacedNode& origin = placed_.places[std::size_t(source->place)];
       input.link = Link{origin.id, source->slot};
+      doubts_.erase(socket.name);
     } else if (source->kind == Source::Kind::widget && source->widget->value) {
       const std::string& value = *source->widget->value;
       input.value = value.starts_with('[') ? "{\"__value__\":" + value + "}" : value;
+      doubts_.erase(socket.name);
+      if (source->widget->doubt) {
+        doubt(socket.name, source->widget->doubt);
+      } else if (!node.definition) {
+        doubt(socket.name, kDoubtNamed);
+      }
     } else {
       continue;
     }
@@ -241,7 +319,10 @@ void Converter::order_nodes() {
   std::ranges::sort(keys);
   std::vector<PromptNode> ordered;
   ordered.reserve(keys.size());
-  for (const auto& [key, i] : keys) ordered.push_back(std::move(prompt_.nodes[i]));
+  for (const auto& [key, i] : keys) {
+    ordered.push_back(std::move(prompt_.nodes[i]));
+    std::ranges::move(uncertain_[i], std::back_inserter(prompt_.uncertain));
+  }
   prompt_.nodes = std::move(ordered);
   index_nodes(prompt_);
 }
@@ -264,10 +345,11 @@ std::string join(const std::vector<std::string>& parts) {
 
 /// One sentence for each kind of guess, with all classes it concerns.
 void Converter::note_unknown() {
-  std::vector<std::string> all, by_place, left_out, starts, newer;
+  std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
   for (const auto& [type, unknown] : unknown_) {
     all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
     if (unknown.by_place) by_place.push_back(type);
+    if (unknown.by_pack) by_pack.push_back(type);
     if (unknown.left_out) left_out.push_back(type);
     if (unknown.starts) starts.push_back(type);
   }
@@ -279,6 +361,7 @@ void Converter::note_unknown() {
   };
   note("Classes that Ebb does not know: ", all);
   note("Values named by the order of the node's sockets, which is a guess: ", by_place);
+  note("Values named as other files name them for the class, which is a guess: ", by_pack);
   note("Values left out, because the file does not name them: ", left_out);
   note("Unknown classes without outputs, taken for nodes that ComfyUI starts from: ", starts);
   note("Classes newer than the wanted ComfyUI, for which their later definition is used: ", newer);
@@ -290,10 +373,15 @@ Result<Prompt> convert_graph(const JsonValue& root, const std::string& file,
                              const ConvertOptions& options) {
   auto set = read_ui_graph(root, file, options);
   if (!set) return std::move(set).error();
-  const auto placed = place_nodes(*set);
+  return convert_set(*set, options);
+}
+
+Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options) {
+  const auto placed = place_nodes(set);
   if (!placed) return placed.error();
-  apply_primitives(*set, *placed);
-  return Converter(*set, *placed).run(options.version);
+  apply_primitives(set, *placed);
+  return Converter(set, *placed, options.repair)
+      .run(NodeFinder(options.version, options.definitions));
 }
 
 }  // namespace ebb

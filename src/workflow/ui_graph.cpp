@@ -225,7 +225,7 @@ void renumber(GraphSet& set, std::int64_t last_node_id) {
 }
 
 void find_roles(GraphSet& set, Graph& graph, const ConvertOptions& options) {
-  NodeFinder finder(options.version);
+  NodeFinder finder(options.version, options.definitions);
   for (GraphNode& node : graph.nodes) {
     if (node.role == NodeRole::instance) continue;  // of a legacy group
     if (const auto at = set.definition_by_id.find(node.type); at != set.definition_by_id.end()) {
@@ -382,6 +382,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options) {
   GraphSet set;
   set.file = file;
+  set.follow_packs = options.follow_packs;
   const JsonValue nodes = root.find("nodes");
   if (nodes.size() > kNodesMax) {
     return input_error(

@@ -117,6 +117,7 @@ void drop_forced_places(const GraphNode& node, std::vector<JsonValue>& values) {
 void assign(Widget& widget, const JsonValue& saved, const GraphNode& node) {
   widget.value = saved.exists() ? std::optional(js_text(saved)) : std::nullopt;
   widget.in_file = true;
+  widget.doubt = js_rounds(saved) ? kDoubtRounded : nullptr;
   const InputDefinition* input = widget.definition;
   if (!input || input->type != "COMBO") return;
   if (input->first && (!widget.value || *widget.value == "null")) widget.value = input->first;

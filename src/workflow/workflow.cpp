@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "ebb/file.h"
 #include "workflow/embedded.h"
@@ -46,14 +48,29 @@ std::optional<Found> look_at(const JsonValue& value) {
   return std::nullopt;
 }
 
+bool is_wanted(WorkflowFormat format, WorkflowPart part) {
+  if (part == WorkflowPart::any) return true;
+  return (part == WorkflowPart::graph) == (format == WorkflowFormat::ui_graph);
+}
+
+/// Where people and programs wrap workflows, the wanted part first.
+std::vector<const char*> wrapper_keys(WorkflowPart part) {
+  if (part == WorkflowPart::prompt) return {"prompt", "output", "workflow"};
+  if (part == WorkflowPart::any) return {"workflow", "prompt", "output"};
+  return {"workflow", "extra_data", "extra_pnginfo", "prompt", "output"};
+}
+
 /// Finds the graph, else the prompt, in a document or in the objects people wrap them in.
-std::optional<Found> search(const JsonValue& root, int depth) {
-  if (auto found = look_at(root); found && !found->as_text) return found;
+std::optional<Found> search(const JsonValue& root, int depth, WorkflowPart part) {
+  const auto wanted = [&](const std::optional<Found>& found) {
+    return found && (found->as_text || is_wanted(found->format, part));
+  };
+  if (auto found = look_at(root); wanted(found) && !found->as_text) return found;
   if (depth >= kWrappersMax || !root.is_object()) return std::nullopt;
-  for (const char* key : {"workflow", "prompt", "output"}) {
+  for (const char* key : wrapper_keys(part)) {
     const JsonValue member = root.find(key);
-    if (auto found = look_at(member)) return found;
-    if (auto found = search(member, depth + 1)) return found;
+    if (auto found = look_at(member); wanted(found)) return found;
+    if (auto found = search(member, depth + 1, part)) return found;
   }
   return std::nullopt;
 }
@@ -80,30 +97,34 @@ Result<Done> check_text(std::string_view text, const std::string& file) {
   return Done{};
 }
 
-struct Text {
-  std::string json;
-  std::string prompt;  ///< tried if `json` is no workflow
+/// The JSON texts of a file: its own bytes, or what media carry, the wanted part first.
+struct Texts {
+  std::vector<std::string> json;
+  std::string carrier;
 };
 
-/// The JSON text of a file: its own bytes, or what a picture carries.
-Result<Text> json_text(std::string bytes, const std::string& file) {
+Result<Texts> json_texts(std::string bytes, const std::string& file, WorkflowPart part) {
+  Texts found;
   if (media_kind(bytes).empty()) {
     if (auto checked = check_text(bytes, file); !checked) return std::move(checked).error();
-    return Text{std::move(bytes), {}};
+    found.json.push_back(std::move(bytes));
+    return found;
   }
+  found.carrier = media_kind(bytes);
   auto texts = read_embedded(bytes, file);
   if (!texts) return std::move(texts).error();
-  if (texts->workflow.empty() && texts->prompt.empty()) {
-    const auto kind = std::string(media_kind(bytes));
-    return input_error(texts->truncated ? "the " + kind +
-                                              " ends early and no workflow was found "
-                                              "up to there"
-                                        : "the " + kind + " carries no workflow",
-                       file, "",
-                       "Media lose it when they are edited or re-saved; look for the original.");
+  for (std::string* text : {&texts->workflow, &texts->prompt}) {
+    if (!text->empty()) found.json.push_back(std::move(*text));
   }
-  if (texts->workflow.empty()) return Text{std::move(texts->prompt), {}};
-  return Text{std::move(texts->workflow), std::move(texts->prompt)};
+  if (found.json.empty()) {
+    return input_error(
+        texts->truncated
+            ? "the " + found.carrier + " ends early and no workflow was found up to there"
+            : "the " + found.carrier + " carries no workflow",
+        file, "", "Media lose it when they are edited or re-saved; look for the original.");
+  }
+  if (part == WorkflowPart::prompt) std::ranges::reverse(found.json);
+  return found;
 }
 
 struct Parsed {
@@ -112,16 +133,38 @@ struct Parsed {
   WorkflowFormat format;
 };
 
-Result<Parsed> parse(std::string json, const std::string& file) {
+Result<Parsed> parse(std::string json, const std::string& file, WorkflowPart part) {
   for (int depth = 0; depth < kWrappersMax; ++depth) {
     auto document = JsonDocument::parse(std::move(json), file);
     if (!document) return std::move(document).error();
-    const auto found = search(document->root(), 0);
-    if (!found) return input_error(why_not(document->root()), file, "", kHint);
+    const auto found = search(document->root(), 0, part);
+    if (!found) {
+      const bool other =
+          part != WorkflowPart::any && search(document->root(), 0, WorkflowPart::any);
+      if (!other) return input_error(why_not(document->root()), file, "", kHint);
+      const bool graph = part == WorkflowPart::graph;
+      return input_error(graph ? "has a prompt but no graph" : "has a graph but no prompt", file,
+                         "", graph ? "Leave out --workflow." : "Leave out --prompt.");
+    }
     if (!found->as_text) return Parsed{std::move(*document), found->value, found->format};
     json = found->value.string();
   }
   return input_error("wraps JSON in JSON too often", file, "", kHint);
+}
+
+/// Bytes of a file, as far as they can matter.
+Result<std::string> read_bytes(const std::string& path) {
+  const auto size = file_size(path);
+  if (!size) return size.error();
+  const auto head = read_range(path, 0, 64);
+  if (!head) return head.error();
+  if (const auto header = safetensors_header_bytes(*head)) return read_range(path, 0, header);
+  const auto kind = media_kind(*head);
+  constexpr std::int64_t kSmall = std::int64_t{8} << 20;  // quicker read than skimmed
+  if (*size > kSmall && (kind == "MP4" || kind == "WebM")) return skim_media(path, kind, *size);
+  const bool early = kind == "FLAC" || kind == "Ogg" || kind == "MP3" || kind == "GLB";
+  if (early) return read_range(path, 0, std::min(*size, kFileMax));
+  return read_file(path, kFileMax);
 }
 
 void collect_models(const JsonValue& list, std::map<std::string, std::string>& models) {
@@ -146,6 +189,7 @@ Workflow::~Workflow() = default;
 
 WorkflowFormat Workflow::format() const { return state_->format; }
 const std::string& Workflow::file() const { return state_->file; }
+const std::string& Workflow::carrier() const { return state_->carrier; }
 std::string_view Workflow::json() const { return state_->root.raw(); }
 
 std::map<std::string, std::string> Workflow::declared_models() const {
@@ -160,36 +204,51 @@ std::map<std::string, std::string> Workflow::declared_models() const {
   return models;
 }
 
-Result<Workflow> read_workflow(const std::string& path) {
-  const auto head = read_range(path, 0, 16);
-  const std::int64_t header = head ? safetensors_header_bytes(*head) : 0;
-  auto bytes = header > 0 ? read_range(path, 0, header) : read_file(path, kFileMax);
+class WorkflowReader {
+ public:
+  static Workflow make(Parsed parsed, std::string file, std::string carrier) {
+    Workflow workflow;
+    workflow.state_ =
+        std::make_unique<Workflow::State>(std::move(parsed.document), std::move(file));
+    workflow.state_->root = parsed.root;
+    workflow.state_->format = parsed.format;
+    workflow.state_->carrier = std::move(carrier);
+    return workflow;
+  }
+};
+
+Result<Workflow> read_workflow(const std::string& path, WorkflowPart part) {
+  auto bytes = read_bytes(path);
   if (!bytes) return std::move(bytes).error();
-  return parse_workflow(std::move(*bytes), path);
+  return parse_workflow(std::move(*bytes), path, part);
 }
 
-Result<Workflow> parse_workflow(std::string text, std::string file) {
-  auto json = json_text(std::move(text), file);
-  if (!json) return std::move(json).error();
-  auto parsed = parse(std::move(json->json), file);
-  if (!parsed && !json->prompt.empty()) {
-    auto second = parse(std::move(json->prompt), file);
-    if (second) parsed = std::move(second);
+Result<Workflow> parse_workflow(std::string text, std::string file, WorkflowPart part) {
+  auto texts = json_texts(std::move(text), file, part);
+  if (!texts) return std::move(texts).error();
+  std::optional<Error> first;
+  for (std::string& json : texts->json) {
+    auto parsed = parse(std::move(json), file, part);
+    if (parsed) {
+      return WorkflowReader::make(std::move(*parsed), std::move(file), std::move(texts->carrier));
+    }
+    if (!first) first = std::move(parsed).error();
   }
-  if (!parsed) return std::move(parsed).error();
-  Workflow workflow;
-  workflow.state_ = std::make_unique<Workflow::State>(std::move(parsed->document), std::move(file));
-  workflow.state_->root = parsed->root;
-  workflow.state_->format = parsed->format;
-  return workflow;
+  return std::move(*first);
+}
+
+Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options) {
+  const auto& state = workflow.state();
+  const ConvertOptions convert{
+      .version = options.version, .definitions = options.definitions, .repair = options.repair};
+  if (state.format == WorkflowFormat::api_prompt) {
+    return read_api_prompt(state.root, state.file, convert);
+  }
+  return convert_graph(state.root, state.file, convert);
 }
 
 Result<Prompt> to_prompt(const Workflow& workflow, const ComfyVersion& version) {
-  const auto& state = workflow.state();
-  if (state.format == WorkflowFormat::api_prompt) {
-    return read_api_prompt(state.root, state.file, version);
-  }
-  return convert_graph(state.root, state.file, {.version = version});
+  return to_prompt(workflow, PromptOptions(version));
 }
 
 }  // namespace ebb

@@ -15,6 +15,11 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# For bad_input.test: `make NAME` writes a bad input, `plan FILE` must answer at once and in bounds.
+PRELUDE = f"""make() {{ python3 "{ROOT}/tests/cli/bad_input.py" "$1"; }}
+plan() {{ local file=$1; shift; timeout 20 ebb plan "$file" --vram 24G --ram 64G --os linux \
+  --html out.html --svg out.svg --save-machine m.toml "$@"; }}
+"""
 
 
 def blocks(text):
@@ -32,7 +37,7 @@ def blocks(text):
 
 def run(command, folder, binary):
     env = {"PATH": f"{binary.parent}:{os.environ['PATH']}", "HOME": folder, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True,
+    done = subprocess.run(["bash", "-c", PRELUDE + command], cwd=folder, env=env, capture_output=True,
                           text=True, timeout=120, check=False)
     output = (done.stdout + done.stderr).replace(folder, "TMP").rstrip("\n")
     if done.returncode:

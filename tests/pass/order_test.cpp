@@ -298,7 +298,7 @@ TEST(Order, AMissingNodeDropsOnlyTheOutputsThatNeedIt) {
 
   const auto none = order_steps(prompt_of("{" + broken + "}"), {});
   ASSERT_FALSE(none.ok());
-  EXPECT_EQ(none.error().where.place, "node 1 Work:");
+  EXPECT_EQ(none.error().where.place, "node 1 Work");
 }
 
 TEST(Order, BadOutputPositionsAreUsageErrors) {
@@ -390,7 +390,7 @@ TEST(Order, HugePromptsTakeMilliseconds) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   ASSERT_TRUE(order.ok());
   RecordProperty("milliseconds", std::to_string(seconds.count() * 1e3));
-  EXPECT_LT(seconds.count(), 0.5);  // 20 ms on an idle machine; a sanitizer may take longer
+  EXPECT_LT(seconds.count(), 0.5 * test::kPatience);  // 20 ms on an idle machine
 }
 
 TEST(Order, LongChainsAreNoProblem) {
@@ -434,7 +434,7 @@ TEST(Order, TwoEqualLongHalvesAreComparedInBoundedTime) {
   push(2 * kHalf, true, {kHalf - 1, 2 * kHalf - 1});
   const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(order_steps(prompt, {}).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2 * test::kPatience));
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ TEST(Search, TheFlagComesFirstAndItsEffectIsADifference) {
 }
 
 TEST(Search, AnUnloadNodeIsListedWhereItDoesNothing) {
-  const Fix* unload = find(fixes(trial_with(8, 81)), "unload");
+  const auto list = fixes(trial_with(8, 81));
+  const Fix* unload = find(list, "unload");
   ASSERT_NE(unload, nullptr);
   EXPECT_FALSE(unload->helps);
   EXPECT_EQ(unload->vram_bytes, 0);

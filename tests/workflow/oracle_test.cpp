@@ -169,5 +169,33 @@ TEST(Oracle, OurPromptEqualsTheFrontEnds) {
   EXPECT_GE(scores["unknown"].files, 500);
 }
 
+/// What the recorded front end itself could not reproduce must be among the uncertain values.
+TEST(Oracle, WhatIsNotReproducibleIsReportedAsUncertain) {
+  EBB_NEED_SHARED();
+  int entries = 0;
+  for (const OracleLine& line : read_oracle()) {
+    const Skipped unstable = unstable_of(line);
+    if (unstable.empty() || line.refused() || line.group_node()) continue;
+    const std::string file = line.file();
+    const auto path = *test::shared_dir() / "corpus" / file.substr(0, file.find('#'));
+    const auto workflow = read_workflow(path.string());
+    if (!workflow || workflow->format() != WorkflowFormat::ui_graph) continue;
+    const auto prompt = convert_plain(*workflow);
+    if (!prompt) continue;
+    for (const auto& [id, input] : unstable) {
+      const PromptNode* node = prompt->find(id);
+      if (!node || !node->input(input) || node->input(input)->link) continue;
+      ++entries;
+      EXPECT_TRUE(std::ranges::any_of(
+          prompt->uncertain,
+          [&](const Uncertain& entry) { return entry.node == id && entry.input == input; }))
+          << file << " node " << id << " " << input << " = "
+          << node->input(input)->value.substr(0, 80);
+    }
+  }
+  fmt::print("  {} values that are not reproducible, all reported\n", entries);
+  EXPECT_GT(entries, 20);
+}
+
 }  // namespace
 }  // namespace ebb

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ebb simulate`: scenarios in, what ComfyUI's memory manager would do out.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.h"
+#include "ebb/file.h"
+#include "ebb/policy.h"
+
+namespace ebb::cli {
+namespace {
+
+struct SimulateArguments {
+  std::string file;
+  bool check = false;
+};
+
+int run(const SimulateArguments& arguments) {
+  const auto text = read_file(arguments.file);
+  if (!text) return fail("simulate", text.error());
+  const auto report = simulate_scenarios(
+      *text, arguments.check ? ScenarioMode::check : ScenarioMode::play, arguments.file);
+  if (!report) return fail("simulate", report.error());
+  std::fwrite(report->text.data(), 1, report->text.size(), stdout);
+  if (arguments.check) fmt::print("{} equal, {} differ\n", report->equal, report->different);
+  if (std::fflush(stdout) != 0) return kInternal;
+  return report->different > 0 ? kWorse : kAnswered;
+}
+
+}  // namespace
+
+std::function<int()> declare_simulate(CLI::App& app) {
+  auto arguments = std::make_shared<SimulateArguments>();
+  app.add_option("FILE", arguments->file,
+                 "scenarios, one JSON object a line, plain or gzip (docs/formats/scenario.md)")
+      ->required();
+  app.add_flag("--check", arguments->check,
+               "compare with the results in the file; one line per difference");
+  app.footer(
+      "Examples:\n"
+      "  ebb simulate scenario.jsonl\n"
+      "  ebb simulate --check recorded.jsonl.gz\n"
+      "Exit codes: 0 answered, 1 something differs (--check), 2 bad usage, 3 bad input, "
+      "4 internal error.");
+  return [arguments] { return run(*arguments); };
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/dynamic.h"
+
+#include <algorithm>
+
+#include "policy/rules.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::int64_t kRangeAlignment = 1024;
+constexpr std::int64_t kSmallModuleBytes = 64 * 1024;  // these come first in the address range
+constexpr std::int64_t kSamplingTableBytes = 40'000;   // a model's buffers, which can't be paged
+constexpr std::int64_t kMostSpanBytes = std::int64_t{1} << 46;
+constexpr std::size_t kMostLayers = 100'000;
+
+std::int64_t span_pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes; }
+
+}  // namespace
+
+bool uses_dynamic_vram(const Machine& machine) {
+  const ComfyFlags& flags = machine.flags;
+  return machine.comfyui >= ComfyVersion{0, 16, 0} && !flags.disable_dynamic_vram &&
+         !flags.gpu_only && !flags.cpu && flags.vram_state != VramState::high &&
+         flags.vram_state != VramState::none;
+}
+
+int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
+  Model model;
+  std::int64_t listed = 0;
+  std::vector<ModuleRun> runs;
+  for (const ModuleRun& run : modules) {
+    if (run.bytes <= 0 || run.count <= 0 || run.bytes > kMostSpanBytes / run.count) continue;
+    if (listed > kMostSpanBytes - run.bytes * run.count) continue;
+    listed += run.bytes * run.count;
+    if (run.castable)
+      runs.push_back(run);
+    else
+      model.crumbs_bytes += run.bytes * run.count;
+  }
+  const auto weight = [](const ModuleRun& r) {
+    return r.bytes + std::clamp<std::int64_t>(r.extra_offload_bytes, 0, kMostSpanBytes);
+  };
+  std::stable_sort(runs.begin(), runs.end(), [&](const ModuleRun& a, const ModuleRun& b) {
+    const bool small_a = weight(a) < kSmallModuleBytes, small_b = weight(b) < kSmallModuleBytes;
+    return small_a != small_b ? small_a : weight(a) > weight(b);
+  });
+  for (const ModuleRun& run : runs) {
+    const std::int64_t range =
+        (run.bytes + kRangeAlignment - 1) / kRangeAlignment * kRangeAlignment;
+    model.ranges.push_back({range, run.count, run.bytes});
+    model.span_bytes += range * run.count;
+  }
+  model.crumbs_bytes += std::clamp<std::int64_t>(size_bytes - listed, 0, kSamplingTableBytes);
+  models_.push_back(std::move(model));
+  return static_cast<int>(models_.size()) - 1;
+}
+
+std::int64_t Pager::bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest) {
+  const std::int64_t limit = pages * kPageBytes;
+  std::int64_t address = 0, bytes = 0, out = 0;
+  for (const Range& range : model.ranges) {
+    const std::int64_t fitting =
+        address >= limit ? 0 : std::min(range.count, (limit - address) / range.bytes);
+    bytes += fitting * range.weight_bytes;
+    if (fitting < range.count) out = std::max(out, range.bytes);
+    address += range.count * range.bytes;
+  }
+  if (largest) *largest = out;
+  return bytes;
+}
+
+std::int64_t Pager::device_bytes(int weights) const {
+  const Model& model = models_[size_t(weights)];
+  return model.pages * kPageBytes + (model.staged ? model.crumbs_bytes : 0);
+}
+
+std::int64_t Pager::used_bytes() const {
+  std::int64_t bytes = 0;
+  for (std::size_t w = 0; w < models_.size(); ++w) bytes += device_bytes(static_cast<int>(w));
+  return bytes;
+}
+
+std::int64_t Pager::beside_crumbs() const {
+  std::int64_t bytes = total_bytes_ - others_bytes_;
+  for (const Model& model : models_) bytes -= model.staged ? model.crumbs_bytes : 0;
+  return bytes;
+}
+
+std::int64_t Pager::room_for_pages(std::int64_t beside_bytes) const {
+  return std::max<std::int64_t>(beside_crumbs() - kPageHeadroomBytes - beside_bytes, 0);
+}
+
+void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) {
+  std::int64_t pages = 0;
+  for (const Model& model : models_) pages += model.pages;
+  for (auto it = listed_.rbegin(); it != listed_.rend() && pages > pages_allowed; ++it) {
+    Model& model = models_[size_t(*it)];
+    const std::int64_t leaving = std::min(model.pages, pages - pages_allowed);
+    if (leaving == 0) continue;
+    model.pages -= leaving;
+    pages -= leaving;
+    left.push_back({*it, leaving});
+  }
+}
+
+// From the second repeat on: the lowest addresses stay, the rest is streamed through buffers, which
+// take room of pages themselves.
+Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
+  Repeat repeat;
+  repeat.pages = std::min(span_pages(model.span_bytes), room_bytes / kPageBytes);
+  for (int round = 0; round < 8 && repeat.pages < span_pages(model.span_bytes); ++round) {
+    std::int64_t largest = 0;
+    bytes_below(model, repeat.pages, &largest);
+    const std::int64_t needed = largest * std::max(streams_, 1);
+    if (needed <= repeat.cast_bytes) break;
+    repeat.cast_bytes = needed;
+    repeat.pages = std::max<std::int64_t>(room_bytes - needed, 0) / kPageBytes;
+  }
+  repeat.watermark = repeat.pages;
+  return repeat;
+}
+
+// A single repeat, layer by layer. In which order layers run is not in the module table: modules of
+// one size are taken to be spread evenly over the model, the last at the lowest address (names are
+// sorted downwards).
+Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
+                              std::int64_t others_pages) const {
+  struct Layer {
+    double when;
+    std::int64_t begin, bytes;
+  };
+  std::vector<Layer> layers;
+  std::int64_t address = 0;
+  for (const Range& range : model.ranges) {
+    for (std::int64_t i = 0; i < range.count && layers.size() < kMostLayers; ++i)
+      layers.push_back({1 - (static_cast<double>(i) + 0.5) / static_cast<double>(range.count),
+                        address + i * range.bytes, range.bytes});
+    address += range.count * range.bytes;
+  }
+  std::stable_sort(layers.begin(), layers.end(),
+                   [](const Layer& a, const Layer& b) { return a.when < b.when; });
+  Repeat repeat;
+  repeat.watermark = span_pages(model.span_bytes);
+  std::vector<bool> resident(size_t(repeat.watermark), false);
+  std::fill_n(resident.begin(), std::min(model.pages, repeat.watermark), true);
+  repeat.pages = std::min(model.pages, repeat.watermark);
+  std::int64_t top = repeat.pages;  // no page at or above it is resident
+  const auto make_room = [&](std::int64_t wanted) {
+    const std::int64_t allowed =
+        std::max<std::int64_t>(room_bytes - repeat.cast_bytes, 0) / kPageBytes;
+    while (others_pages + repeat.pages + wanted > allowed && others_pages > 0) --others_pages;
+    while (repeat.pages + wanted > allowed && repeat.pages > 0) {
+      while (!resident[size_t(top - 1)]) --top;
+      resident[size_t(--top)] = false;
+      --repeat.pages;
+      repeat.watermark = std::min(repeat.watermark, top);
+    }
+    if (repeat.pages + wanted <= allowed) return true;
+    repeat.watermark = 0;  // not a single page
+    return false;
+  };
+  for (const Layer& layer : layers) {
+    const std::int64_t end = span_pages(layer.begin + layer.bytes);
+    bool fits = end <= repeat.watermark;
+    for (std::int64_t p = layer.begin / kPageBytes; fits && p < end; ++p) {
+      if (resident[size_t(p)]) continue;
+      fits = make_room(1) && end <= repeat.watermark;
+      if (!fits) break;
+      resident[size_t(p)] = true;
+      ++repeat.pages;
+      top = std::max(top, p + 1);
+    }
+    if (fits) continue;
+    repeat.cast_bytes = std::max(repeat.cast_bytes, layer.bytes * std::max(streams_, 1));
+    make_room(0);
+  }
+  return repeat;
+}
+
+PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
+  Model& model = models_[size_t(weights)];
+  PagedWork work;
+  work.weights = weights;
+  model.staged = true;
+  std::erase(listed_, weights);
+  listed_.insert(listed_.begin(), weights);
+  work.staged_bytes = model.span_bytes;
+  work.force_loaded_bytes = model.crumbs_bytes;
+  work.span_pages = span_pages(model.span_bytes);
+
+  work.free_bytes = beside_crumbs();
+  work.room_bytes = room_for_pages(activation_bytes);
+  shrink_to(work.room_bytes / kPageBytes, work.left);
+  const std::int64_t before = model.pages;
+  std::int64_t others = -before;
+  for (const Model& other : models_) others += other.pages;
+  const bool streams = work.span_pages > work.room_bytes / kPageBytes;
+  const Repeat repeat =
+      once && streams ? run_once(model, work.room_bytes, others) : settle(model, work.room_bytes);
+  work.cast_buffer_bytes = repeat.cast_bytes;
+  // The pages of others that are in the way leave; then those of the model that it can't keep.
+  model.pages = 0;
+  const std::int64_t room = std::max<std::int64_t>(work.room_bytes - repeat.cast_bytes, 0);
+  shrink_to(std::max<std::int64_t>(room / kPageBytes - repeat.pages, 0), work.left);
+  if (before > repeat.pages) work.left.push_back({weights, before - repeat.pages});
+  model.pages = repeat.pages;
+  work.resident_pages = repeat.pages;
+  work.watermark_pages = repeat.watermark;
+  work.kept_bytes = bytes_below(model, repeat.pages, nullptr);
+  work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
+  work.streamed_bytes = bytes_below(model, work.span_pages, nullptr) - work.kept_bytes;
+  return work;
+}
+
+std::vector<PagesLeft> Pager::unload_all() {
+  std::vector<PagesLeft> left;
+  for (auto it = listed_.rbegin(); it != listed_.rend(); ++it) {
+    left.push_back({*it, models_[size_t(*it)].pages});
+    models_[size_t(*it)].pages = 0;
+    models_[size_t(*it)].staged = false;
+  }
+  listed_.clear();
+  return left;
+}
+
+std::int64_t Pager::unload(int weights) {
+  Model& model = models_[size_t(weights)];
+  const std::int64_t pages = model.pages;
+  model.pages = 0;
+  model.staged = false;
+  std::erase(listed_, weights);
+  return pages;
+}
+
+std::vector<PagesLeft> Pager::make_room(std::int64_t bytes) {
+  std::vector<PagesLeft> left;
+  shrink_to(room_for_pages(bytes) / kPageBytes, left);
+  return left;
+}
+
+}  // namespace ebb

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/pins.h"
+
+#include <algorithm>
+
+namespace ebb {
+
+std::int64_t Pins::fitting(const Manager& manager, int weights) const {
+  const std::vector<ManagedRun>& runs = manager.managed(weights).runs;
+  std::int64_t room = limit_bytes_ - total_bytes_;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::int64_t size = runs[i].modules.bytes;
+    if (size <= 0) continue;
+    const std::int64_t modules =
+        std::min(manager.streamed_modules(weights, i), std::max<std::int64_t>(room, 0) / size);
+    bytes += modules * size;
+    room -= modules * size;
+  }
+  return bytes;
+}
+
+void Pins::update(const Manager& manager) {
+  if (limit_bytes_ <= 0) return;
+  held_.resize(manager.size());
+  std::vector<bool> registered(manager.size(), false);
+  for (int w : manager.registered()) registered[size_t(w)] = true;
+  std::vector<int> changed;
+  for (std::size_t w = 0; w < held_.size(); ++w) {
+    const bool locks =
+        registered[w] && (!manager.repatched(int(w)) || manager.settings().rules.pins_repatched);
+    const std::int64_t wanted = locks ? manager.streamed_bytes(int(w)) : 0;
+    const bool last_used = locks && manager.registered().front() == int(w);
+    if (wanted == held_[w].wanted_bytes && !last_used) continue;
+    total_bytes_ -= held_[w].bytes;
+    held_[w] = {wanted, 0};
+    if (locks) changed.push_back(int(w));
+  }
+  // Victims lose modules, and lock them, before the next model comes.
+  if (!changed.empty()) {
+    const auto last = std::find(changed.begin(), changed.end(), manager.registered().front());
+    if (last != changed.end()) std::rotate(last, last + 1, changed.end());
+  }
+  for (int w : changed) {
+    held_[size_t(w)].bytes = fitting(manager, w);
+    total_bytes_ += held_[size_t(w)].bytes;
+  }
+}
+
+std::int64_t pin_limit_bytes(const Machine& machine) {
+  const Rules& rules = rules_for(machine.comfyui);
+  if (machine.flags.disable_pinned_memory || machine.flags.cpu || !machine.ram_total.known())
+    return 0;
+  const double share =
+      machine.os == Os::windows ? rules.pinned_ram_windows : rules.pinned_ram_linux;
+  return static_cast<std::int64_t>(share * static_cast<double>(machine.ram_total.bytes));
+}
+
+}  // namespace ebb
