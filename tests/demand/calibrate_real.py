@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ebb calibrate` in a real ComfyUI: every figure of some small models within 1 % of the table.
 
-usage: calibrate_real.py EBB        skipped (77) unless EBB_COMFYUI_DIR and EBB_COMFYUI_PYTHON are set
+usage: calibrate_real.py EBB
+Skipped (77) unless EBB_COMFYUI_DIR and EBB_COMFYUI_PYTHON are set.
 """
 import os
 import subprocess
