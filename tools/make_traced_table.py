@@ -7,7 +7,7 @@ usage: make_traced_table.py ROWS.jsonl ... > tests/demand/traced.inc
 
 Coefficients: live = rate * tokens * hidden * 2 + item (tokens of the picture), bytes a latent pixel
 for UNets, and pixel + frame * frames bytes a pixel for VAEs. A version keeps those of the one
-before it unless a size differs by more than half a percent.
+before it unless a size differs by more than half a percent (reserved: two).
 """
 import json
 import sys
@@ -31,11 +31,12 @@ def read(files):
 
 def traced_inc(rows):
     print("// SPDX-License-Identifier: Apache-2.0")
-    print("// Made by tools/make_traced_table.py from what tools/trace_demand.py printed for ComfyUI "
-          + ", ".join(VERSIONS) + ".")
+    print("// Made by tools/make_traced_table.py from what tools/trace_demand.py printed for "
+          "ComfyUI " + ", ".join(VERSIONS) + ".")
     print("// key, what, version, width, height, frames, batch, live, reserved, cast")
     order = {key: i for i, key in enumerate(EVERY)}
-    for r in sorted(rows, key=lambda r: (order[r["key"]], r["what"], VERSIONS.index(r["version"]))):
+    rows.sort(key=lambda r: (order[r["key"]], r["what"], VERSIONS.index(r["version"])))
+    for r in rows:
         print('{"%s", "%s", {%s}, %d, %d, %d, %d, %d, %d, %d},' % (
             r["key"], r["what"], r["version"].replace(".", ", "), r["width"], r["height"],
             r["frames"], r["batch"], r["live"], r["reserved"], r["cast"]))
@@ -104,8 +105,9 @@ def fits(rows, key, what):
         if not here:
             continue
         found = fit(here)
-        if last and worst(last, here) < 0.005 and abs(last["reserved"] / found["reserved"] - 1) < 0.02:
-            found = last
+        if last and worst(last, here) < 0.005:
+            if abs(last["reserved"] / found["reserved"] - 1) < 0.02:
+                found = last
         columns[version] = last = found
     return columns
 

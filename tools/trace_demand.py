@@ -368,7 +368,8 @@ def hydit_inputs(make, shape):
 
 
 def hidream_inputs(make, shape):
-    return {"y": make(shape[0], 2048), "encoder_hidden_states_llama3": make(shape[0], 32, 128, 4096)}
+    return {"y": make(shape[0], 2048),
+            "encoder_hidden_states_llama3": make(shape[0], 32, 128, 4096)}
 
 
 def mochi_inputs(make, shape):
@@ -643,7 +644,8 @@ def latent_shape(spec, size, batch, channels):
     width, height = size[0] // spec.spatial, size[1] // spec.spatial
     if not spec.temporal:
         return (batch, channels, height, width)
-    return (batch, channels, (size[2] - 1 if len(size) > 2 else 0) // spec.temporal + 1, height, width)
+    frames = size[2] if len(size) > 2 else 1
+    return (batch, channels, (frames - 1) // spec.temporal + 1, height, width)
 
 
 def run(model, spec, call):

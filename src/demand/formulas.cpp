@@ -205,7 +205,7 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   demand.live = quantity(bytes, kind, source);
   demand.reserved = reserved_quantity(bytes * work.live.reserved, work.live.reserved, kind,
                                       c.async_allocator, source);
-  demand.low = live ? c.row->low : std::min(c.row->low, 0.5);
+  demand.low = live ? c.row->low : std::min(c.row->low, 0.35);
   demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
   return demand;
 }
