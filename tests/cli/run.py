@@ -37,8 +37,8 @@ def blocks(text):
 
 def run(command, folder, binary):
     env = {"PATH": f"{binary.parent}:{os.environ['PATH']}", "HOME": folder, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(["bash", "-c", PRELUDE + command], cwd=folder, env=env, capture_output=True,
-                          text=True, timeout=120, check=False)
+    done = subprocess.run(["bash", "-c", PRELUDE + command], cwd=folder, env=env,
+                          capture_output=True, text=True, timeout=120, check=False)
     output = (done.stdout + done.stderr).replace(folder, "TMP").rstrip("\n")
     if done.returncode:
         output += f"\n[exit {done.returncode}]"

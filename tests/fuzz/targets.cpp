@@ -28,9 +28,10 @@ void check(bool good) {
 
 /// A folder of this process in shared memory, so that writing costs nothing.
 const std::string& folder() {
-  static const std::string path = [] {
-    std::string name = "/dev/shm/ebb-fuzz-XXXXXX";
-    check(mkdtemp(name.data()) != nullptr);
+  // Never destroyed, since it is still needed to remove the folder when the process ends.
+  static const std::string& path = *[] {
+    auto* name = new std::string("/dev/shm/ebb-fuzz-XXXXXX");
+    check(mkdtemp(name->data()) != nullptr);
     std::atexit([] { std::filesystem::remove_all(folder()); });
     return name;
   }();

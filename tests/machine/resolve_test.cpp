@@ -259,6 +259,8 @@ TEST(MachineFile, MistakesAreNamedWithTheirPlace) {
   EXPECT_NE(error_in("a = [[[\n").find("m.toml:"), std::string::npos);
   EXPECT_NE(error_in(std::string(100'000, '[')).find("m.toml"), std::string::npos);
   EXPECT_NE(error_in("a\0b"), "");
+  EXPECT_NE(error_in("\xef\xbb\x9f"), "");  // letters that toml++ believes impossible
+  EXPECT_NE(error_in("\xc3\xa9 = 1\n"), "");
   MachineOptions absent;
   absent.file = (dir.path() / "no.toml").string();
   EXPECT_NE(error_of(absent).find("no.toml"), std::string::npos);
