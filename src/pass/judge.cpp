@@ -89,15 +89,16 @@ void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
               image ? "ComfyUI will run out, then retry in tiles" : "it may run out of memory"));
     return;
   }
-  // On Linux the allocator gives its slack back before it fails, so only what is live counts.
-  const Quantity& needed = machine.os == Os::windows ? outcome.reserved : outcome.live;
-  const auto most = static_cast<std::int64_t>(static_cast<double>(needed.bytes) *
-                                              std::max(1.0, step.demand.high));
+  // What is live may be more than expected; slack is given back on Linux, and kept on Windows.
+  const auto live_most = static_cast<std::int64_t>(static_cast<double>(outcome.live.bytes) *
+                                                   std::max(1.0, step.demand.high));
+  const std::int64_t most =
+      machine.os == Os::windows ? std::max(live_most, outcome.reserved.bytes) : live_most;
   if (most > room) {
     raise(outcome, Verdict::tight,
           fmt::format("fits unless the step takes more than {} MiB beside the weights; "
                       "{} are expected, up to {} possible",
-                      format_mib(room), format_mib(needed.bytes), format_mib(most)));
+                      format_mib(room), format_mib(outcome.live.bytes), format_mib(most)));
   }
 }
 
