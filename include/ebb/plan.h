@@ -49,7 +49,7 @@ struct Fix {
 
 /// How many steps one search predicts again, all trials together: a long prompt gets fewer
 /// trials, so that an answer stays a matter of a moment. What was left out is said.
-constexpr std::int64_t kEffortSteps = 60'000;
+constexpr std::int64_t kEffortSteps = 20'000;
 
 /// Tries the levers, cheapest first, and keeps those that change something or that people expect
 /// to. The list is never empty: `nothing: it already fits` is a fix.

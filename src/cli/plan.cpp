@@ -26,13 +26,27 @@ FindWeights remembering(WeightsSearch search) {
   };
 }
 
-/// A trial through all steps: demand, passes, policy, verdict.
+/// A trial through all steps: demand, passes, policy, verdict. Trials that differ only in flags
+/// without a say in demand, or in levers, share their passes.
 Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
-  return [&prompt, &order, find = std::move(find)](const Trial& trial) -> Result<Prediction> {
-    auto demand = estimate_demand(prompt, find, trial.machine, trial.sizes);
-    if (!demand) return demand.error();
+  struct Last {
+    SizeOverrides sizes;
+    ComfyFlags flags;
+    Passes passes;
+  };
+  auto last = std::make_shared<std::optional<Last>>();
+  return [&prompt, &order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
+    // Of the flags a reserve is only subtracted, and a cache only keeps.
+    ComfyFlags flags = trial.machine.flags;
+    flags.reserve_vram_gib.reset();
+    flags.cache = CacheKind::standard;
+    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
+      auto demand = estimate_demand(prompt, find, trial.machine, trial.sizes);
+      if (!demand) return demand.error();
+      *last = Last{trial.sizes, flags, build_passes(prompt, order, *std::move(demand))};
+    }
     Prediction prediction;
-    prediction.passes = build_passes(prompt, order, *std::move(demand));
+    prediction.passes = (*last)->passes;
     prediction.timeline = simulate(prediction.passes, trial.machine, trial.levers);
     prediction.outcome = judge(prediction.passes, prediction.timeline, trial.machine);
     return prediction;

@@ -38,6 +38,23 @@ bool is_quantised(const Weights& weights) {
          type != "f32";
 }
 
+/// Remembers the last few answers: long prompts ask the same of every sampler.
+template <class Case>
+class Memo {
+ public:
+  const Demand& get(const Case& c, Demand (*compute)(const Case&)) {
+    const auto known =
+        std::find_if(answers_.begin(), answers_.end(), [&](const auto& a) { return a.first == c; });
+    if (known != answers_.end()) return known->second;
+    if (answers_.size() == kMost) answers_.erase(answers_.begin());
+    return answers_.emplace_back(c, compute(c)).second;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 8;
+  std::vector<std::pair<Case, Demand>> answers_;
+};
+
 class Estimate {
  public:
   Estimate(const Prompt& prompt, const Machine& machine, const SizeOverrides& sizes)
@@ -78,6 +95,8 @@ class Estimate {
   const SizeOverrides& sizes_;
   PromptWeights weights_;
   PromptValues values_;
+  Memo<SampleCase> samples_;
+  Memo<VaeCase> decodes_;
   std::vector<std::string> notes_;
 };
 
@@ -139,7 +158,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
     }
   }
   const int repeats = out.demand.repeats;
-  out.demand = sample_demand(c);
+  out.demand = samples_.get(c, sample_demand);
   out.demand.repeats = repeats;
 }
 
@@ -214,7 +233,7 @@ void Estimate::decode(int i, NodeDemand& out) {
                    1.0, 131072.0));
   }
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
-  out.demand = decode_demand(c);
+  out.demand = decodes_.get(c, decode_demand);
 }
 
 /// The pictures that a node encodes, as the VAE gets them.

@@ -39,6 +39,8 @@ struct SampleCase {
   int forwards = 1;  ///< conditionings of one step
   int controlnets = 0;
   bool async_allocator = false;  ///< cudaMallocAsync: the reserved factors were not measured on it
+
+  bool operator==(const SampleCase&) const = default;
 };
 Demand sample_demand(const SampleCase& c);
 
@@ -54,6 +56,8 @@ struct VaeCase {
   std::int64_t tile = 0;         ///< pixels along a side; 0: not tiled
   std::int64_t tile_frames = 0;  ///< pictures in a tile; 0: all
   bool async_allocator = false;
+
+  bool operator==(const VaeCase&) const = default;
 };
 Demand decode_demand(const VaeCase& c);
 Demand encode_demand(const VaeCase& c);

@@ -171,6 +171,17 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   return outcome;
 }
 
+/// Why a sampler is in no pass: its model is unknown, or managed by its own pack. Empty if all are.
+std::string sampler_without_weights(const Passes& passes) {
+  for (const Step& step : passes.steps) {
+    if (step.kind != StepKind::sample || !step.uses.empty()) continue;
+    const std::string& why = step.demand.asked.source;
+    return fmt::format("what node {} {} needs is not known{}{}", step.id, step.class_type,
+                       why.empty() ? "" : ": ", why);
+  }
+  return {};
+}
+
 /// Reads, moves, stalls and compute of all steps; nothing where one of them is not known.
 std::optional<double> total_seconds(const Passes& passes, const Timeline& timeline) {
   double seconds = 0;
@@ -207,7 +218,7 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   run.verdict = Verdict::fits;
   PassOutcome worst;
   worst.verdict = Verdict::fits;
-  std::string unknown;
+  std::string unknown = sampler_without_weights(passes);
   for (const Pass& pass : passes.passes) {
     PassOutcome outcome = judge_pass(passes, timeline, machine, pass);
     if (outcome.verdict == Verdict::unknown) {

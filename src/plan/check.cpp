@@ -195,7 +195,8 @@ class Checker {
       }
       if (rank(pass.verdict) > rank(worst)) worst = pass.verdict;
     }
-    if (rank(outcome_.verdict) > rank(worst)) {
+    const bool unknown = outcome_.verdict == Verdict::unknown && !outcome_.cause.empty();
+    if (rank(outcome_.verdict) > rank(worst) && !unknown) {
       find("the run is called {}, worse than any pass", to_string(outcome_.verdict));
     }
     if (outcome_.verdict == Verdict::fits && worst != Verdict::fits) {

@@ -48,6 +48,14 @@ TEST(Judge, AnUnknownModelIsUnknownUnlessSomethingElseIsKnownToGoWrong) {
   EXPECT_EQ(outcome.verdict, Verdict::offloads);
 }
 
+TEST(Judge, ASamplerOfAnUnknownModelIsNeverSaidToFit) {
+  TwoPass example;
+  example.passes.steps[9].kind = StepKind::sample;
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_NE(outcome.cause.find("node 10 SaveImage"), std::string::npos) << outcome.cause;
+}
+
 TEST(Judge, MoreThanTheCardSpillsOnWindowsAndIsTightOnLinux) {
   TwoPass example;
   for (auto* quantity :
