@@ -63,18 +63,47 @@ const Fix* best_fix(const std::vector<Fix>& fixes) {
   return best;
 }
 
-Result<Report> make_report(const std::string& file, const PlanOptions& options) {
-  Report report;
-  report.file = file;
-  report.trial.sizes = options.sizes;
-
-  auto machine = resolve_machine(options.machine);
-  if (!machine) return machine.error();
-  report.trial.machine = *machine;
-
+/// The file is let go as soon as the prompt is there.
+Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version) {
   const auto workflow = read_workflow(file);
-  if (!workflow) return workflow.error();
-  const auto prompt = to_prompt(*workflow, machine->comfyui);
+  return workflow ? to_prompt(*workflow, version) : workflow.error();
+}
+
+/// Everything that is found by predicting the run again.
+Result<Done> explore(Report& report, const PlanOptions& options, const Predict& predict,
+                     bool picture) {
+  report.fixes = search_fixes(report.trial, report.prediction, predict);
+  report.largest_resident_frames =
+      largest_resident_frames(report.trial, report.prediction, predict);
+  auto table = sweep(report.trial, options.table, predict);
+  if (!table) return table.error();
+  report.table = *std::move(table);
+  // Only a picture shows the run with the best fix beside the run as it is.
+  if (const Fix* fix = picture ? best_fix(report.fixes) : nullptr) {
+    auto after = predict(fix->trial);
+    if (!after) return after.error();
+    report.after = *std::move(after);
+    report.after_title = fix->title;
+  }
+  return Done{};
+}
+
+/// The order by ids, and what every step of the way had to note.
+void describe(Report& report, const Prompt& prompt, const Order& order) {
+  for (const int node : order.nodes) {
+    report.order.push_back(prompt.nodes[static_cast<std::size_t>(node)].id);
+  }
+  report.order_depends_on_outputs = order.depends_on_outputs;
+  for (const auto& notes : {prompt.notes, order.notes, report.prediction.passes.notes,
+                            report.prediction.timeline.notes}) {
+    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
+  }
+}
+
+Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
+  const auto machine = resolve_machine(options.machine);
+  if (!machine) return machine.error();
+  const auto prompt = read_prompt(arguments.file, machine->comfyui);
   if (!prompt) return prompt.error();
   const auto order = order_steps(*prompt, machine->comfyui);
   if (!order) return order.error();
@@ -82,6 +111,9 @@ Result<Report> make_report(const std::string& file, const PlanOptions& options) 
   WeightsSearch search = options.search;
   search.comfyui = machine->comfyui;
   const Predict predict = predictor(*prompt, *order, remembering(search));
+  Report report;
+  report.file = arguments.file;
+  report.trial = {*machine, options.sizes, {}};
   auto prediction = predict(report.trial);
   if (!prediction) return prediction.error();
   report.prediction = *std::move(prediction);
@@ -90,31 +122,13 @@ Result<Report> make_report(const std::string& file, const PlanOptions& options) 
   if (!findings.empty()) {
     return Error{ErrorCode::internal,
                  "the checker refuses this prediction: " + findings.front(),
-                 {file, -1, -1, ""},
+                 {arguments.file, -1, -1, ""},
                  "Please report it with the workflow."};
   }
-
-  report.fixes = search_fixes(report.trial, report.prediction, predict);
-  report.largest_resident_frames =
-      largest_resident_frames(report.trial, report.prediction, predict);
-  auto table = sweep(report.trial, options.table, predict);
-  if (!table) return table.error();
-  report.table = *std::move(table);
-  if (const Fix* fix = best_fix(report.fixes)) {
-    auto after = predict(fix->trial);
-    if (!after) return after.error();
-    report.after = *std::move(after);
-    report.after_title = fix->title;
-  }
-
-  for (const int node : order->nodes) {
-    report.order.push_back(prompt->nodes[static_cast<std::size_t>(node)].id);
-  }
-  report.order_depends_on_outputs = order->depends_on_outputs;
-  for (const auto& notes : {prompt->notes, order->notes, report.prediction.passes.notes,
-                            report.prediction.timeline.notes}) {
-    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
-  }
+  const bool picture = !arguments.html.empty() || !arguments.svg.empty();
+  auto explored = explore(report, options, predict, picture);
+  if (!explored) return explored.error();
+  describe(report, *prompt, *order);
   return report;
 }
 
@@ -131,7 +145,7 @@ Error in_file(Error error, const std::string& file) {
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
-  const auto report = make_report(arguments.file, *options);
+  const auto report = make_report(arguments, *options);
   if (!report) return fail("plan", in_file(report.error(), arguments.file));
 
   // Nothing is written before the answer is there.
