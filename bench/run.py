@@ -34,7 +34,7 @@ def cost(command):
 
 
 def chain_prompt(nodes):
-    """An API prompt of about `nodes` nodes: many two-model samplings one after the other."""
+    """A prompt as ComfyUI exports it, of about `nodes` nodes: two-model samplings in a row."""
     prompt = {"1": {"class_type": "CLIPLoader", "inputs": {
                   "clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan"}},
               "2": {"class_type": "VAELoader", "inputs": {"vae_name": "wan_2.1_vae.safetensors"}},
@@ -58,6 +58,8 @@ def chain_prompt(nodes):
         prompt[str(number + 1)] = {"class_type": "PreviewImage", "inputs": {
             "images": [str(number), 0]}}
         number += 2
+    for node in prompt.values():
+        node["_meta"] = {"title": node["class_type"]}
     return prompt
 
 
@@ -89,7 +91,7 @@ def rows(arguments, folder):
         yield name, path, []
     for nodes in (2_500, 5_000, 10_000):
         path = pathlib.Path(folder) / f"chain{nodes}.json"
-        path.write_text(json.dumps(chain_prompt(nodes // scale)))
+        path.write_text(json.dumps(chain_prompt(nodes // scale), indent=2))
         yield f"generated prompt, {nodes // scale:,} nodes", path, []
     path = pathlib.Path(folder) / "models.json"
     path.write_text(json.dumps(write_models(folder, 1000 // scale)))

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,8 @@ struct Trial {
 
 /// A prediction for one trial: passes, what the policy makes of them, and the verdict.
 struct Prediction {
-  Passes passes;
+  /// Never null. Shared, because the many predictions of one search have the same passes.
+  std::shared_ptr<const Passes> passes = std::make_shared<Passes>();
   Timeline timeline;
   Outcome outcome;
 };

@@ -32,7 +32,7 @@ Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
   struct Last {
     SizeOverrides sizes;
     ComfyFlags flags;
-    Passes passes;
+    std::shared_ptr<const Passes> passes;
   };
   auto last = std::make_shared<std::optional<Last>>();
   return [&prompt, &order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
@@ -43,12 +43,13 @@ Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
     if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
       auto demand = estimate_demand(prompt, find, trial.machine, trial.sizes);
       if (!demand) return demand.error();
-      *last = Last{trial.sizes, flags, build_passes(prompt, order, *std::move(demand))};
+      auto passes = build_passes(prompt, order, *std::move(demand));
+      *last = Last{trial.sizes, flags, std::make_shared<const Passes>(std::move(passes))};
     }
     Prediction prediction;
     prediction.passes = (*last)->passes;
-    prediction.timeline = simulate(prediction.passes, trial.machine, trial.levers);
-    prediction.outcome = judge(prediction.passes, prediction.timeline, trial.machine);
+    prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
+    prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
     return prediction;
   };
 }
@@ -94,7 +95,7 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
     report.order.push_back(prompt.nodes[static_cast<std::size_t>(node)].id);
   }
   report.order_depends_on_outputs = order.depends_on_outputs;
-  for (const auto& notes : {prompt.notes, order.notes, report.prediction.passes.notes,
+  for (const auto& notes : {prompt.notes, order.notes, report.prediction.passes->notes,
                             report.prediction.timeline.notes}) {
     report.notes.insert(report.notes.end(), notes.begin(), notes.end());
   }

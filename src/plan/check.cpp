@@ -22,7 +22,7 @@ class Checker {
       : prompt_(prompt),
         order_(order),
         trial_(trial),
-        passes_(prediction.passes),
+        passes_(*prediction.passes),
         timeline_(prediction.timeline),
         outcome_(prediction.outcome) {}
 

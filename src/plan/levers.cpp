@@ -9,7 +9,7 @@ namespace ebb {
 namespace {
 
 const Weights& weights_of(const Prediction& prediction, int w) {
-  return prediction.passes.weights[static_cast<std::size_t>(w)];
+  return prediction.passes->weights[static_cast<std::size_t>(w)];
 }
 
 /// Names of models for a title: `high_noise`, or `both models`, or `3 models`.
@@ -35,8 +35,8 @@ int last_use(const Passes& passes, int w) {
 /// budget is never below what is live, and covers the allocator's slack.
 std::vector<Budget> measured_budgets(const Prediction& prediction) {
   std::vector<Budget> budgets;
-  for (const Pass& pass : prediction.passes.passes) {
-    const Step& step = prediction.passes.steps[static_cast<std::size_t>(pass.main_step)];
+  for (const Pass& pass : prediction.passes->passes) {
+    const Step& step = prediction.passes->steps[static_cast<std::size_t>(pass.main_step)];
     const Demand& demand = step.demand;
     if (pass.kind != StepKind::sample || !demand.live.known() || !demand.reserved.known() ||
         !demand.minimum.known()) {
@@ -144,8 +144,8 @@ std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
 
 std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
   if (base.sizes.tile_vae) return {};
-  for (std::size_t p = 0; p < before.passes.passes.size(); ++p) {
-    if (before.passes.passes[p].kind != StepKind::decode) continue;
+  for (std::size_t p = 0; p < before.passes->passes.size(); ++p) {
+    if (before.passes->passes[p].kind != StepKind::decode) continue;
     if (before.outcome.passes[p].verdict == Verdict::fits) continue;
     Lever lever{"tile-vae",
                 FixKind::parameter,
@@ -183,7 +183,7 @@ Lever unload_lever(const Trial& base, const Prediction& before, const std::vecto
   for (const int cut : cuts) {
     lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
   }
-  const Pass& first = before.passes.passes[static_cast<std::size_t>(cuts.front())];
+  const Pass& first = before.passes->passes[static_cast<std::size_t>(cuts.front())];
   lever.effect_note = fmt::format(
       "VRAM: 0; an unload node would change VRAM by 0 here, ComfyUI "
       "already evicts {}",
@@ -198,11 +198,11 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
     Lever lever{"", FixKind::node, "", "", "", false, base};
     std::vector<int> dropped;
     std::int64_t bytes = 0;
-    for (int w = 0; w < static_cast<int>(before.passes.weights.size()); ++w) {
+    for (int w = 0; w < static_cast<int>(before.passes->weights.size()); ++w) {
       const Weights& weights = weights_of(before, w);
-      const int last = last_use(before.passes, w);
+      const int last = last_use(*before.passes, w);
       if (weights.role != role || !weights.known() || last < 0 ||
-          last + 1 >= static_cast<int>(before.passes.passes.size())) {
+          last + 1 >= static_cast<int>(before.passes->passes.size())) {
         continue;
       }
       lever.trial.levers.cuts.push_back({last, CutAction::drop, {w}});
@@ -230,7 +230,7 @@ std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
   for (const int cut : cuts) {
     const auto next = static_cast<std::size_t>(cut + 1);
     if (cut < 1 || before.outcome.passes[next].read_bytes == 0) continue;
-    const int w = before.passes.passes[next].weights.front();
+    const int w = before.passes->passes[next].weights.front();
     lever.trial.levers.cuts.push_back({cut - 1, CutAction::prefetch, {w}});
     models.push_back(w);
   }
@@ -243,7 +243,7 @@ std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
 
 std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
   std::vector<Lever> levers = drop_levers(base, before);
-  const auto cuts = switches(before.passes);
+  const auto cuts = switches(*before.passes);
   if (cuts.empty()) return levers;
   for (Lever& lever : prefetch_levers(base, before, cuts)) levers.push_back(std::move(lever));
   levers.push_back(unload_lever(base, before, cuts));
@@ -255,8 +255,8 @@ namespace {
 /// The largest picture of the same aspect, in multiples of 16, that keeps every model whole.
 std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before,
                                      const Predict& predict) {
-  if (!before.passes.picture) return std::nullopt;
-  const Shape& picture = *before.passes.picture;
+  if (!before.passes->picture) return std::nullopt;
+  const Shape& picture = *before.passes->picture;
   const auto sized = [&](std::int64_t width16) {
     Trial trial = base;
     trial.sizes.width = 16 * width16;
@@ -295,12 +295,12 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
   std::vector<Lever> levers;
   if (before.outcome.offloaded_bytes == 0) return levers;
   const auto frames = largest_resident_frames(base, before, predict);
-  if (frames && before.passes.picture && *frames < before.passes.picture->frames) {
+  if (frames && before.passes->picture && *frames < before.passes->picture->frames) {
     Lever lever{
         "fewer-frames",
         FixKind::parameter,
-        fmt::format("render {} frames instead of {}", *frames, before.passes.picture->frames),
-        fmt::format("{} fewer frames", before.passes.picture->frames - *frames),
+        fmt::format("render {} frames instead of {}", *frames, before.passes->picture->frames),
+        fmt::format("{} fewer frames", before.passes->picture->frames - *frames),
         "",
         false,
         base};

@@ -21,7 +21,7 @@ class Search {
  public:
   Search(const Trial& base, const Prediction& before, const Predict& predict)
       : base_(base), before_(before), predict_(predict) {
-    const auto steps = static_cast<std::int64_t>(before.passes.steps.size());
+    const auto steps = static_cast<std::int64_t>(before.passes->steps.size());
     trials_left_ = kEffortSteps / std::max<std::int64_t>(1, steps);
   }
 

@@ -24,8 +24,8 @@ std::optional<int> stride_of(const Passes& passes) {
 /// Whether a prediction keeps every diffusion model whole in every sampling pass.
 bool resident(const Prediction& prediction) {
   bool sampled = false;
-  for (std::size_t p = 0; p < prediction.passes.passes.size(); ++p) {
-    if (prediction.passes.passes[p].kind != StepKind::sample) continue;
+  for (std::size_t p = 0; p < prediction.passes->passes.size(); ++p) {
+    if (prediction.passes->passes[p].kind != StepKind::sample) continue;
     const PassOutcome& outcome = prediction.outcome.passes[p];
     if (outcome.offloaded_bytes.value_or(1) > 0) return false;
     sampled = true;
@@ -44,9 +44,9 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
     const auto prediction = predict(trial);
     if (!prediction) return prediction.error();
     SweepRow row{sizes, prediction->outcome, std::nullopt, prediction->outcome.offloaded_bytes};
-    for (std::size_t p = 0; p < prediction->passes.passes.size(); ++p) {
+    for (std::size_t p = 0; p < prediction->passes->passes.size(); ++p) {
       const auto& usable = prediction->outcome.passes[p].usable_bytes;
-      if (prediction->passes.passes[p].kind != StepKind::sample || !usable) continue;
+      if (prediction->passes->passes[p].kind != StepKind::sample || !usable) continue;
       row.usable_bytes = std::min(row.usable_bytes.value_or(*usable), *usable);
     }
     rows.push_back(std::move(row));
@@ -56,8 +56,8 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
 
 std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
                                                     const Predict& predict) {
-  const auto stride = stride_of(prediction.passes);
-  const auto steps = static_cast<std::int64_t>(prediction.passes.steps.size());
+  const auto stride = stride_of(*prediction.passes);
+  const auto steps = static_cast<std::int64_t>(prediction.passes->steps.size());
   if (!stride || steps * kTrialsMost > kEffortSteps) return std::nullopt;
   const auto whole_with = [&](std::int64_t latent_frames) {
     Trial trial = base;

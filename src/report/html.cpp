@@ -50,7 +50,7 @@ class Page {
   explicit Page(const Report& report)
       : report_(report),
         view_(make_view(report.prediction)),
-        paints_(paints(report.prediction.passes.weights)) {
+        paints_(paints(report.prediction.passes->weights)) {
     for (const PassView& pass : view_.passes) {
       const bool unknown = !pass.weights.empty() && !pass.outcome->offloaded_bytes;
       offloads_ = offloads_ || unknown || pass.offloads();
@@ -214,7 +214,7 @@ void Page::passes() {
 }
 
 void Page::models() {
-  const auto& weights = report_.prediction.passes.weights;
+  const auto& weights = report_.prediction.passes->weights;
   if (weights.empty()) return;
   out_ += "<h2>Models</h2>\n";
   open("models", {{"model", false},

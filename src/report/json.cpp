@@ -115,7 +115,7 @@ void PlanWriter::maybe(const std::string& key, const std::optional<T>& value, in
 }
 
 const std::string& PlanWriter::id_of(int weights) const {
-  return report_.prediction.passes.weights[static_cast<std::size_t>(weights)].id;
+  return report_.prediction.passes->weights[static_cast<std::size_t>(weights)].id;
 }
 
 void PlanWriter::ids(std::string_view key, const std::vector<int>& weights) {
@@ -146,7 +146,7 @@ void PlanWriter::machine() {
 
 void PlanWriter::models() {
   json_.key("models").begin_array();
-  for (const Weights& w : report_.prediction.passes.weights) {
+  for (const Weights& w : report_.prediction.passes->weights) {
     json_.begin_object();
     text("id", w.id);
     text("name", w.name);
@@ -247,7 +247,7 @@ void PlanWriter::passes() {
 
 void PlanWriter::cuts() {
   json_.key("cuts").begin_array();
-  for (const Cut& cut : report_.prediction.passes.cuts) {
+  for (const Cut& cut : report_.prediction.passes->cuts) {
     json_.begin_object();
     json_.member("after_pass", cut.after_pass + 1);
     json_.key("crossing").begin_array();
@@ -332,7 +332,7 @@ std::string PlanWriter::write() && {
   json_.member("ram_peak_bytes", outcome.ram_peak_bytes);
   json_.member("read_bytes", outcome.read_bytes);
   maybe("seconds", outcome.seconds, 0, "a rate or the work of a step is not known");
-  const auto& picture = report_.prediction.passes.picture;
+  const auto& picture = report_.prediction.passes->picture;
   const auto side = [&](auto member) {
     return picture ? std::optional((*picture).*member) : std::nullopt;
   };

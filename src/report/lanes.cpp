@@ -46,7 +46,7 @@ LaneDrawer::LaneDrawer(const View& view, const PictureOptions& options, const Pi
       options_(options),
       scale_(scale),
       out_(out),
-      paints_(paints(view.prediction->passes.weights)) {}
+      paints_(paints(view.prediction->passes->weights)) {}
 
 double LaneDrawer::place(double top) {
   const bool narrow = options_.width < 600;

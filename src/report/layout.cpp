@@ -62,7 +62,7 @@ class Stacker {
  private:
   const std::string& name(int w) const { return view_.names[static_cast<std::size_t>(w)]; }
   const Weights& weights(int w) const {
-    return view_.prediction->passes.weights[static_cast<std::size_t>(w)];
+    return view_.prediction->passes->weights[static_cast<std::size_t>(w)];
   }
   int count() const { return static_cast<int>(view_.names.size()); }
   void demand(Stack& stack, const PassView& pass) const;

@@ -145,7 +145,7 @@ std::string verdict_words(Verdict verdict, std::int64_t offloaded_bytes) {
 
 std::string subject_words(const Report& report) {
   std::vector<std::string> parts;
-  if (const auto& shape = report.prediction.passes.picture) {
+  if (const auto& shape = report.prediction.passes->picture) {
     parts.push_back(fmt::format("{}x{}", shape->width, shape->height));
     if (shape->video) {
       parts.push_back(format_count(shape->frames) + (shape->frames == 1 ? " frame" : " frames"));
@@ -153,9 +153,9 @@ std::string subject_words(const Report& report) {
     if (shape->batch > 1) parts.push_back("batch of " + format_count(shape->batch));
   }
   std::set<int> diffusion;
-  for (const Pass& pass : report.prediction.passes.passes) {
+  for (const Pass& pass : report.prediction.passes->passes) {
     for (const int w : pass.weights) {
-      const auto& all = report.prediction.passes.weights;
+      const auto& all = report.prediction.passes->weights;
       if (w < 0 || static_cast<std::size_t>(w) >= all.size()) continue;
       if (all[static_cast<std::size_t>(w)].role == WeightsRole::diffusion) diffusion.insert(w);
     }
@@ -238,10 +238,9 @@ std::vector<std::string> support(const Report& report, const View& view) {
       sentences.push_back(as_sentence(peaks));
     }
   }
-  const auto best = std::find_if(report.fixes.begin(), report.fixes.end(),
-                                 [&](const Fix& fix) {
-                                   return fix.helps && rank(fix.verdict) < rank(outcome.verdict);
-                                 });
+  const auto best = std::find_if(report.fixes.begin(), report.fixes.end(), [&](const Fix& fix) {
+    return fix.helps && rank(fix.verdict) < rank(outcome.verdict);
+  });
   if (outcome.verdict != Verdict::fits && outcome.verdict != Verdict::tight &&
       best != report.fixes.end()) {
     const std::string effect = view.with_short_names(best->effect);
@@ -351,7 +350,7 @@ std::vector<std::string> all_notes(const Report& report, const View& view) {
     std::string sentence = as_sentence(printable(text));
     if (!sentence.empty() && seen.insert(sentence).second) notes.push_back(std::move(sentence));
   };
-  const auto& weights = report.prediction.passes.weights;
+  const auto& weights = report.prediction.passes->weights;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (weights[i].known()) continue;
     add(fmt::format("The size of {} is unknown{}", view.names[i],
@@ -375,7 +374,7 @@ std::vector<std::string> all_notes(const Report& report, const View& view) {
                     what));
   }
   for (const auto& note : report.notes) add(note);
-  for (const auto& note : report.prediction.passes.notes) add(note);
+  for (const auto& note : report.prediction.passes->notes) add(note);
   for (const auto& note : report.prediction.timeline.notes) add(note);
   if (report.order_depends_on_outputs) {
     add("The order of the output nodes decides the order of these passes");

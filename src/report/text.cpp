@@ -105,7 +105,7 @@ void put_models(std::string& out, const Report& report) {
                    {"architecture", "", Align::left, Overflow::shorten},
                    {"MiB", "", Align::right, Overflow::keep},
                    {"size from", "", Align::left, Overflow::shorten}});
-  const auto& weights = report.prediction.passes.weights;
+  const auto& weights = report.prediction.passes->weights;
   constexpr std::size_t kModelsMax = 40;
   for (std::size_t i = 0; i < weights.size() && i < kModelsMax; ++i) {
     const Weights& w = weights[i];

@@ -57,7 +57,7 @@ void add_step(PassView& view, const Step& step, const StepState& state) {
 }
 
 PassView make_pass(const Prediction& prediction, std::size_t index, const View& view) {
-  const Passes& all = prediction.passes;
+  const Passes& all = *prediction.passes;
   const Pass& pass = all.passes[index];
   PassView result;
   result.number = static_cast<int>(index) + 1;
@@ -192,7 +192,7 @@ std::string repeat_words(const View& view, const PassRow& row) {
 
 std::string View::with_short_names(const std::string& text) const {
   std::string result = printable(text);
-  const auto& weights = prediction->passes.weights;
+  const auto& weights = prediction->passes->weights;
   for (std::size_t w = 0; w < weights.size(); ++w) {
     const std::string name = printable(weights[w].name);
     // The parts of a checkpoint share a name; a sentence about it means all of them.
@@ -214,7 +214,7 @@ std::string View::cut_text(int pass) const {
   const auto next = static_cast<std::size_t>(pass) + 1;
   if (next >= passes.size()) return {};
   std::string text = "nothing crosses.";
-  const auto& cuts = prediction->passes.cuts;
+  const auto& cuts = prediction->passes->cuts;
   if (static_cast<std::size_t>(pass) < cuts.size()) {
     text = crossing_words(cuts[static_cast<std::size_t>(pass)].crossing);
   }
@@ -231,8 +231,8 @@ std::string View::cut_text(int pass) const {
 View make_view(const Prediction& prediction) {
   View view;
   view.prediction = &prediction;
-  view.names = short_names(prediction.passes.weights);
-  for (std::size_t i = 0; i < prediction.passes.passes.size(); ++i) {
+  view.names = short_names(prediction.passes->weights);
+  for (std::size_t i = 0; i < prediction.passes->passes.size(); ++i) {
     view.passes.push_back(make_pass(prediction, i, view));
   }
   view.rows = fold(view.passes, view.rows_left_out);

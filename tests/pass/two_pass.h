@@ -6,6 +6,14 @@
 
 namespace ebb::test {
 
+/// The passes of a prediction that only this test holds, to be put together or spoilt.
+inline Passes& own_passes(Prediction& prediction) {
+  if (prediction.passes.use_count() != 1) {
+    prediction.passes = std::make_shared<Passes>(*prediction.passes);
+  }
+  return const_cast<Passes&>(*prediction.passes);
+}
+
 struct TwoPass {
   Prompt prompt;
   Order order;

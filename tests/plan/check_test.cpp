@@ -14,8 +14,8 @@ using test::TwoPass;
 /// Findings after `spoil` has damaged a sound prediction.
 std::string findings(const std::function<void(TwoPass&, Prediction&)>& spoil) {
   TwoPass example;
-  Prediction prediction{example.passes, example.timeline, {}};
-  prediction.outcome = judge(prediction.passes, prediction.timeline, example.machine);
+  Prediction prediction{std::make_shared<Passes>(example.passes), example.timeline, {}};
+  prediction.outcome = judge(*prediction.passes, prediction.timeline, example.machine);
   spoil(example, prediction);
   const auto list = check(example.prompt, example.order, {example.machine, {}, {}}, prediction);
   std::string all;
@@ -29,14 +29,15 @@ TEST(Check, AcceptsASoundPrediction) {
 
 TEST(Check, FindsAWrongOrder) {
   const auto text = findings([](TwoPass& example, Prediction& p) {
-    std::swap(p.passes.steps[4].node, p.passes.steps[3].node);
+    std::swap(test::own_passes(p).steps[4].node, test::own_passes(p).steps[3].node);
     std::swap(example.order.nodes[4], example.order.nodes[3]);
   });
   EXPECT_NE(text.find("which it needs"), std::string::npos) << text;
 }
 
 TEST(Check, FindsANodeThatRunsTwice) {
-  const auto text = findings([](TwoPass&, Prediction& p) { p.passes.steps[9].node = 8; });
+  const auto text =
+      findings([](TwoPass&, Prediction& p) { test::own_passes(p).steps[9].node = 8; });
   EXPECT_NE(text.find("runs twice"), std::string::npos) << text;
 }
 
@@ -46,7 +47,8 @@ TEST(Check, FindsWeightsThatAreNowhere) {
 }
 
 TEST(Check, FindsWeightsThatWereNeverRead) {
-  const auto text = findings([](TwoPass&, Prediction& p) { p.passes.steps[5].reads.clear(); });
+  const auto text =
+      findings([](TwoPass&, Prediction& p) { test::own_passes(p).steps[5].reads.clear(); });
   EXPECT_NE(text.find("before it is read"), std::string::npos) << text;
 }
 
@@ -85,7 +87,8 @@ TEST(Check, FindsAVerdictBetterThanItsNumbers) {
 }
 
 TEST(Check, FindsPassesThatDoNotCoverTheRun) {
-  auto text = findings([](TwoPass&, Prediction& p) { p.passes.passes[2].first_step += 1; });
+  auto text =
+      findings([](TwoPass&, Prediction& p) { test::own_passes(p).passes[2].first_step += 1; });
   EXPECT_NE(text.find("does not follow"), std::string::npos) << text;
   text = findings([](TwoPass&, Prediction& p) { p.timeline.steps.pop_back(); });
   EXPECT_NE(text.find("the timeline has"), std::string::npos) << text;

@@ -39,8 +39,8 @@ Result<Prediction> predict(const Trial& trial) {
     state.vram[w] = load.loaded_bytes;
     state.ram[w] = load.offloaded_bytes;
   }
-  Prediction prediction{example.passes, example.timeline, {}};
-  prediction.outcome = judge(prediction.passes, prediction.timeline, example.machine);
+  Prediction prediction{std::make_shared<Passes>(example.passes), example.timeline, {}};
+  prediction.outcome = judge(*prediction.passes, prediction.timeline, example.machine);
   return prediction;
 }
 

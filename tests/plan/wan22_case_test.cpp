@@ -27,9 +27,10 @@ class Wan22Case : public testing::Test {
       auto demand = estimate_demand(prompt_, find, trial.machine, trial.sizes);
       if (!demand) return demand.error();
       Prediction prediction;
-      prediction.passes = build_passes(prompt_, order_, *std::move(demand));
-      prediction.timeline = simulate(prediction.passes, trial.machine, trial.levers);
-      prediction.outcome = judge(prediction.passes, prediction.timeline, trial.machine);
+      prediction.passes =
+          std::make_shared<Passes>(build_passes(prompt_, order_, *std::move(demand)));
+      prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
+      prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
       return prediction;
     };
   }
@@ -52,8 +53,8 @@ class Wan22Case : public testing::Test {
     const auto prediction = predict_(trial);
     EXPECT_TRUE(prediction.ok());
     std::vector<PassOutcome> outcomes;
-    for (std::size_t p = 0; p < prediction->passes.passes.size(); ++p) {
-      if (prediction->passes.passes[p].kind == StepKind::sample) {
+    for (std::size_t p = 0; p < prediction->passes->passes.size(); ++p) {
+      if (prediction->passes->passes[p].kind == StepKind::sample) {
         outcomes.push_back(prediction->outcome.passes[p]);
       }
     }

@@ -3,6 +3,7 @@
 #include <limits>
 #include <random>
 
+#include "tests/pass/two_pass.h"
 #include "tests/report/sample.h"
 
 namespace ebb::test {
@@ -125,26 +126,27 @@ Prediction random_prediction(Dice& dice) {
     w.architecture = dice.text(2);
     w.bytes = dice.bytes();
     w.bytes_from = static_cast<BytesFrom>(dice.number(0, 3));
-    p.passes.weights.push_back(w);
+    test::own_passes(p).weights.push_back(w);
   }
   const int passes = dice.coin(0.1) ? dice.number(30, 200) : dice.number(0, 9);
   for (int i = 0; i < passes; ++i) {
     Pass pass;
     pass.kind = static_cast<StepKind>(dice.number(0, 7));
-    pass.first_step = static_cast<int>(p.passes.steps.size()) + (dice.coin(0.02) ? -3 : 0);
+    pass.first_step =
+        static_cast<int>(test::own_passes(p).steps.size()) + (dice.coin(0.02) ? -3 : 0);
     for (int s = dice.number(1, 3); s > 0; --s) {
       Step step;
       step.id = dice.text(1);
       step.kind = pass.kind;
       step.reads = {dice.number(-1, weights)};
-      p.passes.steps.push_back(step);
+      test::own_passes(p).steps.push_back(step);
       p.timeline.steps.push_back(random_state(dice, weights));
     }
-    pass.last_step = static_cast<int>(p.passes.steps.size()) - 1;
+    pass.last_step = static_cast<int>(test::own_passes(p).steps.size()) - 1;
     pass.main_step = dice.coin(0.02) ? 1000000 : pass.last_step;
     for (int w = dice.number(0, 3); w > 0; --w) pass.weights.push_back(dice.number(-1, weights));
-    p.passes.passes.push_back(pass);
-    p.passes.cuts.push_back({i, {{dice.text(1), dice.text(1), dice.quantity()}}});
+    test::own_passes(p).passes.push_back(pass);
+    test::own_passes(p).cuts.push_back({i, {{dice.text(1), dice.text(1), dice.quantity()}}});
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
   p.timeline.policy = dice.text(2);
@@ -157,7 +159,8 @@ Prediction random_prediction(Dice& dice) {
   p.outcome.read_bytes = dice.bytes();
   p.outcome.ram_peak_bytes = dice.bytes();
   p.outcome.seconds = dice.maybe(dice.real());
-  if (dice.coin()) p.passes.picture = Shape{1, 3, dice.number(1, 999), 720, 1280, dice.coin()};
+  if (dice.coin())
+    test::own_passes(p).picture = Shape{1, 3, dice.number(1, 999), 720, 1280, dice.coin()};
   return p;
 }
 

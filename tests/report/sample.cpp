@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/pass/two_pass.h"
+
 namespace ebb::test {
 namespace {
 
@@ -55,7 +57,7 @@ class SampleBuilder {
   }
 
   void add(const SamplePass& p) {
-    Passes& all = r_.prediction.passes;
+    Passes& all = test::own_passes(r_.prediction);
     Pass pass;
     pass.first_step = static_cast<int>(all.steps.size());
     pass.kind = p.kind;
@@ -79,7 +81,7 @@ class SampleBuilder {
   void add_step(const SamplePass& p, std::size_t i) {
     const bool works = i + 1 == p.nodes.size();
     Step step;
-    step.node = static_cast<int>(r_.prediction.passes.steps.size());
+    step.node = static_cast<int>(test::own_passes(r_.prediction).steps.size());
     step.id = p.nodes[i].first;
     step.class_type = p.nodes[i].second;
     step.kind = works ? p.kind : StepKind::load;
@@ -93,7 +95,7 @@ class SampleBuilder {
     state.ram_data_bytes = mib(p.ram_data);
     if (works) work(p, step, state);
     sum_up(state);
-    r_.prediction.passes.steps.push_back(step);
+    test::own_passes(r_.prediction).steps.push_back(step);
     r_.prediction.timeline.steps.push_back(state);
   }
 
@@ -126,7 +128,7 @@ class SampleBuilder {
     state.loads = {load};
     for (const int w : p.evicts) {
       state.evictions.push_back(
-          {w, r_.prediction.passes.weights[static_cast<std::size_t>(w)].bytes, false});
+          {w, test::own_passes(r_.prediction).weights[static_cast<std::size_t>(w)].bytes, false});
     }
   }
 
@@ -207,7 +209,7 @@ Machine rtx5090() {
 }
 
 void add_wan_weights(Report& r) {
-  r.prediction.passes.weights = {
+  test::own_passes(r.prediction).weights = {
       make_weights("38", "umt5_xxl_fp8_e4m3fn_scaled", WeightsRole::text_encoder, "umt5-xxl", 6419),
       make_weights("39", "wan_2.1_vae", WeightsRole::vae, "wan21-vae", 242),
       make_weights("37", "wan2.2_i2v_high_noise_14B_fp8_scaled", WeightsRole::diffusion, "wan-14b",
@@ -341,7 +343,7 @@ Report wan_two_passes() {
   r.trial.machine = rtx5090();
   r.trial.machine.flags.reserve_vram_gib = 4;
   r.prediction.timeline.policy = "classic 0.3.73";
-  r.prediction.passes.picture = Shape{1, 3, 81, 1216, 832, true};
+  test::own_passes(r.prediction).picture = Shape{1, 3, 81, 1216, 832, true};
   add_wan_weights(r);
   add_wan_passes(r, 2300);
   add_wan_answers(r);
@@ -361,7 +363,7 @@ Report wan_at_the_floor() {
   r.trial.machine = rtx5090();
   r.trial.machine.flags.reserve_vram_gib = 4;
   r.prediction.timeline.policy = "classic 0.3.73";
-  r.prediction.passes.picture = Shape{1, 3, 161, 1216, 832, true};
+  test::own_passes(r.prediction).picture = Shape{1, 3, 161, 1216, 832, true};
   add_wan_weights(r);
   add_wan_passes(r, 13504.81, 29868, 14486);
   r.fixes = {{"budget", FixKind::node, "measured budget on both models",
@@ -381,8 +383,8 @@ Report picture_that_fits() {
   m.ram_total = {32_GiB, NumberKind::probed, "operating system"};
   m.os = Os::linux;
   r.prediction.timeline.policy = "classic 0.3.73";
-  r.prediction.passes.picture = Shape{1, 3, 1, 1024, 1024, false};
-  r.prediction.passes.weights = {
+  test::own_passes(r.prediction).picture = Shape{1, 3, 1, 1024, 1024, false};
+  test::own_passes(r.prediction).weights = {
       make_weights("4.clip", "sd_xl_base_1.0", WeightsRole::text_encoder, "sdxl-clip", 1560),
       make_weights("4", "sd_xl_base_1.0", WeightsRole::diffusion, "sdxl", 4897),
       make_weights("4.vae", "sd_xl_base_1.0", WeightsRole::vae, "kl-vae", 160)};
@@ -467,7 +469,7 @@ Report unknown_weights() {
   Report r = picture_that_fits();
   r.file = "somebody/elses workflow.json";
   auto& p = r.prediction;
-  Weights& w = p.passes.weights[1];
+  Weights& w = own_passes(p).weights[1];
   w.name = "mystery_merge_v7";
   w.architecture.clear();
   w.bytes_from = BytesFrom::unknown;
@@ -485,7 +487,7 @@ Report unknown_weights() {
   p.timeline.steps[3].vram = {1560_MiB, 0, 160_MiB};
   p.timeline.steps[0].ram = p.timeline.steps[1].ram = {0, 0, 160_MiB};
   state.ram = {0, 0, 160_MiB};
-  p.passes.steps[2].demand.asked = p.passes.steps[2].demand.live = unknown;
+  own_passes(p).steps[2].demand.asked = own_passes(p).steps[2].demand.live = unknown;
   p.outcome.verdict = Verdict::unknown;
   p.outcome.seconds.reset();
   r.fixes = {{"give-bytes", FixKind::parameter, "give --bytes mystery_merge_v7.safetensors=SIZE",
@@ -499,8 +501,8 @@ Report forty_passes() {
   r.file = "loop of twenty pictures.json";
   r.trial.machine = rtx5090();
   r.prediction.timeline.policy = "classic 0.3.73";
-  r.prediction.passes.picture = Shape{1, 3, 1, 1328, 1328, false};
-  r.prediction.passes.weights = {
+  test::own_passes(r.prediction).picture = Shape{1, 3, 1, 1328, 1328, false};
+  test::own_passes(r.prediction).weights = {
       make_weights("1", "qwen_image_fp8_e4m3fn", WeightsRole::diffusion, "qwen-image", 19490),
       make_weights("2", "qwen_image_vae", WeightsRole::vae, "wan21-vae", 242)};
   SampleBuilder b(r);

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "report/picture.h"
+#include "tests/pass/two_pass.h"
 #include "tests/report/sample.h"
 #include "tests/report/xml.h"
 
@@ -20,9 +21,9 @@ Report hostile() {
   Report r = test::wan_two_passes();
   r.file = "\"><script>alert('x')</script>&amp;\x1b[31m\xff.json";
   r.after_title = "<b>bold</b> & \"quoted\"";
-  r.prediction.passes.weights[2].name = "</text><script>alert(1)</script>";
-  r.prediction.passes.weights[2].source = "'><img src=x onerror=alert(1)>";
-  r.prediction.passes.cuts[2].crossing[0].type = "]]><LATENT>";
+  test::own_passes(r.prediction).weights[2].name = "</text><script>alert(1)</script>";
+  test::own_passes(r.prediction).weights[2].source = "'><img src=x onerror=alert(1)>";
+  test::own_passes(r.prediction).cuts[2].crossing[0].type = "]]><LATENT>";
   return r;
 }
 
@@ -212,7 +213,7 @@ TEST(ReportHtml, no_report_however_odd_breaks_the_page) {
 TEST(ReportHtml, a_model_has_one_colour_in_picture_and_tables) {
   const Report report = test::wan_two_passes();
   const std::string html = to_html(report);
-  const auto colours = paints(report.prediction.passes.weights);
+  const auto colours = paints(report.prediction.passes->weights);
   std::set<std::string> distinct;
   for (const Paint& paint : colours) {
     EXPECT_TRUE(distinct.insert(paint.fill).second);

@@ -5,6 +5,7 @@
 
 #include "report/table.h"
 #include "report/view.h"
+#include "tests/pass/two_pass.h"
 #include "tests/report/sample.h"
 
 namespace ebb {
@@ -64,10 +65,10 @@ TEST(ReportWords, seconds_have_two_figures) {
 
 TEST(ReportWords, short_names_say_what_tells_models_apart) {
   EXPECT_EQ(
-      short_names(test::wan_two_passes().prediction.passes.weights),
+      short_names(test::wan_two_passes().prediction.passes->weights),
       (std::vector<std::string>{"umt5_xxl", "wan_2.1_vae", "high_noise_14B", "low_noise_14B"}));
   EXPECT_EQ(
-      short_names(test::picture_that_fits().prediction.passes.weights),
+      short_names(test::picture_that_fits().prediction.passes->weights),
       (std::vector<std::string>{"sd_xl_base_1.0 clip", "sd_xl_base_1.0", "sd_xl_base_1.0 vae"}));
 }
 
@@ -120,7 +121,7 @@ TEST(ReportView, sentences_use_the_short_names_of_models_but_files_keep_theirs) 
 
 TEST(ReportView, equal_crossings_are_counted) {
   Report report = test::wan_two_passes();
-  auto& crossing = report.prediction.passes.cuts[0].crossing;
+  auto& crossing = test::own_passes(report.prediction).cuts[0].crossing;
   crossing = {{"CONDITIONING", "6", {8_MiB, NumberKind::computed, ""}},
               {"CONDITIONING", "7", {8_MiB, NumberKind::computed, ""}},
               {"IMAGE", "9", {0, NumberKind::unknown, "not followed"}}};
