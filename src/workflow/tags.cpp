@@ -47,7 +47,7 @@ void read_user_text(std::string_view frame, EmbeddedTexts& texts) {
   const auto mark = wide ? std::string_view("\0\0", 2) : std::string_view("\0", 1);
   auto end = frame.find(mark);
   if (wide && end != frame.npos && end % 2 == 1) ++end;
-  if (end == frame.npos) return;
+  if (end == frame.npos || end + mark.size() > frame.size()) return;
   const auto plain = [&](std::string_view text) {
     std::string out(text);
     if (wide) std::erase_if(out, [](char c) { return c == 0 || c == '\xff' || c == '\xfe'; });

@@ -84,6 +84,14 @@ TEST(Media, Jpeg) {
   expect_prompt("\xff\xd8\xff\xe1" + big(data.size() + 2, 2) + data + "\xff\xda");
 }
 
+TEST(Media, AnMp3TextThatEndsWithinItsMarkIsNoText) {
+  // Found by fuzzing: two-byte letters, and the zero between key and value in the last byte.
+  const std::string value("\1key\0\0", 6);
+  const std::string frame = "TXXX" + big(value.size(), 4) + big(0, 2) + value;
+  const std::string tag = "ID3\3" + big(0, 2) + big(frame.size(), 4) + frame;
+  EXPECT_FALSE(parse_workflow(tag, "a.mp3").ok());
+}
+
 TEST(Media, SafetensorsAreReadByTheirHeaderAlone) {
   std::string quoted;
   for (const char c : kApi) quoted += c == '"' ? "\\\"" : std::string(1, c);
