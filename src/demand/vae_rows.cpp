@@ -13,10 +13,6 @@ namespace {
 constexpr NumberKind kMeasured = NumberKind::measured;
 constexpr NumberKind kAssumed = NumberKind::assumed;
 
-// The traced VAEs need 0.23 to 0.65 of the estimate; a half with room on both sides.
-constexpr const char* kHalf =
-    "half of ComfyUI's estimate: traced VAEs need 0.23 to 0.65 of it; not traced itself";
-
 constexpr const char* kTraced = "traced on meta tensors, ComfyUI 0.3.64 to 0.18.2";
 
 constexpr VaeFormula kUnknown = {0, Frames::none, 1, 0};
