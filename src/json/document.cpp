@@ -40,8 +40,7 @@ JsonValue JsonValue::find(std::string_view key) const {
     // Keys without escapes are compared where they stand.
     if (quoted.starts_with(key) && quoted.size() > key.size() && quoted[key.size()] == '"') {
       found = member;
-    } else if (const auto end = quoted.find_first_of("\"\\");
-               quoted[end] == '\\' && member.key() == key) {
+    } else if (quoted[json_stop(quoted, 0)] == '\\' && member.key() == key) {
       found = member;
     }
   }

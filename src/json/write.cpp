@@ -82,13 +82,17 @@ std::string json_quote(std::string_view text) {
   return out += '"';
 }
 
+std::size_t json_stop(std::string_view text, std::size_t from) {
+  while (from < text.size() && text[from] != '"' && text[from] != '\\') ++from;
+  return from;
+}
+
 std::string json_unquote(std::string_view text) {
   std::string out;
   for (std::size_t at = 1; at < text.size() && text[at] != '"';) {
-    const auto stop = text.find_first_of("\"\\", at);
+    const std::size_t stop = json_stop(text, at);
     out.append(text.substr(at, stop - at));
-    if (stop == std::string_view::npos) break;
-    at = text[stop] == '\\' ? append_escape(out, text, stop) : stop;
+    at = stop < text.size() && text[stop] == '\\' ? append_escape(out, text, stop) : stop;
   }
   return out;
 }

@@ -13,6 +13,9 @@ namespace ebb {
 /// `text` in quotes, with what must be escaped escaped; UTF-8 stays as it is.
 std::string json_quote(std::string_view text);
 
+/// The position of the first quote or backslash at or after `from`; the size if there is none.
+std::size_t json_stop(std::string_view text, std::size_t from);
+
 /// Decodes the quoted string that `text` starts with; what follows its closing quote is ignored.
 std::string json_unquote(std::string_view text);
 

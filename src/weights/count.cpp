@@ -98,11 +98,16 @@ class Counter {
     for (const NamedTensor& one : part.tensors()) {
       if (!is_ignored(one.name, *one.tensor, rules_.role)) tensors_.push_back(one);
     }
-    std::sort(tensors_.begin(), tensors_.end(), [](const NamedTensor& a, const NamedTensor& b) {
-      const auto left = module_of(a.name);
-      const auto right = module_of(b.name);
-      return left != right ? left < right : a.name < b.name;
-    });
+    std::vector<std::pair<std::string_view, std::size_t>> order;  // module, place
+    order.reserve(tensors_.size());
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      order.emplace_back(module_of(tensors_[i].name), i);
+    }
+    std::sort(order.begin(), order.end());  // the part is sorted by name already
+    std::vector<NamedTensor> sorted;
+    sorted.reserve(order.size());
+    for (const auto& [module, place] : order) sorted.push_back(tensors_[place]);
+    tensors_ = std::move(sorted);
   }
 
   Count run() {

@@ -57,15 +57,9 @@ Result<Placed> read_tensor(const JsonValue& entry, std::int64_t data_bytes,
   Placed placed;
   TensorInfo& tensor = placed.tensor;
   tensor.name = entry.key();
-  JsonValue type;
-  JsonValue shape;
-  JsonValue offsets;
-  for (const JsonValue member : entry) {
-    const std::string key = member.key();
-    if (key == "dtype") type = member;
-    if (key == "shape") shape = member;
-    if (key == "data_offsets") offsets = member;
-  }
+  const JsonValue type = entry.find("dtype");
+  const JsonValue shape = entry.find("shape");
+  const JsonValue offsets = entry.find("data_offsets");
   tensor.dtype = safetensors_dtype(type.string());
   if (!tensor.dtype) {
     return broken(fmt::format("has a tensor of the unknown type {}",
@@ -97,9 +91,13 @@ Result<Placed> read_tensor(const JsonValue& entry, std::int64_t data_bytes,
 /// The format wants data without holes up to the end of the file, and ComfyUI's reader insists.
 Result<Done> check_layout(std::vector<Placed>& placed, std::int64_t data_bytes,
                           const std::string& path) {
-  std::sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
+  const auto before = [](const Placed& a, const Placed& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  };
+  // Most files list their tensors as they lie.
+  if (!std::is_sorted(placed.begin(), placed.end(), before)) {
+    std::sort(placed.begin(), placed.end(), before);
+  }
   std::int64_t end = 0;
   for (const Placed& one : placed) {
     if (one.begin < end) return broken("has tensors that overlap", path, one.tensor.name);
