@@ -63,15 +63,15 @@ def chain_prompt(nodes):
     return prompt
 
 
-def write_models(folder, count):
-    """Many small safetensors files with a realistic header, and a prompt that names them all."""
-    models = pathlib.Path(folder) / "models" / "diffusion_models"
+def write_models(folder, count, each):
+    """`count` safetensors files of `each` tensors, and a prompt that names them all."""
+    models = pathlib.Path(folder) / f"models{each}" / "diffusion_models"
     models.mkdir(parents=True)
     tensors = {f"blocks.{i}.ffn.0.weight": {"dtype": "F16", "shape": [8, 8],
                                             "data_offsets": [i * 128, i * 128 + 128]}
-               for i in range(300)}
+               for i in range(each)}
     header = json.dumps(tensors).encode()
-    body = struct.pack("<Q", len(header)) + header + bytes(300 * 128)
+    body = struct.pack("<Q", len(header)) + header + bytes(each * 128)
     prompt = {}
     for i in range(count):
         (models / f"m{i}.safetensors").write_bytes(body)
@@ -93,10 +93,11 @@ def rows(arguments, folder):
         path = pathlib.Path(folder) / f"chain{nodes}.json"
         path.write_text(json.dumps(chain_prompt(nodes // scale), indent=2))
         yield f"generated prompt, {nodes // scale:,} nodes", path, []
-    path = pathlib.Path(folder) / "models.json"
-    path.write_text(json.dumps(write_models(folder, 1000 // scale)))
-    models = str(pathlib.Path(folder) / "models")
-    yield f"{1000 // scale:,} model headers", path, ["--models", models]
+    for each in (50, 300):
+        path = pathlib.Path(folder) / f"models{each}.json"
+        path.write_text(json.dumps(write_models(folder, 1000 // scale, each)))
+        models = str(pathlib.Path(folder) / f"models{each}")
+        yield f"{1000 // scale:,} headers of {each} tensors", path, ["--models", models]
 
 
 def main():

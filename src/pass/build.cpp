@@ -165,6 +165,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   result.weights = std::move(demand.weights);
   result.picture = demand.picture;
   result.notes = std::move(demand.notes);
+  result.steps.reserve(order.nodes.size());
   for (const int position : order.nodes) {
     result.steps.push_back(
         make_step(prompt, position, std::move(demand.nodes[static_cast<std::size_t>(position)])));

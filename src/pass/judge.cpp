@@ -219,6 +219,7 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   PassOutcome worst;
   worst.verdict = Verdict::fits;
   std::string unknown = sampler_without_weights(passes);
+  run.passes.reserve(passes.passes.size());
   for (const Pass& pass : passes.passes) {
     PassOutcome outcome = judge_pass(passes, timeline, machine, pass);
     if (outcome.verdict == Verdict::unknown) {
