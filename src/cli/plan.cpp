@@ -26,8 +26,8 @@ FindWeights remembering(WeightsSearch search) {
   };
 }
 
-/// A trial through all steps: demand, passes, policy, verdict. Trials that differ only in flags
-/// without a say in demand, or in levers, share their passes.
+/// A trial through all steps: demand, passes, policy, verdict, checker. Trials that differ only in
+/// flags without a say in demand, or in levers, share their passes.
 Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
   struct Last {
     SizeOverrides sizes;
@@ -50,6 +50,13 @@ Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
     prediction.passes = (*last)->passes;
     prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
     prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
+    const auto findings = check(prompt, order, trial, prediction);
+    if (!findings.empty()) {
+      return Error{ErrorCode::internal,
+                   "the checker refuses this prediction: " + findings.front(),
+                   {},
+                   "Please report it with the workflow."};
+    }
     return prediction;
   };
 }
@@ -119,13 +126,6 @@ Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& op
   if (!prediction) return prediction.error();
   report.prediction = *std::move(prediction);
 
-  const auto findings = check(*prompt, *order, report.trial, report.prediction);
-  if (!findings.empty()) {
-    return Error{ErrorCode::internal,
-                 "the checker refuses this prediction: " + findings.front(),
-                 {arguments.file, -1, -1, ""},
-                 "Please report it with the workflow."};
-  }
   const bool picture = !arguments.html.empty() || !arguments.svg.empty();
   auto explored = explore(report, options, predict, picture);
   if (!explored) return explored.error();

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kVramOthersWindows = 1229_MiB;  // desktop, browser, CUDA context: 1.2 GiB
 constexpr std::int64_t kVramOthersLinux = 614_MiB;     // desktop, CUDA context: 0.6 GiB
 constexpr std::int64_t kContext = 410_MiB;             // ComfyUI's own CUDA context: 0.4 GiB
-constexpr std::int64_t kRam = 32_GiB;
+constexpr std::int64_t kRam = 64_GiB;
 constexpr std::int64_t kRamOthersWindows = 6_GiB;
 constexpr std::int64_t kRamOthersLinux = 3_GiB;
 constexpr std::int64_t kComfyIdle = 1_GiB;  // ComfyUI with torch and CUDA loaded and no model

@@ -60,11 +60,13 @@ Peaks find_peaks(const Timeline& timeline, const Pass& pass) {
   return peaks;
 }
 
-/// Raises the verdict of a pass, keeping the cause of the worst.
-void raise(PassOutcome& outcome, Verdict verdict, std::string cause) {
-  if (rank(verdict) <= rank(outcome.verdict)) return;
-  outcome.verdict = verdict;
-  outcome.cause = std::move(cause);
+/// Takes a verdict into account: the worst one stands, its cause first, the others after it.
+void raise(PassOutcome& outcome, Verdict verdict, const std::string& cause) {
+  const bool worse = rank(verdict) > rank(outcome.verdict);
+  const std::string& first = worse ? cause : outcome.cause;
+  const std::string& second = worse ? outcome.cause : cause;
+  outcome.cause = second.empty() ? first : first + "; " + second;
+  if (worse) outcome.verdict = verdict;
 }
 
 /// Demand against what the weights leave of the card.
@@ -72,28 +74,28 @@ void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
                   const Timeline& timeline, const Machine& machine) {
   if (!outcome.live.known() || !outcome.reserved.known()) return;
   const std::int64_t room = timeline.vram_limit_bytes - peaks.base;
-  const std::string room_text = fmt::format("{} MiB beside the weights", format_mib(room));
-  if (outcome.live.bytes > room && machine.os == Os::windows) {
+  const bool windows = machine.os == Os::windows;
+  if (room < 0) {
     raise(outcome, Verdict::spills,
-          fmt::format("the step allocates about {} MiB, but there are {}: the rest spills into "
-                      "shared memory",
-                      format_mib(outcome.live.bytes), room_text));
+          fmt::format("{} MiB of weights are on a card of {} MiB: {}", format_mib(peaks.base),
+                      format_mib(timeline.vram_limit_bytes),
+                      windows ? "they spill into shared memory" : "it runs out of memory"));
     return;
   }
   if (outcome.live.bytes > room) {
     const bool image = step.kind == StepKind::decode || step.kind == StepKind::encode_image;
-    raise(outcome, Verdict::tight,
-          fmt::format(
-              "the step allocates about {} MiB, but there are {}: {}",
-              format_mib(outcome.live.bytes), room_text,
-              image ? "ComfyUI will run out, then retry in tiles" : "it may run out of memory"));
+    raise(outcome, windows ? Verdict::spills : Verdict::tight,
+          fmt::format("the step allocates about {} MiB, but there are {} beside the weights: {}",
+                      format_mib(outcome.live.bytes), format_mib(room),
+                      windows ? "the rest spills into shared memory"
+                      : image ? "ComfyUI will run out, then retry in tiles"
+                              : "it may run out of memory"));
     return;
   }
   // What is live may be more than expected; slack is given back on Linux, and kept on Windows.
   const auto live_most = static_cast<std::int64_t>(static_cast<double>(outcome.live.bytes) *
                                                    std::max(1.0, step.demand.high));
-  const std::int64_t most =
-      machine.os == Os::windows ? std::max(live_most, outcome.reserved.bytes) : live_most;
+  const std::int64_t most = windows ? std::max(live_most, outcome.reserved.bytes) : live_most;
   if (most > room) {
     raise(outcome, Verdict::tight,
           fmt::format("fits unless the step takes more than {} MiB beside the weights; "
@@ -157,7 +159,9 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
     judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], pass.kind);
   }
   outcome.ram_peak_bytes = peaks.ram;
-  if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0) {
+  // A RAM size that nobody gave or probed is no reason for a verdict.
+  if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0 &&
+      machine.ram_total.kind != NumberKind::assumed) {
     raise(outcome, Verdict::ram_short,
           fmt::format("RAM peaks at {} of {}", format_gib(peaks.ram),
                       format_gib(timeline.ram_limit_bytes)));
@@ -184,6 +188,7 @@ std::string sampler_without_weights(const Passes& passes) {
 
 /// Reads, moves, stalls and compute of all steps; nothing where one of them is not known.
 std::optional<double> total_seconds(const Passes& passes, const Timeline& timeline) {
+  if (passes.passes.empty() || !sampler_without_weights(passes).empty()) return std::nullopt;
   double seconds = 0;
   for (std::size_t s = 0; s < timeline.steps.size(); ++s) {
     const StepState& state = timeline.steps[s];

@@ -8,6 +8,9 @@
 namespace ebb {
 namespace {
 
+/// What a lever costs that no node of ComfyUI's own can pull.
+constexpr const char* kPackNode = "a node of Ebb's pack, not released yet";
+
 const Weights& weights_of(const Prediction& prediction, int w) {
   return prediction.passes->weights[static_cast<std::size_t>(w)];
 }
@@ -129,7 +132,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
                                  const Predict& predict) {
   if (before.outcome.offloaded_bytes == 0) return {};
-  Lever lever{"budget", FixKind::node, "", "EbbBudget node, needs the pack", "", false, base};
+  Lever lever{"budget", FixKind::node, "", kPackNode, "", false, base};
   lever.trial.levers.budgets = measured_budgets(before);
   if (lever.trial.levers.budgets.empty()) return {};
   std::vector<int> models;
@@ -183,11 +186,18 @@ Lever unload_lever(const Trial& base, const Prediction& before, const std::vecto
   for (const int cut : cuts) {
     lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
   }
-  const Pass& first = before.passes->passes[static_cast<std::size_t>(cuts.front())];
-  lever.effect_note = fmt::format(
-      "VRAM: 0; an unload node would change VRAM by 0 here, ComfyUI "
-      "already evicts {}",
-      weights_of(before, first.weights.front()).name);
+  lever.same_note = "VRAM: 0; an unload node would change VRAM by 0 here";
+  // Said only where the policy does it: the model before the cut leaves in the pass after it.
+  const auto at = static_cast<std::size_t>(cuts.front());
+  const int model = before.passes->passes[at].weights.front();
+  const Pass& next = before.passes->passes[at + 1];
+  for (int s = next.first_step; s <= next.last_step; ++s) {
+    for (const Eviction& gone : before.timeline.steps[static_cast<std::size_t>(s)].evictions) {
+      if (gone.weights != model || gone.partial) continue;
+      lever.same_note += fmt::format(", ComfyUI already evicts {}", weights_of(before, model).name);
+      return lever;
+    }
+  }
   return lever;
 }
 
@@ -212,10 +222,11 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
     if (dropped.empty()) continue;
     const bool encoder = role == WeightsRole::text_encoder;
     lever.id = encoder ? "drop-text-encoder" : "drop-diffusion";
+    const char* what = encoder ? "the text encoder " : "";  // a checkpoint's parts share a name
     lever.title = dropped.size() == 1
-                      ? fmt::format("drop {} after its last pass", names(before, dropped))
+                      ? fmt::format("drop {}{} after its last pass", what, names(before, dropped))
                       : fmt::format("drop {}, each after its last pass", names(before, dropped));
-    lever.price = fmt::format("EbbCut node; re-read {} if you run it again", format_gib(bytes));
+    lever.price = fmt::format("{}; re-read {} if you run it again", kPackNode, format_gib(bytes));
     levers.push_back(std::move(lever));
   }
   return levers;
@@ -224,8 +235,10 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
 /// Reads the next model's file ahead while a sampling pass computes.
 std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
                                    const std::vector<int>& cuts) {
-  Lever lever{"prefetch", FixKind::node, "",  "EbbCut node; the file stays in the page cache",
-              "",         false,         base};
+  Lever lever{"prefetch", FixKind::node,
+              "",         fmt::format("{}; the file stays in the page cache", kPackNode),
+              "",         false,
+              base};
   std::vector<int> models;
   for (const int cut : cuts) {
     const auto next = static_cast<std::size_t>(cut + 1);
@@ -278,6 +291,7 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
   const Trial trial = sized(good);
   const double share = static_cast<double>(*trial.sizes.width * *trial.sizes.height) /
                        static_cast<double>(picture.width * picture.height);
+  if (share < 0.5) return std::nullopt;
   return Lever{"fewer-pixels",
                FixKind::parameter,
                fmt::format("render {}x{} instead of {}x{}", *trial.sizes.width, *trial.sizes.height,
@@ -295,7 +309,9 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
   std::vector<Lever> levers;
   if (before.outcome.offloaded_bytes == 0) return levers;
   const auto frames = largest_resident_frames(base, before, predict);
-  if (frames && before.passes->picture && *frames < before.passes->picture->frames) {
+  // Half of a video or picture is no fix.
+  if (frames && before.passes->picture && *frames < before.passes->picture->frames &&
+      2 * *frames >= before.passes->picture->frames) {
     Lever lever{
         "fewer-frames",
         FixKind::parameter,

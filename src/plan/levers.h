@@ -18,12 +18,12 @@ struct Lever {
   std::string effect_note;  ///< added to the effect: `ComfyUI already evicts high_noise`
   bool expected = false;    ///< listed even if it changes nothing
   Trial trial;
+  std::string same_note = {};  ///< the effect where VRAM stays the same
 };
 
 /// Flags the user gave that cost memory, left out one by one; where RAM is short, a flag that
 /// saves it, added.
-std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
-                               const Predict& predict);
+std::vector<Lever> flag_levers(const Trial& base, const Prediction& before, const Predict& predict);
 
 /// Ebb's demand in place of ComfyUI's estimate, on every diffusion model that offloads.
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,

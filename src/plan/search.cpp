@@ -139,8 +139,9 @@ class Search {
     if (is.verdict != was.verdict) {
       parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
     }
-    if (!lever.effect_note.empty() && (fix.helps || std::abs(*fix.vram_bytes) <= kSameBytes)) {
-      parts.insert(fix.helps ? parts.end() : parts.begin(), lever.effect_note);
+    if (!lever.effect_note.empty() && fix.helps) parts.push_back(lever.effect_note);
+    if (!lever.same_note.empty() && std::abs(*fix.vram_bytes) <= kSameBytes) {
+      parts.insert(parts.begin(), lever.same_note);
     }
     if (parts.empty()) parts.push_back("changes nothing here");
     return fmt::format("{}", fmt::join(parts, "; "));

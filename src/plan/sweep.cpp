@@ -21,13 +21,16 @@ std::optional<int> stride_of(const Passes& passes) {
   return std::nullopt;
 }
 
-/// Whether a prediction keeps every diffusion model whole in every sampling pass.
+/// Whether a prediction keeps every diffusion model whole in every sampling pass, on the card.
 bool resident(const Prediction& prediction) {
   bool sampled = false;
   for (std::size_t p = 0; p < prediction.passes->passes.size(); ++p) {
     if (prediction.passes->passes[p].kind != StepKind::sample) continue;
     const PassOutcome& outcome = prediction.outcome.passes[p];
-    if (outcome.offloaded_bytes.value_or(1) > 0) return false;
+    if (outcome.offloaded_bytes.value_or(1) > 0 || outcome.verdict == Verdict::spills ||
+        outcome.vram_peak_bytes.value_or(0) > prediction.timeline.vram_limit_bytes) {
+      return false;
+    }
     sampled = true;
   }
   return sampled;

@@ -120,7 +120,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
               name(w) + " in VRAM: " + exact(bytes) + " of " + exact(weights(w).bytes) +
                   origin(weights(w)));
   }
-  const double peak = stack.top() + as_double(outcome.reserved.value().value_or(0));
+  const double peak = as_double(state.vram_peak_bytes);
   const double limit = as_double(view_.prediction->timeline.vram_limit_bytes);
   demand(stack, pass);
   const bool unknown = !pass.weights.empty() && !outcome.asked.known() && !outcome.live.known();
@@ -140,7 +140,8 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   if (peak > limit && limit > 0 && outcome.reserved.known()) {
     const auto bytes = static_cast<std::int64_t>(std::min(peak - limit, 0x1p62));
     make_room(bands, limit, peak);
-    bands.push_back({BandKind::spill, -1, limit, peak - limit, "spills", "",
+    const bool windows = report_.trial.machine.os == Os::windows;
+    bands.push_back({BandKind::spill, -1, limit, peak - limit, windows ? "spills" : "too much", "",
                      format_mib(bytes) + " MiB",
                      "More than the card has: " + exact(bytes) + " at the peak"});
   }
@@ -172,6 +173,13 @@ std::vector<Band> Stacker::ram(const PassView& pass) const {
   }
   stack.add(BandKind::data, -1, state.ram_data_bytes, "data", format_gib(state.ram_data_bytes),
             "Latents, pictures and conditioning kept by the cache: " + exact(state.ram_data_bytes));
+  // The peak lies between two states: one model is read while another still moves out.
+  const double moving = as_double(state.ram_needed_bytes) - stack.top();
+  if (moving > 0) {
+    const auto bytes = static_cast<std::int64_t>(moving);
+    stack.add(BandKind::reserve, -1, bytes, "while moving", format_gib(bytes),
+              "More while weights are read and moved: " + exact(bytes));
+  }
   return std::move(stack).take();
 }
 

@@ -86,6 +86,11 @@ std::string vram_limit_words(const Report& report, std::int64_t peak) {
                        : format_mib(peak) + " MiB";
 }
 
+void replace_first(std::string& text, std::string_view part, std::string_view with) {
+  const auto at = text.find(part);
+  if (at != std::string::npos) text.replace(at, part.size(), with);
+}
+
 std::string peaks_words(const Report& report, const View& view) {
   std::vector<std::string> parts;
   const Quantity& ram = report.trial.machine.ram_total;
@@ -199,7 +204,10 @@ Headline headline(const Report& report, const View& view) {
   const PassView* pass = verdict_pass(view);
   const std::string in_pass = pass ? fmt::format(" in pass {}, {}", pass->number, pass->label) : "";
   switch (outcome.verdict) {
-    case Verdict::fits: result.rest = "whole: " + peaks_words(report, view) + "."; break;
+    case Verdict::fits:
+      result.rest = peaks_words(report, view).empty() ? "as it needs no model."
+                                                      : "whole: " + peaks_words(report, view) + ".";
+      break;
     case Verdict::tight: result.rest = "but whole: " + peaks_words(report, view) + "."; break;
     case Verdict::offloads: {
       if (!worst) break;
@@ -211,7 +219,14 @@ Headline headline(const Report& report, const View& view) {
                       where_offloaded(view), flag.empty() ? "" : ", because of " + flag);
       break;
     }
-    case Verdict::spills: result.rest = spill_words(report, view) + "."; break;
+    case Verdict::spills:
+      result.rest = spill_words(report, view) + ".";
+      // Only Windows has shared memory to spill into.
+      if (report.trial.machine.os == Os::linux) {
+        result.word = "OUT OF MEMORY";
+        replace_first(result.rest, " into shared memory", " too much");
+      }
+      break;
     case Verdict::ram_short: {
       const Quantity& total = report.trial.machine.ram_total;
       const auto peak = pass ? pass->outcome->ram_peak_bytes : std::nullopt;

@@ -59,7 +59,9 @@ void put_verdict(std::string& out, const Report& report, const View& view) {
 
 void put_passes(std::string& out, const View& view) {
   if (view.passes.empty()) {
-    out += "  No pass uses weights: nothing of this workflow runs on the GPU.\n\n";
+    const bool unknown = view.prediction->outcome.verdict == Verdict::unknown;
+    out += unknown ? "  No pass is known to Ebb: what runs here is not managed by ComfyUI.\n\n"
+                   : "  No pass uses weights: nothing of this workflow needs a model.\n\n";
     return;
   }
   const auto number = [](const char* head, const char* unit) {

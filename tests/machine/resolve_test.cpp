@@ -64,7 +64,7 @@ TEST(Machine, ANamedCardIsPlannedForWithoutAskingThisMachine) {
   EXPECT_EQ(machine.vram_total.kind, NumberKind::given);
   EXPECT_EQ(machine.vram_others_bytes(), 1229_MiB);
   EXPECT_EQ(machine.vram_free.kind, NumberKind::assumed);
-  EXPECT_EQ(machine.ram_total.bytes, 32_GiB);
+  EXPECT_EQ(machine.ram_total.bytes, 64_GiB);
   EXPECT_EQ(machine.ram_total.kind, NumberKind::assumed);
   EXPECT_EQ(machine.ram_others.bytes, 6_GiB);
   EXPECT_NEAR(machine.link_bytes_per_second.value, 0.8 * 16 * 3.938e9, 1e6);
