@@ -45,8 +45,8 @@ for target in "${targets[@]}"; do
   EBB_FUZZ_TARGET=$target "$fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 \
       -max_len=200000 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$target-" \
       "$corpus" >"$log" 2>&1 || rc=$?
-  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-  peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
+  peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log" | tail -1)
   printf '%-14s %9s runs  %5s MB  %s\n' "$target" "${runs:-?}" "${peak:-?}" \
       "$([ $rc -eq 0 ] && echo clean || echo "FAILED, see $log")"
   [ $rc -eq 0 ] || bad=$((bad + 1))
