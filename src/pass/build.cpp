@@ -124,7 +124,7 @@ std::optional<Crossing> crossing_of(const Step& step, int slot) {
   if (slot < 0 || slot >= static_cast<int>(types.size())) return std::nullopt;
   const std::string& type = types[static_cast<std::size_t>(slot)];
   if (!carries_data(type)) return std::nullopt;
-  Quantity bytes{0, NumberKind::unknown, "the size of this result is not known"};
+  Quantity bytes{0, NumberKind::unknown, "not known"};
   const bool main = type == "LATENT" || type == "IMAGE" || types.size() == 1;
   if (main && step.demand.result_bytes > 0) {
     bytes = {step.demand.result_bytes, NumberKind::computed, "from its shape"};
@@ -146,6 +146,7 @@ std::vector<Cut> find_cuts(const std::vector<Product>& products, const std::vect
     }
     std::erase_if(live, [&](const Product& product) { return product.last_reader <= last; });
     Cut cut{p, {}};
+    cut.crossing.reserve(live.size());
     for (const Product& product : live) {
       auto crossing = crossing_of(steps[static_cast<std::size_t>(product.step)], product.slot);
       if (crossing) cut.crossing.push_back(*std::move(crossing));

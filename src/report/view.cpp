@@ -48,7 +48,7 @@ std::string pass_label(const PassView& pass, const View& view) {
 
 void add_step(PassView& view, const Step& step, const StepState& state) {
   if (state.vram_peak_bytes >= view.vram->vram_peak_bytes) view.vram = &state;
-  if (state.ram_peak_bytes >= view.ram->ram_peak_bytes) view.ram = &state;
+  if (state.ram_needed_bytes >= view.ram->ram_needed_bytes) view.ram = &state;
   view.loads.insert(view.loads.end(), state.loads.begin(), state.loads.end());
   view.evictions.insert(view.evictions.end(), state.evictions.begin(), state.evictions.end());
   view.reads.insert(view.reads.end(), step.reads.begin(), step.reads.end());

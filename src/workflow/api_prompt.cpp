@@ -135,6 +135,7 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     if (fresh) {
       prompt.nodes.push_back(std::move(node));
     } else {
+      prompt.notes.push_back(node.label() + " stands twice in the file; the last one is taken.");
       prompt.nodes[std::size_t(at->second)] = std::move(node);
     }
   }

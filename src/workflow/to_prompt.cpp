@@ -129,6 +129,7 @@ std::optional<Error> Converter::add_node(int at) {
     prompt_.nodes.push_back(std::move(out));
     uncertain_.push_back(std::move(uncertain));
   } else {
+    prompt_.notes.push_back(out.label() + " stands twice in the file; the last one is taken.");
     prompt_.nodes[std::size_t(found->second)] = std::move(out);
     uncertain_[std::size_t(found->second)] = std::move(uncertain);
   }
