@@ -26,7 +26,8 @@ std::int64_t known_bytes(const Quantity& quantity);
 class Simulation {
  public:
   Simulation(const Passes& passes, const Machine& machine, const Levers& levers);
-  Timeline run();
+  /// `queued_at`: the step with which another prompt starts.
+  Timeline run(int queued_at = -1);
 
  private:
   struct Held {
@@ -43,7 +44,8 @@ class Simulation {
 
   void add_weights();
   void note_limits();
-  void find_last_steps();
+  void find_last_steps(std::size_t begin, std::size_t end);
+  void start_prompt(std::size_t first_step);
   void note(std::string text);
 
   void play(int index);
@@ -64,6 +66,7 @@ class Simulation {
   void measure(const Step& step);
   void compute_seconds(const Step& step);
   void drop_unneeded(int index);
+  void relieve_ram(int index);
   void cut(const CutOrder& order);
   void drop(int w);
 
@@ -101,7 +104,7 @@ class Simulation {
   std::int64_t warm_bytes_ = 0;                     // read from the page cache
   std::int64_t ram_now_ = 0;                        // weights in RAM
   std::int64_t data_bytes_ = 0;                     // results in RAM
-  std::vector<std::pair<int, std::int64_t>> data_;  // (last consumer, bytes), for --cache-none
+  std::vector<std::pair<int, std::int64_t>> data_;  // (last consumer, bytes) where not all stay
 };
 
 }  // namespace ebb
