@@ -165,6 +165,7 @@ struct StepState {
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
   std::int64_t ram_pinned_bytes = 0;  ///< of the weights' RAM, page-locked: it can't be paged out
+  std::int64_t ram_file_bytes = 0;    ///< pages of files being read: the system drops them at need
   std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
   std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
   std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included

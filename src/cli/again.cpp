@@ -109,10 +109,21 @@ Result<std::vector<Again>> play(const Prompt& prompt, const Machine& machine,
   return runs;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text.empty() ? "-" : text;
+/// `    runs 3, 6, 9`, wrapped between items.
+std::string list(const std::string& label, const std::vector<std::string>& items) {
+  constexpr std::size_t kColumns = 100, kIndent = 9;
+  std::string text = "    " + label;
+  std::size_t column = kIndent - 1;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item = items[i] + (i + 1 < items.size() ? "," : "");
+    if (column + 1 + item.size() > kColumns && column > kIndent) {
+      text += "\n" + std::string(kIndent - 1, ' ');
+      column = kIndent - 1;
+    }
+    text += ' ' + item;
+    column += 1 + item.size();
+  }
+  return text + '\n';
 }
 
 std::string cache_name(const ComfyFlags& flags) {
@@ -142,7 +153,6 @@ std::string to_text(const std::string& file, const Prompt& prompt, const Machine
     labels.push_back(std::move(label));
   }
   text += fmt::format("  {:<{}}  nodes  from disk  over link  RAM peak\n", "change", wide);
-  text += fmt::format("  {:<{}}               GiB        GiB       GiB\n", "", wide);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Again& run = runs[i];
     text += fmt::format("  {:<{}}  {:>5}  {:>9}  {:>9}  {:>8}\n", labels[i], wide,
@@ -150,14 +160,15 @@ std::string to_text(const std::string& file, const Prompt& prompt, const Machine
                         gib_or_dash(run.read_bytes), gib_or_dash(run.moved_bytes),
                         gib_or_dash(run.ram_peak_bytes));
     if (i == 0 || run.ids.empty()) continue;
-    text += fmt::format("    runs {}\n    with {}\n", joined(run.ids), joined(run.weights));
+    text += list("runs", run.ids);
+    if (!run.weights.empty()) text += list("with", run.weights);
   }
   return text + "\nAssumed: the first run went to its end, and the files it named are unchanged.\n";
 }
 
 std::string to_json(const std::string& file, const Prompt& prompt, const Machine& machine,
                     const std::vector<Again>& runs) {
-  const auto list = [](const std::vector<std::string>& words) {
+  const auto strings = [](const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : ", ") + quoted(word);
     return "[" + text + "]";
@@ -176,7 +187,7 @@ std::string to_json(const std::string& file, const Prompt& prompt, const Machine
     text += fmt::format(
         "{}\n  {{\"change\": {}, \"node\": {}, \"input\": {}, \"nodes\": {}, \"weights\": {}, "
         "\"read_bytes\": {}, \"moved_bytes\": {}, \"ram_peak_bytes\": {}}}",
-        i ? "," : "", quoted(run.change.what), node, input, list(run.ids), list(run.weights),
+        i ? "," : "", quoted(run.change.what), node, input, strings(run.ids), strings(run.weights),
         run.read_bytes, run.moved_bytes, run.ram_peak_bytes);
   }
   return text + "\n]}\n";

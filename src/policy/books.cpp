@@ -171,6 +171,7 @@ void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
       plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
   state_.ram_needed_bytes = std::max(state_.ram_needed_bytes, now);
   state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, plus(now, mapped_bytes));
+  state_.ram_file_bytes = std::max(state_.ram_file_bytes, mapped_bytes);
 }
 
 std::int64_t Simulation::disk_bytes(int w) const {

@@ -9,6 +9,17 @@
 #include "policy/simulation.h"
 
 namespace ebb {
+namespace {
+
+// On the CPU, ComfyUI loads diffusion models and VAEs of 16 bits in fp32 (unet_dtype, vae_dtype);
+// text encoders stay fp16. 0: as they are.
+std::int64_t single_bytes(const Weights& w) {
+  const bool half = w.stored_type == "fp16" || w.stored_type == "bf16" || w.stored_type == "fp32";
+  const bool widened = w.role == WeightsRole::diffusion || w.role == WeightsRole::vae;
+  return half && widened && w.known() ? times(std::max<std::int64_t>(w.parameters, 0), 4) : 0;
+}
+
+}  // namespace
 
 Simulation::Simulation(const Passes& passes, const Machine& machine, const Levers& levers)
     : passes_(passes),
@@ -68,6 +79,7 @@ void Simulation::add_weights() {
     }
     managed.on_cpu = flags.cpu || (flags.cpu_vae && w.role == WeightsRole::vae) ||
                      (!paged() && text && (state == VramState::low || state == VramState::none));
+    if (managed.on_cpu) managed.size_bytes = std::max(managed.size_bytes, single_bytes(w));
     managed.stays_on_gpu =
         !managed.on_cpu && (flags.gpu_only || (state == VramState::high && !text &&
                                                w.role != WeightsRole::vae && !held.by_hand));
@@ -78,6 +90,8 @@ void Simulation::add_weights() {
     }
     manager_.add(std::move(managed));
     held_.push_back(held);
+    if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf"))
+      note(w.name + " is a GGUF file, which ComfyUI does not page: it is predicted as if it were.");
     if (!w.known())
       note(fmt::format("The size of {} is unknown: it takes no room in this prediction.",
                        w.files.empty() ? w.name : w.files.front()));
@@ -338,6 +352,12 @@ void Simulation::bring_back(int w) {
   peak_ram(0, disk_bytes(w));
 }
 
+// A number for the LoRAs of a step; 0: none.
+int Simulation::lora_set(const Step& step) {
+  if (step.loras.empty()) return 0;
+  return lora_sets_.emplace(step.loras, static_cast<int>(lora_sets_.size()) + 1).first->second;
+}
+
 void Simulation::set_loras(const Step& step) {
   const std::vector<int> uses = valid(step.uses);
   const int main = uses.front();
@@ -345,9 +365,8 @@ void Simulation::set_loras(const Step& step) {
   std::vector<ManagedRun> runs;
   for (const ModuleRun& run : weights(main).modules) runs.push_back({run, false});
   if (runs.empty()) return;
-  int patches = 0;
-  if (!step.loras.empty()) {
-    patches = lora_sets_.emplace(step.loras, static_cast<int>(lora_sets_.size()) + 1).first->second;
+  const int patches = lora_set(step);
+  if (patches != 0) {
     for (ManagedRun& run : runs) {
       run.patched = run.modules.castable && run.modules.bytes > 0;
       std::int64_t& extra = run.modules.extra_offload_bytes;

@@ -60,6 +60,7 @@ class Simulation {
   void call(const Step& step, const std::vector<int>& group);
   void bring_back(int w);
   void set_loras(const Step& step);
+  int lora_set(const Step& step);
   void apply(const CallRecord& call);
   void apply(const Victim& victim);
   void add_load(const LoadRecord& record);
@@ -73,6 +74,7 @@ class Simulation {
   // Where weights are paged (paged_run.cpp); the rest is common.
   bool paged() const { return pager_.has_value(); }
   void call_paged(const Step& step, int w);
+  void patch_paged(const Step& step, int w);
   void apply_paged(const std::vector<PagesLeft>& left);
   void pin_paged(int w, std::int64_t streamed_bytes);
   std::int64_t pinned_paged() const;
@@ -94,6 +96,7 @@ class Simulation {
   std::optional<Pager> pager_;
   Pins pins_;
   std::vector<std::int64_t> pinned_;  // paged: by weights
+  std::map<int, int> paged_set_;      // paged: by weights, the LoRA set in their pages
   std::vector<bool> in_use_;          // paged: by the step being played
   Timeline timeline_;
   std::vector<Held> held_;

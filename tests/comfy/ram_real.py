@@ -7,7 +7,9 @@ Makes models of a few hundred MB (two Wan-shaped experts, a CLIP-L, a Wan VAE; a
 each checkout of EBB_COMFYUI_DIR with --cpu, samples /proc/PID/smaps_rollup while a two-pass prompt
 runs, and again after its seed was changed. What the process holds before the first prompt is
 subtracted. Anonymous memory is compared with what Ebb says RAM must hold (`needed`), all of it with
-Ebb's peak, which counts the pages of a file being read. Runs itself with EBB_COMFYUI_PYTHON.
+Ebb's peak while a file is read, whose pages that counts. glibc is told to give freed blocks back at
+once (MALLOC_MMAP_THRESHOLD_): otherwise it keeps what --cache-none frees, see docs/policy.md. Runs
+itself with EBB_COMFYUI_PYTHON.
 """
 import asyncio
 import json
@@ -24,6 +26,7 @@ import server_real
 import support
 
 TOLERANCE = 0.10
+WORKSPACE_BYTES = 100_000_000  # kernels on the CPU use memory that Ebb's demand, of GPUs, lacks
 FLAGS = ("--cpu", "--cpu --cache-none")
 SAMPLE_SECONDS = 0.01
 PROMPT_SECONDS = 600
@@ -73,9 +76,12 @@ def make_models(folder, models):
     for name, module in parts.items():
         path = pathlib.Path(models, name + ".safetensors")
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file({key: torch.zeros(value.shape, dtype=torch.float16)
-                                     for key, value in module.state_dict().items()
-                                     if value.is_floating_point()}, path)
+        tensors = {key: torch.zeros(value.shape, dtype=torch.float16)
+                   for key, value in module.state_dict().items() if value.is_floating_point()}
+        if "clip" in name:  # some versions of transformers leave the first name out
+            tensors = {"text_model." + key.removeprefix("text_model."): value
+                       for key, value in tensors.items()}
+        safetensors.torch.save_file(tensors, path)
 
 
 def prompt_of(seed):
@@ -127,8 +133,12 @@ class Sampler(threading.Thread):
                 return
 
     def peak(self, begin, end):
+        """The highest between two times, with the samples just before and after."""
+        before = [x for x in self.samples if x[0] < begin][-1:]
         inside = [x for x in self.samples if begin <= x[0] <= end]
-        return [max((x[k] for x in inside), default=0) for k in (1, 2)]
+        after = [x for x in self.samples if x[0] > end][:1]
+        taken = inside or before + after
+        return [max(x[k] for x in taken) for k in (1, 2)]
 
 
 async def timed(session, url, prompt):
@@ -208,14 +218,17 @@ def compare(print_timeline, folder, base, flags):
             failures += 1
             continue
         for (node, resident, anonymous), step in zip(steps, band, strict=True):
-            off = []
-            for value, said in ((anonymous, step["needed"]), (resident, step["peak"])):
-                off.append(abs(value - said) / max(said, idle[1]))
+            pairs = [(anonymous, step["needed"])]
+            if step["read"] > 0:  # elsewhere the system still has pages of files read before
+                pairs.append((resident, step["peak"]))
+            off = [abs(value - said) / max(said, idle[1]) for value, said in pairs]
+            differs = any(abs(value - said) > max(TOLERANCE * said, WORKSPACE_BYTES)
+                          for value, said in pairs)
             worst = max(worst, *off)
-            failures += max(off) > TOLERANCE
+            failures += differs
             print(f"  {number + 1} {node:>3} {prompts[0][node]['class_type']:<18} "
                   f"{anonymous / 1e6:>5.0f} {step['needed'] / 1e6:>5.0f}  {resident / 1e6:>5.0f} "
-                  f"{step['peak'] / 1e6:>5.0f}{'  differs' if max(off) > TOLERANCE else ''}")
+                  f"{step['peak'] / 1e6:>5.0f}{'  differs' if differs else ''}")
     print(f"  worst {100 * worst:.1f} %, {failures} differences", flush=True)
     return failures
 
@@ -227,6 +240,7 @@ def main(arguments):
         with tempfile.TemporaryDirectory(prefix="ebb-ram-") as base:
             environment = dict(os.environ, EBB_RAM_REAL="1", EBB_RAM_BASE=base,
                                OMP_NUM_THREADS="1")
+            environment.setdefault("MALLOC_MMAP_THRESHOLD_", "65536")
             pack = pathlib.Path(base, "custom_nodes/ebb_test/__init__.py")
             pack.parent.mkdir(parents=True)
             pack.write_text(WIDEN, encoding="utf-8")
