@@ -7,6 +7,7 @@ usage: make_order_vectors.py COMFYUI_DIR... > tests/pass/order_vectors.jsonl
 Prompts come from tests/comfy/order_real.py with fixed seeds. Single prompts must run alike in all
 checkouts; queues are recorded per checkout, with one kind of node cache each.
 """
+import itertools
 import json
 import pathlib
 import random
@@ -32,8 +33,8 @@ def singles():
     rng = random.Random(1)
     for i in range(SINGLES):
         prompt = small(order_real.random_prompt, rng)
-        for job in list(order_real.jobs_of(f"prompt {i}", prompt, order_real.RANDOM_CLASSES, rng))[:2]:
-            yield job
+        jobs = order_real.jobs_of(f"prompt {i}", prompt, order_real.RANDOM_CLASSES, rng)
+        yield from itertools.islice(jobs, 2)
 
 
 def queues(version):

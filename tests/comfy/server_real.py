@@ -105,7 +105,7 @@ def all_prompts(rng, classes):
 
 
 def changed(prompt, rng):
-    """The same prompt with another colour, place or count somewhere: what hangs on it runs again."""
+    """The same prompt with another colour, place or count: what hangs on it runs again."""
     result = json.loads(json.dumps(prompt))
     names = [(node, name) for node, value in result.items() for name in value["inputs"]
              if name in ("color", "x")
@@ -176,7 +176,7 @@ async def object_info(session, url, process, base):
 
 
 async def executed(session, url, prompt):
-    """Node ids in the order of the server's last `executing` message for each, and those cached."""
+    """Node ids in the order of the server's last `executing` messages, and those cached."""
     client = uuid.uuid4().hex
     order, kept = [], []
     async with session.ws_connect(f"{url}/ws?clientId={client}") as socket_:

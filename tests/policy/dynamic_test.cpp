@@ -132,7 +132,7 @@ TEST(Dynamic, UnloadingBetweenPassesGainsNothingAndCostsReloading) {
   EXPECT_EQ(needed_with, needed_without);
 }
 
-TEST(Pager, OtherLorasKeepThePagesAndNothingInThem) {
+TEST(Dynamic, OtherLorasKeepThePagesAndNothingInThem) {
   Pager pager(16_GiB, 0, 2);
   const int w = pager.add({{100_MiB, 0, 32, true}}, 3200_MiB);
   pager.use(w, 0, false);
