@@ -32,6 +32,10 @@ bool is_checkpoint(const WeightsRequest& request) {
   return folder_kind(request.folder) == "checkpoints" || !request.id_suffix.empty();
 }
 
+bool loads_audio(const WeightsRequest& request) {
+  return request.role == WeightsRole::vae && contains(request.loader_class, "Audio");
+}
+
 bool casts_to_fp8(const WeightsRequest& request) {
   return request.role == WeightsRole::diffusion && request.weight_type.starts_with("fp8_");
 }
@@ -163,8 +167,8 @@ std::int64_t stored_values(const Header& header) {
 
 Weights weights_from_header(const Header& header, const FoundFile& found,
                             const WeightsRequest& request, const ComfyVersion& version) {
-  const bool audio = contains(request.loader_class, "Audio");
-  const TensorSet part = select_tensors(header, request.role, is_checkpoint(request), audio);
+  const TensorSet part =
+      select_tensors(header, request.role, is_checkpoint(request), loads_audio(request));
   Weights weights;
   weights.role = request.role;
   weights.file_bytes = header.file_bytes;
@@ -210,17 +214,17 @@ Weights weights_from_model(const KnownModel& model, const KnownFile& file,
     weights.bytes = bytes;
     weights.source = fmt::format("known file: computed from {} values in {}",
                                  format_count(model.parameters), model.stored_type);
-    if (model.parameters == 0) weights.source = fmt::format("known file: {}", model.key);
+    if (model.parameters == 0) weights.source = "known file: computed from its layers";
   } else if (file.file_bytes > 0) {
     weights.bytes = model.stored_type == "fp32" ? file.file_bytes / 2 : file.file_bytes;
     weights.source = "known file: counted from its size";
     if (!whole_file) {
-      for (const std::string_view other : {file.clip, file.vae}) {
+      for (const std::string_view other : {file.clip, file.vae, file.audio_vae}) {
         if (const KnownModel* part = find_known_model(other)) {
           weights.bytes -= counted_bytes(*part, version);
         }
       }
-      weights.source = "known file: its size less the text encoder and VAE in it";
+      weights.source = "known file: its size less the other models in it";
     }
   } else {
     weights.bytes_from = BytesFrom::unknown;
@@ -275,9 +279,15 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
                                               ? sampling_table_bytes(guess.architecture)
                                               : 0);
   weights.file_bytes = bytes_of(guess.parameters, guess.bits > 0 ? guess.bits : 16);
-  weights.source = fmt::format("computed: {}, guessed from the name, has {} values at {} bits{}",
-                               guess.architecture, format_count(guess.parameters),
-                               std::min(bits, 16.0), gguf ? ", within about 8%" : "");
+  weights.source =
+      guess.lora_rank > 0
+          ? fmt::format("assumed: rank {} in every linear layer of the blocks, {}", guess.lora_rank,
+                        guess.stored_type)
+          : fmt::format("computed: {}, guessed from the name, has {} values at {} bits",
+                        guess.architecture, format_count(guess.parameters), std::min(bits, 16.0));
+  if (guess.within_percent > 0) {
+    weights.source += fmt::format(", within about {}%", guess.within_percent);
+  }
   if (const ModuleRow* row = find_module_row(guess.structure, version);
       row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
                  kSameModelTolerance * static_cast<double>(row->bytes)) {
@@ -290,24 +300,38 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
   return weights;
 }
 
+/// The model of a known file that a request means: one of a checkpoint's parts, or the only one.
+/// A loader of text encoders or VAEs that names a checkpoint takes that part of it.
+std::string_view known_part(const KnownFile& file, const WeightsRequest& request) {
+  const KnownModel* main = find_known_model(file.model);
+  const bool other_role = main && main->role != request.role;
+  if (loads_audio(request) && (other_role || !file.audio_vae.empty())) return file.audio_vae;
+  if (request.id_suffix == ".clip" || (request.role == WeightsRole::text_encoder && other_role)) {
+    return file.clip;
+  }
+  if (request.id_suffix == ".vae" || (request.role == WeightsRole::vae && other_role)) {
+    return file.vae;
+  }
+  return file.model;
+}
+
 Weights weights_by_name(const std::string& name, const WeightsRequest& request,
                         const ComfyVersion& version) {
   if (const KnownFile* file = find_known_file(name)) {
-    std::string_view key = file->model;
-    if (request.id_suffix == ".clip") key = file->clip;
-    if (request.id_suffix == ".vae") key = file->vae;
+    const std::string_view key = known_part(*file, request);
     const bool part = is_checkpoint(request);
-    if (part && request.role == WeightsRole::text_encoder && !file->clip.empty()) key = file->clip;
-    if (part && request.role == WeightsRole::vae && !file->vae.empty()) key = file->vae;
     const KnownModel* model = find_known_model(key);
     if (model && model->role == request.role) {
       return weights_from_model(*model, *file, request, version);
     }
-    if (part && !request.id_suffix.empty() && key.empty()) {
+    if (part && !request.id_suffix.empty() && (key.empty() || key == kNoPart)) {
       Weights weights;
       weights.role = request.role;
+      if (key == kNoPart) weights.bytes_from = BytesFrom::known;
       weights.source =
-          fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
+          key == kNoPart
+              ? fmt::format("known file: {} holds no {}", name, to_string(request.role))
+              : fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
       return weights;
     }
   }
