@@ -28,8 +28,12 @@ std::string version_text(const ComfyVersion& version) {
   return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
 }
 
+bool is_diffusers(const WeightsRequest& request) { return request.folder == "diffusers"; }
+
+/// Whether one name stands for several models.
 bool is_checkpoint(const WeightsRequest& request) {
-  return folder_kind(request.folder) == "checkpoints" || !request.id_suffix.empty();
+  return folder_kind(request.folder) == "checkpoints" || is_diffusers(request) ||
+         !request.id_suffix.empty();
 }
 
 bool loads_audio(const WeightsRequest& request) {
@@ -167,8 +171,9 @@ std::int64_t stored_values(const Header& header) {
 
 Weights weights_from_header(const Header& header, const FoundFile& found,
                             const WeightsRequest& request, const ComfyVersion& version) {
-  const TensorSet part =
-      select_tensors(header, request.role, is_checkpoint(request), loads_audio(request));
+  // The folders of a diffusers model have one model each, without the prefixes of a checkpoint.
+  const bool one_of_several = is_checkpoint(request) && !is_diffusers(request);
+  const TensorSet part = select_tensors(header, request.role, one_of_several, loads_audio(request));
   Weights weights;
   weights.role = request.role;
   weights.file_bytes = header.file_bytes;
@@ -180,7 +185,7 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   weights.architecture = detect_architecture(part, request.role, header.architecture);
   count_header(weights, part, header, request, version);
   if (request.role == WeightsRole::text_encoder) {
-    const std::int64_t values = is_checkpoint(request) ? weights.parameters : stored_values(header);
+    const std::int64_t values = one_of_several ? weights.parameters : stored_values(header);
     weights.loader_bytes = 2 * values;
   }
   if (!found.exact) weights.source += " (found by its name in another folder)";
@@ -412,6 +417,35 @@ Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& r
   return weights;
 }
 
+/// The files of one role in a diffusers folder, one Weights each; by its name where it is not
+/// there.
+Result<std::vector<Weights>> weights_of_folder(const std::string& name,
+                                               const WeightsRequest& request,
+                                               const WeightsSearch& search,
+                                               const std::vector<std::string>& folders) {
+  const DiffusersFolder found = locate_diffusers(folders, name, request.role);
+  std::vector<Weights> parts;
+  for (const std::string& path : found.files) {
+    const auto header = read_header(path);
+    if (!header) return header.error();
+    parts.push_back(header->note.empty()
+                        ? weights_from_header(*header, {path, true}, request, search.comfyui)
+                        : weights_by_size(*header, name, request, search.comfyui));
+  }
+  if (!parts.empty()) return parts;
+  Weights weights = weights_by_name(name, request, search.comfyui);
+  if (!found.path.empty()) {
+    weights = {};
+    weights.role = request.role;
+    weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
+  }
+  if (const std::int64_t* bytes = given_size(search, request, name)) {
+    apply_given(weights, *bytes, name, search.comfyui);
+  }
+  parts.push_back(std::move(weights));
+  return parts;
+}
+
 /// The recorded pair, if both files are the ones that were recorded together.
 const ModuleRow* recorded_pair(const std::vector<std::string>& files, const ComfyVersion& version) {
   if (files.size() != 2) return nullptr;
@@ -519,6 +553,12 @@ Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch&
   if (!folders) return folders.error();
   std::vector<Weights> parts;
   for (const std::string& file : request.files) {
+    if (is_diffusers(request)) {
+      auto some = weights_of_folder(file, request, search, *folders);
+      if (!some) return some.error();
+      std::move(some->begin(), some->end(), std::back_inserter(parts));
+      continue;
+    }
     auto part = weights_of_file(file, request, search, *folders);
     if (!part) return part.error();
     parts.push_back(std::move(*part));
