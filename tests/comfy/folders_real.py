@@ -8,6 +8,7 @@ Random trees: a ComfyUI folder and other roots that extra_model_paths.yaml names
 several lines a key, legacy kinds, relative and absolute base_path, ~ and variables; the same file
 names in many of them, in subfolders and in other case.
 """
+
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import tempfile
 
 import support
 
-ASK = r'''
+ASK = r"""
 import json, sys
 checkout, base, yaml, questions = sys.argv[1:]
 sys.argv = ["x", "--cpu", "--base-directory", base]
@@ -29,12 +30,24 @@ from utils.extra_config import load_extra_path_config
 load_extra_path_config(yaml)
 for kind, name in json.load(open(questions)):
     print(json.dumps(folder_paths.get_full_path(kind, name)))
-'''
-KINDS = {"checkpoints": ["checkpoints"], "diffusion_models": ["unet", "diffusion_models"],
-         "text_encoders": ["clip", "text_encoders"], "vae": ["vae"], "loras": ["loras"],
-         "controlnet": ["controlnet", "t2i_adapter"], "upscale_models": ["upscale_models"]}
-FILES = ["a.safetensors", "b.safetensors", "sub/a.safetensors", "sub/deep/c.safetensors",
-         "A.safetensors", "Sub/a.safetensors"]
+"""
+KINDS = {
+    "checkpoints": ["checkpoints"],
+    "diffusion_models": ["unet", "diffusion_models"],
+    "text_encoders": ["clip", "text_encoders"],
+    "vae": ["vae"],
+    "loras": ["loras"],
+    "controlnet": ["controlnet", "t2i_adapter"],
+    "upscale_models": ["upscale_models"],
+}
+FILES = [
+    "a.safetensors",
+    "b.safetensors",
+    "sub/a.safetensors",
+    "sub/deep/c.safetensors",
+    "A.safetensors",
+    "Sub/a.safetensors",
+]
 
 
 def random_tree(rng, root):
@@ -42,8 +55,15 @@ def random_tree(rng, root):
     yaml, roots = [], []
     for number in range(rng.randint(1, 4)):
         name = f"root {number}" if rng.random() < 0.3 else f"root{number}"
-        spelt = rng.choice([str(root / name), f"../{name}", "$EBB_TEST_ROOT/" + name,
-                            "${EBB_TEST_ROOT}/" + name, "~/" + name])
+        spelt = rng.choice(
+            [
+                str(root / name),
+                f"../{name}",
+                "$EBB_TEST_ROOT/" + name,
+                "${EBB_TEST_ROOT}/" + name,
+                "~/" + name,
+            ]
+        )
         roots.append(root / name)
         yaml.append(f"section{number}:")
         if rng.random() < 0.9:
@@ -54,8 +74,10 @@ def random_tree(rng, root):
             yaml.append(f"    is_default: {rng.choice(['true', 'false'])}")
         for kind in rng.sample(sorted(KINDS), rng.randint(1, 5)):
             for key in rng.sample(KINDS[kind], rng.randint(1, len(KINDS[kind]))):
-                lines = [f"{rng.choice(['', 'models/'])}{key}{rng.choice(['', '/', '2'])}"
-                         for _ in range(rng.randint(1, 3))]
+                lines = [
+                    f"{rng.choice(['', 'models/'])}{key}{rng.choice(['', '/', '2'])}"
+                    for _ in range(rng.randint(1, 3))
+                ]
                 if not spelt:
                     lines = [str(root / name / line) for line in lines]
                 if len(lines) == 1 and rng.random() < 0.7:
@@ -73,8 +95,13 @@ def random_tree(rng, root):
                         path = place / folder / file
                         path.parent.mkdir(parents=True, exist_ok=True)
                         path.write_bytes(b"")
-    names = FILES + ["../vae/a.safetensors", "/a.safetensors", "sub/../b.safetensors", "sub",
-                     "missing.safetensors"]
+    names = FILES + [
+        "../vae/a.safetensors",
+        "/a.safetensors",
+        "sub/../b.safetensors",
+        "sub",
+        "missing.safetensors",
+    ]
     return [(kind, name) for kind in KINDS for name in names]
 
 
@@ -93,17 +120,39 @@ def main():
             base = root / "ComfyUI"
             environment = dict(os.environ, EBB_TEST_ROOT=str(root), HOME=str(root))
             text = "".join(f"locate\t{kind}\t{name}\n" for kind, name in questions)
-            ours = subprocess.run([sys.argv[1], str(base)], input=text, capture_output=True,
-                                  text=True, timeout=60, check=True, env=environment)
+            ours = subprocess.run(
+                [sys.argv[1], str(base)],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+                env=environment,
+            )
             answers = [json.loads(line) for line in ours.stdout.splitlines()]
             checkout = checkouts[number % len(checkouts)]
-            done = subprocess.run([python, "-c", ASK, checkout, str(base),
-                                   str(base / "extra_model_paths.yaml"), str(root / "questions.json")],
-                                  capture_output=True, text=True, timeout=120, check=False,
-                                  env=environment, cwd=root)
+            done = subprocess.run(
+                [
+                    python,
+                    "-c",
+                    ASK,
+                    checkout,
+                    str(base),
+                    str(base / "extra_model_paths.yaml"),
+                    str(root / "questions.json"),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+                env=environment,
+                cwd=root,
+            )
             if done.returncode != 0:
                 sys.exit(done.stderr)
-            for question, answer, line in zip(questions, answers, done.stdout.splitlines()[-len(questions):]):
+            for question, answer, line in zip(
+                questions, answers, done.stdout.splitlines()[-len(questions) :]
+            ):
                 theirs = json.loads(line)
                 # Where ComfyUI finds nothing, Ebb may find the name elsewhere, and says so.
                 path = answer.get("path") if answer.get("exact") else ""
@@ -111,11 +160,16 @@ def main():
                 asked, found, failed = asked + 1, found + bool(theirs), failed + (not good)
                 other += not theirs and not answer.get("exact", True)
                 if not good:
-                    print(f"ComfyUI {support.version_of(checkout)}: {question}: {theirs}; Ebb: {answer}")
+                    print(
+                        f"ComfyUI {support.version_of(checkout)}: {question}: {theirs}; "
+                        f"Ebb: {answer}"
+                    )
                     if failed == 1:
                         print((base / "extra_model_paths.yaml").read_text(encoding="utf-8"))
-    print(f"{asked} questions, {found} found by ComfyUI, {other} by Ebb in another folder or case, "
-          f"{failed} different")
+    print(
+        f"{asked} questions, {found} found by ComfyUI, {other} by Ebb in another folder or case, "
+        f"{failed} different"
+    )
     sys.exit(1 if failed or found < asked // 10 else 0)
 
 

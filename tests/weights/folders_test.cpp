@@ -156,7 +156,7 @@ TEST(Folders, NamesEndAtTheirFolderAsInComfyUi) {
   for (const char* name : {"../x.safetensors", "/x.safetensors", "sub/../x.safetensors"}) {
     EXPECT_EQ(base_name(locate(folders, "vae", name).path), "x.safetensors") << name;
   }
-  for (const char* name : {"../secret.safetensors", "C:\\x.safetensors", "..", ""}) {
+  for (const char* name : {"../secret.safetensors", "..", ""}) {
     EXPECT_TRUE(locate(folders, "vae", name).path.empty()) << name;
   }
 }
