@@ -3,6 +3,7 @@
 """Times ebb as a whole process beside a peer that only reads the same files.
 
 Usage: bench/run.py EBB_BINARY [--rounds N] [--quick] [--file NAME=PATH ...] [--all FOLDER]
+                    [--only WORD]
 
 Every row runs ebb and the peer in turn, N rounds (default 9, after one warm-up), and prints the
 median of CPU seconds (user + system), the ratio, and ebb's peak memory. The peers are Python
@@ -231,6 +232,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--all", metavar="FOLDER")
+    parser.add_argument("--only", default="", metavar="WORD", help="rows with this in their name")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds = 1
@@ -243,6 +245,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for name, size, command, code, argument in rows(arguments, folder):
+            if arguments.only not in name:
+                continue
             ebb = [arguments.binary, *command]
             other = [*peer(code), str(argument)]
             cost(ebb), cost(other)
