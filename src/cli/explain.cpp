@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/plan_options.h"
@@ -25,7 +26,7 @@ constexpr const char* kExamples =
     "Exit codes: 0 answered, 2 bad usage, 3 bad input, 4 internal error.";
 
 struct Arguments : PlanArguments {
-  int pass = 0;  ///< from 1; 0: the worst
+  std::optional<int> pass;  ///< from 1; absent: the worst
 };
 
 Result<int> choose_pass(const Arguments& arguments, const Report& report) {
@@ -34,9 +35,9 @@ Result<int> choose_pass(const Arguments& arguments, const Report& report) {
     return input_error("has no pass to explain: nothing in it uses weights that Ebb knows",
                        arguments.file);
   }
-  if (arguments.pass == 0) return worst_pass(report.prediction.outcome);
-  if (arguments.pass > 0 && arguments.pass <= passes) return arguments.pass - 1;
-  return usage_error(fmt::format("--pass: there is no pass {}", arguments.pass),
+  if (!arguments.pass) return worst_pass(report.prediction.outcome);
+  if (*arguments.pass > 0 && *arguments.pass <= passes) return *arguments.pass - 1;
+  return usage_error(fmt::format("--pass: there is no pass {}", *arguments.pass),
                      passes == 1 ? "The workflow has one pass."
                                  : fmt::format("The workflow has passes 1 to {}.", passes));
 }
@@ -76,8 +77,8 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_explain(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   declare_run(app, *arguments);
-  app.add_option("--pass", arguments->pass, "number of the pass in `ebb plan` (default: the worst)")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--pass", arguments->pass,
+                 "number of the pass in `ebb plan` (default: the worst)");
   app.footer(kExamples);
   return [arguments] { return run(*arguments); };
 }

@@ -33,6 +33,8 @@ struct ResultColumn {
 
 const std::vector<ResultColumn>& result_columns() {
   static const std::vector<ResultColumn> columns = {
+      {"policy", "", Align::left,
+       [](const ComparedRun& run) { return run.policy.substr(0, run.policy.find(' ')); }},
       {"verdict", "", Align::left,
        [](const ComparedRun& run) { return std::string(to_string(run.outcome.verdict)); }},
       {"on GPU", "MiB", Align::right, [](const ComparedRun& run) { return mib(run.loaded_bytes); }},
@@ -58,7 +60,6 @@ std::vector<std::string> common_machine(const Comparison& it) {
   using Words = std::function<std::string(const ComparedRun&)>;
   const Words words[] = {
       [](const ComparedRun& r) { return "ComfyUI " + to_string(r.trial.machine.comfyui); },
-      [](const ComparedRun& r) { return r.policy.substr(0, r.policy.find(' ')); },
       [](const ComparedRun& r) { return printable(r.trial.machine.gpu); },
       [](const ComparedRun& r) {
         const Machine& m = r.trial.machine;
@@ -154,7 +155,8 @@ std::string to_text(const Comparison& it) {
     TextTable table(heads);
     for (const ComparedRun& run : it.runs) {
       std::vector<std::string> cells;
-      for (const std::string& value : run.values) cells.push_back(printable(value));
+      for (const std::string& value : run.values)
+        cells.push_back(value.empty() ? "none" : printable(value));
       for (const ResultColumn* column : varying) cells.push_back(column->cell(run));
       table.row(std::move(cells));
     }

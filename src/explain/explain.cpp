@@ -25,8 +25,10 @@ std::vector<std::string> working_nodes(const ExplainedPass& it) {
 /// As short as it can be: sizes are in the sums.
 std::string machine_line(const Report& report) {
   const Machine& machine = report.trial.machine;
-  std::string text =
-      fmt::format("ComfyUI {} ({})", to_string(machine.comfyui), report.prediction.timeline.policy);
+  const std::string version = to_string(machine.comfyui);
+  std::string policy = report.prediction.timeline.policy;
+  if (policy.ends_with(" " + version)) policy.resize(policy.size() - version.size() - 1);
+  std::string text = fmt::format("ComfyUI {} ({})", version, policy);
   if (!machine.gpu.empty()) text += ", " + printable(machine.gpu);
   text += machine.os == Os::windows ? ", Windows" : ", Linux";
   const std::string flags = to_string(machine.flags);

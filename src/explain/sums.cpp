@@ -150,7 +150,7 @@ Sum weights_sum(const ExplainedPass& it, const Load& load) {
     sum.terms.push_back(bytes_term(buffer, "kept free to stream through", kComputed, ""));
   }
   Term gap = bytes_term(load.usable_bytes - buffer - load.loaded_bytes,
-                        "not filled: the next module is larger", kComputed, "");
+                        "not filled: the next module does not fit", kComputed, "");
   if (gap.hundredths < 0) gap.what = "loaded beyond it";
   if (std::abs(gap.hundredths) > 2) sum.terms.push_back(std::move(gap));
   make_up(sum, load.offloaded_bytes, "small weights that ComfyUI does not list", "");

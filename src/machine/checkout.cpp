@@ -145,9 +145,9 @@ Result<Checkout> read_checkout(const std::string& folder) {
 }
 
 std::string to_string(const Checkout& checkout) {
-  std::string text =
-      fmt::format("{} holds ComfyUI {} ({}), {} flags", checkout.folder,
-                  to_string(checkout.version), checkout.version_from, checkout.flags.size());
+  std::string text = fmt::format("{} holds ComfyUI {} ({}), {} flag{}", checkout.folder,
+                                 to_string(checkout.version), checkout.version_from,
+                                 checkout.flags.size(), checkout.flags.size() == 1 ? "" : "s");
   if (!checkout.models.empty()) text += ", models";
   if (checkout.extra_model_paths) text += " and extra_model_paths.yaml";
   if (checkout.portable) text += "; portable";
