@@ -46,7 +46,6 @@ struct Step {
   int node = -1;  ///< position in prompt.nodes
   std::string id;
   std::string class_type;
-  std::string title;
   StepKind kind = StepKind::other;
   std::vector<int> uses;   ///< weights in use, main one first
   std::vector<int> reads;  ///< weights read from disk by this step
@@ -55,7 +54,6 @@ struct Step {
   Demand demand;
   /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
   std::vector<int> consumers;
-  std::vector<std::string> output_types;
 };
 
 /// A maximal run of steps with the same set of weights in use.
@@ -69,9 +67,9 @@ struct Pass {
 
 /// Data that crosses a cut: it was made before and is needed after.
 struct Crossing {
-  std::string type;  ///< `LATENT`, `CONDITIONING`, `IMAGE`
-  std::string node;  ///< id of the node that made it
-  Quantity bytes;
+  std::string type;                   ///< `LATENT`, `CONDITIONING`, `IMAGE`
+  std::string node;                   ///< id of the node that made it
+  std::optional<std::int64_t> bytes;  ///< computed from its shape, where that is known
 };
 
 /// The boundary after pass `after_pass`.
@@ -173,13 +171,11 @@ const char* to_string(Verdict verdict);
 /// Higher is worse; unknown is the worst.
 int rank(Verdict verdict);
 
-/// One pass summed up. Numbers are those of its main step and main weights.
+/// One pass summed up. Numbers are those of its main step, which has the demand, and of its main
+/// weights.
 struct PassOutcome {
   Verdict verdict = Verdict::unknown;
   std::string cause;  ///< the terms that bind, one sentence; empty when it fits
-  Quantity asked;     ///< the demand that ComfyUI subtracts (its one-batch estimate)
-  Quantity live;
-  Quantity reserved;
   std::optional<std::int64_t> usable_bytes;
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;
