@@ -17,6 +17,9 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain},
+    {"compare", "What changes between versions, cards, flags and sizes? One table.",
+     declare_compare},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
