@@ -34,12 +34,34 @@ struct Order {
   std::vector<std::string> notes;
 };
 
-/// ComfyUI's scheduler for this version, its node cache empty. `outputs` (positions in
-/// prompt.nodes) names the output nodes to run and their order; empty: all, as they stand in the
-/// prompt. An output node that needs a cycle or a node that is not there is left out with a note,
-/// as ComfyUI does. Errors: no output node, or none of them left; with the node's label.
+/// ComfyUI's scheduler for this version and kind of node cache, the cache empty. `outputs`
+/// (positions in prompt.nodes) names the output nodes to run and their order; empty: all, as they
+/// stand in the prompt. An output node that needs a cycle or a node that is not there is left out
+/// with a note, as ComfyUI does. With --cache-none a node may run more than once. Errors: no output
+/// node, or none of them left; with the node's label.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
-                          const std::vector<int>& outputs = {});
+                          const std::vector<int>& outputs = {},
+                          CacheKind cache = CacheKind::standard);
+
+/// One of several prompts that are queued one after another.
+struct QueuedPrompt {
+  const Prompt* prompt = nullptr;  ///< must outlive the call
+  std::vector<int> outputs;        ///< as order_steps takes them
+};
+
+/// What running it does.
+struct Queued {
+  /// Nodes whose results an earlier prompt left in the node cache, as ComfyUI's message
+  /// `execution_cached` names them; in the order of the prompt.
+  std::vector<int> kept;
+  Order order;  ///< what runs; empty where everything was kept
+};
+
+/// ComfyUI's node cache over several prompts, the first of which finds it empty: what a second
+/// queue runs again. Assumes that every prompt runs to its end, that files named by inputs don't
+/// change, and that RAM does not run short (--cache-ram). Errors: as order_steps.
+Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
+                                      const ComfyVersion& version, const ComfyFlags& flags);
 
 /// One execution of one node.
 struct Step {
@@ -141,6 +163,7 @@ struct StepState {
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
   std::int64_t ram_pinned_bytes = 0;  ///< of the weights' RAM, page-locked: it can't be paged out
+  std::int64_t ram_file_bytes = 0;    ///< pages of files being read: the system drops them at need
   std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
   std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
   std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included

@@ -73,6 +73,7 @@ Result<Done> write_output(const std::string& path, const std::string& text) {
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
+  if (arguments.again) return run_again(arguments, *options);
   const auto report = make_report(arguments, *options);
   if (!report) return fail("plan", in_file(report.error(), arguments.file));
 

@@ -70,7 +70,7 @@ Result<Run> predict_run(const std::string& file, const PlanOptions& options) {
   if (!machine) return machine.error();
   auto prompt = read_prompt(file, machine->comfyui);
   if (!prompt) return prompt.error();
-  auto order = order_steps(*prompt, machine->comfyui);
+  auto order = order_steps(*prompt, machine->comfyui, {}, machine->flags.cache);
   if (!order) return order.error();
 
   Run run;

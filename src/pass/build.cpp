@@ -165,9 +165,9 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   result.picture = demand.picture;
   result.notes = std::move(demand.notes);
   result.steps.reserve(order.nodes.size());
-  for (const int position : order.nodes) {
+  for (const int position : order.nodes) {  // with --cache-none a node may come twice
     result.steps.push_back(
-        make_step(prompt, position, std::move(demand.nodes[static_cast<std::size_t>(position)])));
+        make_step(prompt, position, NodeDemand(demand.nodes[static_cast<std::size_t>(position)])));
   }
   const auto step_of = find_steps(prompt, order);
   for_each_link(prompt, result.steps, step_of, [&](std::size_t from, int, int to) {
