@@ -17,6 +17,9 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"apply", "Puts the plan's fixes, or an unload node between the passes, into the workflow.",
+     declare_apply},
+    {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
