@@ -33,6 +33,8 @@ struct PlanOptions {
   std::optional<Verdict> fail_on;
 };
 
+/// The machine and the sizes: what every command that predicts a run takes.
+void declare_machine(CLI::App& app, PlanArguments& arguments);
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
 

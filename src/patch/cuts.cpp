@@ -59,6 +59,24 @@ std::string_view type_of(const Prompt& prompt, const PromptInput& input) {
   return input.type;
 }
 
+/// Where a model that ComfyUI does not manage comes from: back along links of a MODEL's kind to a
+/// node that takes none. -1 if there is no such link.
+int root_of_model(const Prompt& prompt, int node) {
+  int root = -1;
+  for (std::size_t hops = 0; node >= 0 && hops <= prompt.nodes.size(); ++hops) {
+    int next = -1;
+    for (const PromptInput& input : prompt.nodes[std::size_t(node)].inputs) {
+      const std::string_view type = input.link ? type_of(prompt, input) : std::string_view();
+      if (next < 0 && type.ends_with("MODEL") && type != "UPSCALE_MODEL" && type != "STYLE_MODEL") {
+        next = prompt.position(input.link->node);
+      }
+    }
+    if (next < 0) return root;
+    root = node = next;
+  }
+  return root;
+}
+
 /// Nodes that `node` needs, itself included.
 std::vector<bool> needed_by(const Prompt& prompt, int node) {
   std::vector<bool> needed(prompt.nodes.size());
@@ -101,7 +119,10 @@ class Placer {
     if (!sampling) return sampling.error();
     sampling_ = *std::move(sampling);
     refresh();
-    if (runs_.empty()) return input_error("no output node can run, so nothing would run");
+    if (runs_.empty()) {
+      placement_.refusals.emplace_back("No output node can run, so nothing would run.");
+      return std::move(placement_);
+    }
     count_switches();
     if (wish_.between_models) settle_switches(*wish_.between_models);
     for (const CutWish& cut : wish_.cuts) settle_cut(cut);
@@ -386,11 +407,25 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
   Sampling sampling;
   sampling.model.resize(prompt.nodes.size(), -1);
   sampling.reads.resize(prompt.nodes.size());
+  std::vector<std::pair<std::size_t, int>> unmanaged;  // sampler, root
+  std::map<int, int> roots;                            // root -> model
   for (const Weights& weights : demand->weights) sampling.names.push_back(weights.name);
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     const NodeDemand& node = demand->nodes[i];
     sampling.reads[i] = node.reads;
-    if (node.kind == StepKind::sample && !node.uses.empty()) sampling.model[i] = node.uses.front();
+    if (node.kind != StepKind::sample) continue;
+    if (!node.uses.empty()) {
+      sampling.model[i] = node.uses.front();
+    } else if (const int root = root_of_model(prompt, static_cast<int>(i)); root >= 0) {
+      unmanaged.emplace_back(i, root);
+    }
+  }
+  for (const auto& [node, root] : unmanaged) {
+    const int model = static_cast<int>(sampling.names.size());
+    sampling.model[node] = roots.try_emplace(root, model).first->second;
+    if (sampling.model[node] != model) continue;
+    sampling.names.push_back(prompt.nodes[std::size_t(root)].label());
+    sampling.reads[std::size_t(root)].push_back(model);
   }
   return sampling;
 }
