@@ -59,6 +59,21 @@ std::string_view type_of(const Prompt& prompt, const PromptInput& input) {
   return input.type;
 }
 
+/// By the type of the link, or by the input's name where nobody knows the type.
+bool carries_model(const Prompt& prompt, const PromptInput& input) {
+  const std::string_view type = type_of(prompt, input);
+  if (type.empty() || type == "*") return input.name == "model";
+  return type.ends_with("MODEL") && type != "UPSCALE_MODEL" && type != "STYLE_MODEL";
+}
+
+/// A sampler of a pack whose types nobody knows, by its name and its input.
+bool looks_like_sampler(const PromptNode& node) {
+  const bool named =
+      contains(node.class_type, "KSampler") || contains(node.class_type, "VideoSampler");
+  const PromptInput* model = node.input("model");
+  return named && !node.known && model && model->link;
+}
+
 /// Where a model that ComfyUI does not manage comes from: back along links of a MODEL's kind to a
 /// node that takes none. -1 if there is no such link.
 int root_of_model(const Prompt& prompt, int node) {
@@ -66,8 +81,7 @@ int root_of_model(const Prompt& prompt, int node) {
   for (std::size_t hops = 0; node >= 0 && hops <= prompt.nodes.size(); ++hops) {
     int next = -1;
     for (const PromptInput& input : prompt.nodes[std::size_t(node)].inputs) {
-      const std::string_view type = input.link ? type_of(prompt, input) : std::string_view();
-      if (next < 0 && type.ends_with("MODEL") && type != "UPSCALE_MODEL" && type != "STYLE_MODEL") {
+      if (next < 0 && input.link && carries_model(prompt, input)) {
         next = prompt.position(input.link->node);
       }
     }
@@ -127,6 +141,8 @@ class Placer {
     if (wish_.between_models) settle_switches(*wish_.between_models);
     for (const CutWish& cut : wish_.cuts) settle_cut(cut);
     for (const BudgetWish& budget : wish_.budgets) settle_budget(budget);
+    // Other nodes may have changed the order.
+    if (wish_.between_models && !wish_.cuts.empty()) settle_switches(*wish_.between_models);
     if (may_reorder_) reorder();
     note_early_loads();
     return std::move(placement_);
@@ -203,12 +219,18 @@ class Placer {
       if (!settle(what, *next, open.size())) given_up.push_back(*next);
     }
     for (const Switch& s : unmet()) {
-      placement_.refusals.push_back(
+      refuse_once(
           fmt::format("Between {} and {}: {}.", node(s.from).label(), node(s.to).label(),
                       places(s.from, s.to).empty()
                           ? "nothing that a node could be put on leaves the first one"
                           : "no place was found where a node runs between them in every order of "
                             "the output nodes"));
+    }
+  }
+
+  void refuse_once(std::string why) {
+    if (std::ranges::count(placement_.refusals, why) == 0) {
+      placement_.refusals.push_back(std::move(why));
     }
   }
 
@@ -413,8 +435,8 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     const NodeDemand& node = demand->nodes[i];
     sampling.reads[i] = node.reads;
-    if (node.kind != StepKind::sample) continue;
-    if (!node.uses.empty()) {
+    if (node.kind != StepKind::sample && !looks_like_sampler(prompt.nodes[i])) continue;
+    if (node.kind == StepKind::sample && !node.uses.empty()) {
       sampling.model[i] = node.uses.front();
     } else if (const int root = root_of_model(prompt, static_cast<int>(i)); root >= 0) {
       unmanaged.emplace_back(i, root);

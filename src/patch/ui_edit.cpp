@@ -155,7 +155,7 @@ class GraphEditor {
     const Hop* best = nullptr;
     int best_cost = 0;
     for (const Hop& hop : hops) {
-      if (!link_json(hop).exists()) continue;
+      if (hop.decides_bypass || !link_json(hop).exists()) continue;
       const int count = instances_of(hop.graph);
       const int cost = hop.graph < 0 ? 0 : count == 1 ? 1 : 1 + count;
       if (!best || cost < best_cost) best = &hop, best_cost = cost;
@@ -374,6 +374,11 @@ class GraphEditor {
     const int place = place_of(id);
     if (place < 0) return;
     const JsonValue node = node_at(place).json;
+    if (set_.graph(placed_.places[std::size_t(place)].graph).group.exists()) {
+      out_.refusals.push_back(fmt::format(
+          "Node {} VAEDecode stays as it is: it is part of a group node, which is shared.", id));
+      return;
+    }
     if (!tiled_.insert(node.offset()).second) return;
     const std::string mark = mark_json("tile-vae", out_.changes.empty(), "VAEDecode");
     replace(node.find("type"), "\"VAEDecodeTiled\"");

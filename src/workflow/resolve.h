@@ -49,6 +49,8 @@ struct Source {
 struct Hop {
   int graph = -1;  ///< whose link: definition index; -1 is the root
   int link = 0;    ///< index in its links
+  /// The type at its end decides what a bypassed node before it passes on.
+  bool decides_bypass = false;
 };
 
 class Resolver {
