@@ -15,10 +15,10 @@ namespace {
 class PromptEditor {
  public:
   PromptEditor(const JsonDocument& document, const JsonValue& root, const FileWish& wish)
-      : document_(document), root_(root), wish_(wish) {
+      : document_(document), root_(root), wish_(wish), id_max_(wish.id_floor) {
     for (const JsonValue node : root) {
       nodes_[node.key()] = node;
-      id_max_ = std::max(id_max_, largest_in_text(node.key()));
+      id_max_ = std::max(id_max_, largest_in_id(node.key()));
     }
   }
 
@@ -38,14 +38,7 @@ class PromptEditor {
   }
 
  private:
-  static std::int64_t largest_in_text(const std::string& id) {
-    std::int64_t largest = 0, number = 0;
-    for (const char c : id) {
-      number = c >= '0' && c <= '9' && number < 1'000'000'000'000 ? number * 10 + (c - '0') : 0;
-      largest = std::max(largest, number);
-    }
-    return largest;
-  }
+  bool is_first() const { return wish_.record && out_.changes.empty(); }
 
   JsonValue node(const std::string& id) const {
     const auto at = nodes_.find(id);
@@ -94,7 +87,7 @@ class PromptEditor {
     inputs += json_quote(insertion.node.input) + ":" + source;
     return fmt::format(R"({{"inputs":{{{}}},"class_type":{},"_meta":{{"title":{},{}}}}})", inputs,
                        json_quote(insertion.node.class_type), json_quote(insertion.node.title),
-                       mark_json(insertion.fix, out_.changes.empty()));
+                       mark_json(insertion.fix, is_first()));
   }
 
   /// Two members change places: key, colon and value of each stay as they are written.
@@ -129,7 +122,7 @@ class PromptEditor {
   void tile(const std::string& id) {
     const JsonValue decode = node(id);
     if (!decode.exists()) return;
-    const std::string mark = mark_json("tile-vae", out_.changes.empty(), "VAEDecode");
+    const std::string mark = mark_json("tile-vae", is_first(), "VAEDecode");
     const JsonValue type = decode.find("class_type"), inputs = decode.find("inputs");
     out_.edits.replace(type.offset(), type.end_offset() - type.offset(), "\"VAEDecodeTiled\"");
     const Style style = style_of(document_, last_of(inputs));
@@ -156,7 +149,7 @@ class PromptEditor {
   FileEdits out_;
   std::map<std::string, JsonValue> nodes_;
   std::map<std::int64_t, std::string> changed_;  ///< offset of a link -> its new text
-  std::int64_t id_max_ = 0;
+  std::int64_t id_max_;
 };
 
 }  // namespace

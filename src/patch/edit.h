@@ -24,6 +24,8 @@ struct FileEdits {
 struct FileWish {
   const Placement& placement;
   std::vector<std::string> tiles;
+  std::int64_t id_floor = 0;  ///< new node ids are above it
+  bool record = true;         ///< the first node holds kRecordHere
 };
 
 Result<FileEdits> edit_graph(const JsonDocument& document, const JsonValue& root,
@@ -42,6 +44,7 @@ Result<std::vector<std::string>> contract(const Workflow& before, const Workflow
 std::string mark_json(const std::string& fix, bool first, const std::string& was = {});
 
 /// The largest whole number in an id: 215 in `5285:215`; 0 if there is none.
+std::int64_t largest_in_id(std::string_view id);
 std::int64_t largest_in_id(const JsonValue& id);
 
 /// The default values of VAEDecodeTiled, in the order of its widgets.

@@ -49,51 +49,115 @@ bool all_needed(const Prompt& prompt, const ComfyVersion& version) {
   return true;
 }
 
+/// The graph beside the prompt of a POST body: what ComfyUI writes into the pictures it saves.
+std::optional<Workflow> graph_beside(const Workflow& workflow) {
+  const JsonDocument& document = workflow.state().document;
+  const bool body = workflow.format() == WorkflowFormat::api_prompt &&
+                    workflow.state().root.offset() != document.root().offset() &&
+                    document.root().find("extra_data").find("extra_pnginfo").exists();
+  if (!body) return std::nullopt;
+  auto graph = parse_workflow(std::string(document.text()), workflow.file(), WorkflowPart::graph);
+  if (!graph || graph->state().document.text().size() != document.text().size()) return {};
+  return std::move(*graph);
+}
+
+std::int64_t largest_id(const Workflow& workflow) {
+  std::int64_t largest = 0;
+  const JsonValue root = workflow.state().root;
+  if (workflow.format() == WorkflowFormat::api_prompt) {
+    for (const JsonValue node : root) largest = std::max(largest, largest_in_id(node.key()));
+    return largest;
+  }
+  for (const JsonValue node : root.find("nodes")) {
+    largest = std::max(largest, largest_in_id(node.find("id")));
+  }
+  return largest;
+}
+
 class Patcher {
  public:
   Patcher(const Workflow& workflow, const PatchWish& wish, const PromptOptions& options)
-      : workflow_(workflow), wish_(wish), options_(options) {}
+      : workflow_(workflow), wish_(wish), options_(options), beside_(graph_beside(workflow)) {
+    if (beside_) id_floor_ = std::max(largest_id(workflow_), largest_id(*beside_));
+  }
 
   Result<Patch> run() {
-    const auto before = to_prompt(workflow_, options_);
-    if (!before) return before.error();
-    const bool api = workflow_.format() == WorkflowFormat::api_prompt;
-    auto placement = place_nodes_of(*before, wish_, options_.version, api);
-    if (!placement) return in_file(placement.error());
-    FileWish file{*placement, {}};
-    if (wish_.tile_decode) {
-      for (const PromptNode& node : before->nodes) {
-        if (node.class_type == "VAEDecode") file.tiles.push_back(node.id);
-      }
-    }
-    auto edits = edit(workflow_, file, options_);
+    auto part = place(workflow_);
+    if (!part) return part.error();
+    auto edits = edit_part(workflow_, *part, true);
     if (!edits) return edits.error();
     Patch patch;
-    if (auto error = write(*placement, *edits, patch)) return *error;
+    if (auto error = write(*part, *edits, patch)) return *error;
     if (!edits->shared.empty() && !all_needed(after_, options_.version)) {
-      drop_shared(*placement, edits->shared);
-      edits = edit(workflow_, file, options_);
+      drop_shared(part->placement, edits->shared);
+      edits = edit_part(workflow_, *part, true);
       if (!edits) return edits.error();
       patch = Patch();
-      if (auto error = write(*placement, *edits, patch)) return *error;
+      if (auto error = write(*part, *edits, patch)) return *error;
     }
     patch.changes = std::move(edits->changes);
-    patch.refusals = std::move(placement->refusals);
+    patch.refusals = std::move(part->placement.refusals);
     patch.refusals.insert(patch.refusals.end(), edits->refusals.begin(), edits->refusals.end());
-    patch.notes = std::move(placement->notes);
+    patch.notes = std::move(part->placement.notes);
     patch.notes.insert(patch.notes.end(), edits->notes.begin(), edits->notes.end());
-    patch.switches = placement->switches;
+    patch.switches = part->placement.switches;
     return patch;
   }
 
  private:
+  /// What goes into one graph or prompt.
+  struct Part {
+    Placement placement;
+    std::vector<std::string> tiles;
+  };
+
+  Result<Part> place(const Workflow& workflow) const {
+    const auto before = to_prompt(workflow, options_);
+    if (!before) return before.error();
+    const bool api = workflow.format() == WorkflowFormat::api_prompt;
+    auto placement = place_nodes_of(*before, wish_, options_.version, api);
+    if (!placement) return in_file(placement.error());
+    Part part{*std::move(placement), {}};
+    for (const PromptNode& node : before->nodes) {
+      if (wish_.tile_decode && node.class_type == "VAEDecode") part.tiles.push_back(node.id);
+    }
+    return part;
+  }
+
+  Result<FileEdits> edit_part(const Workflow& workflow, const Part& part, bool record) const {
+    return edit(workflow, {part.placement, part.tiles, id_floor_, record}, options_);
+  }
+
+  /// The same for the graph beside a prompt; it stays as it is where that can't be done.
+  void add_graph(FileEdits& edits) const {
+    if (!beside_ || edits.edits.empty()) return;
+    const auto part = place(*beside_);
+    const auto more = part ? edit_part(*beside_, *part, false) : Result<FileEdits>(part.error());
+    std::string why = more ? "" : more.error().message;
+    if (more) {
+      const auto after = parse_workflow(more->edits.apply(whole_text(workflow_)), workflow_.file(),
+                                        WorkflowPart::graph);
+      const auto findings =
+          after ? contract(*beside_, *after, part->placement, options_, nullptr)
+                : Result<std::vector<std::string>>(after.error());
+      if (!findings) why = findings.error().message;
+      if (findings && !findings->empty()) why = findings->front();
+    }
+    if (why.empty()) {
+      edits.edits.add(more->edits);
+    } else {
+      edits.notes.push_back("The workflow in extra_data stays as it is: " + why + ".");
+    }
+  }
+
   Error in_file(Error error) const {
     if (error.where.file.empty()) error.where.file = workflow_.file();
     return error;
   }
 
   /// Makes the text and checks it.
-  std::optional<Error> write(const Placement& placement, const FileEdits& edits, Patch& patch) {
+  std::optional<Error> write(const Part& part, FileEdits& edits, Patch& patch) {
+    add_graph(edits);
     const std::string_view text = whole_text(workflow_);
     if (edits.edits.empty()) {
       patch.text = text;
@@ -107,12 +171,12 @@ class Patcher {
                                                      std::size_t(edit.removed))),
                              edit.inserted});
     }
-    const WorkflowPart part = workflow_.format() == WorkflowFormat::api_prompt
+    const WorkflowPart kind = workflow_.format() == WorkflowFormat::api_prompt
                                   ? WorkflowPart::prompt
                                   : WorkflowPart::graph;
-    const auto after = parse_workflow(patch.text, workflow_.file(), part);
+    const auto after = parse_workflow(patch.text, workflow_.file(), kind);
     if (!after) return broken(workflow_.file(), to_string(after.error()));
-    const auto findings = contract(workflow_, *after, placement, options_, &after_);
+    const auto findings = contract(workflow_, *after, part.placement, options_, &after_);
     if (!findings) return broken(workflow_.file(), to_string(findings.error()));
     if (!findings->empty()) return broken(workflow_.file(), findings->front());
     return std::nullopt;
@@ -133,6 +197,8 @@ class Patcher {
   const Workflow& workflow_;
   const PatchWish& wish_;
   const PromptOptions& options_;
+  std::optional<Workflow> beside_;
+  std::int64_t id_floor_ = 0;
   Prompt after_;
 };
 

@@ -24,6 +24,10 @@ class TextEdits {
   void replace(std::int64_t offset, std::int64_t bytes, std::string text);
   void remove(std::int64_t offset, std::int64_t bytes) { replace(offset, bytes, ""); }
 
+  void add(const TextEdits& other) {
+    edits_.insert(edits_.end(), other.edits_.begin(), other.edits_.end());
+  }
+
   bool empty() const { return edits_.empty(); }
   /// By offset; REQUIRES: spans that do not overlap (asserted).
   std::vector<TextEdit> sorted() const;

@@ -28,7 +28,12 @@ class GraphEditor {
  public:
   GraphEditor(const JsonDocument& document, const JsonValue& root, GraphSet& set,
               const PlacedGraph& placed, const FileWish& wish)
-      : document_(document), root_(root), set_(set), placed_(placed), wish_(wish) {
+      : document_(document),
+        root_(root),
+        set_(set),
+        placed_(placed),
+        wish_(wish),
+        node_max_(wish.id_floor) {
     find_definitions();
     find_maxima();
   }
@@ -52,6 +57,8 @@ class GraphEditor {
   }
 
  private:
+  bool is_first() const { return wish_.record && out_.changes.empty(); }
+
   struct Counters {
     std::int64_t node = 0, link = 0;  // the largest new ones of a scope
   };
@@ -328,7 +335,6 @@ class GraphEditor {
                         std::int64_t out, const Canvas::Spot& spot,
                         std::optional<std::int64_t> order) {
     const PassNode& node = insertion.node;
-    const bool first = out_.changes.empty();
     std::string widgets;
     for (const auto& [name, value] : node.widgets) widgets += (widgets.empty() ? "" : ",") + value;
     std::string json = fmt::format(
@@ -341,7 +347,7 @@ class GraphEditor {
         R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
         json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
     json += fmt::format(R"("properties":{{"Node name for S&R":{},{}}},)", json_quote(node.class_type),
-                        mark_json(insertion.fix, first));
+                        mark_json(insertion.fix, is_first()));
     if (!node.widgets.empty()) json += fmt::format(R"("widgets_values":[{}],)", widgets);
     return json + R"("color":"#223","bgcolor":"#335"})";
   }
@@ -380,7 +386,7 @@ class GraphEditor {
       return;
     }
     if (!tiled_.insert(node.offset()).second) return;
-    const std::string mark = mark_json("tile-vae", out_.changes.empty(), "VAEDecode");
+    const std::string mark = mark_json("tile-vae", is_first(), "VAEDecode");
     replace(node.find("type"), "\"VAEDecodeTiled\"");
     std::string values;
     for (const TileWidget& widget : kTileWidgets) {
@@ -448,7 +454,7 @@ class GraphEditor {
   const FileWish& wish_;
   FileEdits out_;
   std::vector<JsonValue> definitions_;
-  std::int64_t node_max_ = 0, link_max_ = 0;
+  std::int64_t node_max_, link_max_ = 0;
   std::map<int, Canvas> canvases_;
   std::map<int, Counters> counters_;  ///< by graph
   std::set<std::int64_t> tiled_;      ///< offsets of nodes
@@ -465,9 +471,12 @@ std::string mark_json(const std::string& fix, bool first, const std::string& was
 }
 
 std::int64_t largest_in_id(const JsonValue& id) {
-  if (id.is_number()) return id.integer_or(0);
+  return id.is_number() ? id.integer_or(0) : largest_in_id(id.string());
+}
+
+std::int64_t largest_in_id(std::string_view id) {
   std::int64_t largest = 0, number = 0;
-  for (const char c : id.string()) {
+  for (const char c : id) {
     number = c >= '0' && c <= '9' && number < 1'000'000'000'000 ? number * 10 + (c - '0') : 0;
     largest = std::max(largest, number);
   }
