@@ -22,6 +22,16 @@ std::optional<std::pair<double, double>> pair_of(const JsonValue& value) {
   return std::pair(*a, *b);
 }
 
+/// What a front end of today makes a node at least: old files have smaller ones, which grow.
+double least_height(const JsonValue& node) {
+  std::size_t sockets = 0;
+  for (const JsonValue socket : node.find("inputs")) sockets += !socket.find("widget").exists();
+  sockets = std::max(sockets, node.find("outputs").size());
+  const double widgets = static_cast<double>(node.find("widgets_values").size());
+  return kTitle + 20 * static_cast<double>(std::min<std::size_t>(sockets, 100)) +
+         30 * std::min(widgets, 100.0);
+}
+
 double on_grid(double value) { return std::round(value / kGrid) * kGrid; }
 
 Rect grown(const Rect& rect, double by) {
@@ -40,7 +50,7 @@ std::optional<Rect> node_area(const JsonValue& node) {
   const auto size = pair_of(node.find("size")).value_or(std::pair(210.0, 100.0));
   const bool collapsed = node.find("flags").find("collapsed").boolean().value_or(false);
   return Rect{pos->first, pos->second - kTitle, std::max(size.first, 80.0),
-              collapsed ? kTitle : std::max(size.second, 20.0) + kTitle};
+              collapsed ? kTitle : std::max(size.second, least_height(node)) + kTitle};
 }
 
 Canvas::Canvas(const JsonValue& scope) {
