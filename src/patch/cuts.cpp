@@ -216,7 +216,11 @@ class Placer {
         return std::ranges::find(given_up, s) == given_up.end();
       });
       if (next == open.end()) break;
-      if (!settle(what, *next, open.size())) given_up.push_back(*next);
+      if (settle(what, *next, open.size())) {
+        given_up.clear();  // what was hopeless before may not be so any more
+      } else {
+        given_up.push_back(*next);
+      }
     }
     for (const Switch& s : unmet()) {
       refuse_once(
