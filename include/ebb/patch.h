@@ -94,6 +94,23 @@ struct Undone {
 /// node by node, each link going where it would without them. Errors: no workflow; none of ours.
 Result<Undone> undo_patch(const Workflow& workflow);
 
+/// A node of a pack that is there to free memory.
+struct Cleaner {
+  std::string node, class_type;
+  std::string pack;
+  std::string does;       ///< what its code does, a phrase
+  std::string here;       ///< what its settings or its place change about that; may be empty
+  bool switched_off = false;
+};
+
+/// The nodes of other packs in a file that are there to free memory, in the file's order.
+std::vector<Cleaner> find_cleaners(const Workflow& workflow);
+
+/// The file without these nodes (all of find_cleaners, or those named): what they got goes on to
+/// where their outputs went. Errors: an output that has no input of its own is in use.
+Result<std::string> remove_cleaners(const Workflow& workflow,
+                                    const std::vector<std::string>& nodes = {});
+
 /// The file's text before Ebb changed it, where it is still as Ebb wrote it.
 std::optional<std::string> original_text(const Workflow& workflow);
 

@@ -25,6 +25,7 @@ struct Command {
 
 std::function<int()> declare_apply(CLI::App& app);
 std::function<int()> declare_calibrate(CLI::App& app);
+std::function<int()> declare_clean(CLI::App& app);
 std::function<int()> declare_plan(CLI::App& app);
 std::function<int()> declare_simulate(CLI::App& app);
 std::function<int()> declare_convert(CLI::App& app);

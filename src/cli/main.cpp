@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
     {"apply", "Puts the plan's fixes, or an unload node between the passes, into the workflow.",
      declare_apply},
     {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},
+    {"clean", "Which nodes are there to free memory, what do they really do, and out with them.",
+     declare_clean},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",

@@ -20,10 +20,23 @@ bool is_patchable(const Fix& fix) {
   return fix.kind == FixKind::node || fix.id == "tile-vae";
 }
 
-/// The plan's choice: what helps, less what was skipped; or exactly what was named.
-bool chosen(const WishArguments& a, const Fix& fix) {
+constexpr std::int64_t kWorthBytes = 16_MiB;
+constexpr double kWorthSeconds = 1;
+
+/// Whether a fix is worth a change of the file: a run that fits is left alone, RAM is freed (and
+/// read again) only where it is short.
+bool worth_it(const Fix& fix, Verdict before) {
+  if (!fix.helps || before == Verdict::fits) return false;
+  if (rank(fix.verdict) < rank(before)) return true;
+  if (before == Verdict::ram_short && fix.ram_bytes.value_or(0) > kWorthBytes) return true;
+  if (fix.id == "prefetch") return fix.seconds.value_or(0) > kWorthSeconds;
+  return fix.vram_bytes.value_or(0) > kWorthBytes;
+}
+
+/// The plan's choice, less what was skipped; or exactly what was named.
+bool chosen(const WishArguments& a, const Fix& fix, Verdict before) {
   if (!is_patchable(fix) || named(a.skip, fix.id)) return false;
-  return a.only.empty() ? fix.helps : named(a.only, fix.id);
+  return a.only.empty() ? worth_it(fix, before) : named(a.only, fix.id);
 }
 
 /// Ids of the steps that use these weights.
@@ -100,6 +113,13 @@ Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixe
                      format_gib(was.ram_peak_bytes), format_gib(is.ram_peak_bytes));
 }
 
+std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
+  const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
+  if (nothing != fixes.end()) return nothing->title;
+  return fmt::format("nothing: it {}, and no change of the workflow makes that better",
+                     before == Verdict::unknown ? "is unknown" : to_string(before));
+}
+
 /// The plan for a workflow, and of it what goes into the file.
 Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow,
                        const PlanOptions& options, Wish& wish) {
@@ -107,29 +127,25 @@ Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow,
   if (!run) return in_file(run.error(), workflow.file());
   wish.version = run->report.trial.machine.comfyui;
   const auto fixes = search_fixes(run->report.trial, run->report.prediction, run->predict);
+  const Verdict before = run->report.prediction.outcome.verdict;
   std::vector<const Fix*> taken;
   for (const Fix& fix : fixes) {
     if (named(a.only, fix.id) && !is_patchable(fix)) {
       return usage_error(fmt::format("--only: \"{}\" is no fix in the workflow", fix.id),
                          "It is a flag or a smaller size: ebb plan shows it.");
     }
-    if (chosen(a, fix)) taken.push_back(&fix);
+    if (chosen(a, fix, before)) taken.push_back(&fix);
   }
   for (const Fix* fix : taken) {
     add_fix(*fix, run->report.prediction, wish.wish);
     wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
   }
+  if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));
   for (const Fix& fix : fixes) {
-    if (!chosen(a, fix) && (fix.helps || fix.kind == FixKind::nothing)) {
-      wish.lines.push_back(fmt::format("{}: {}",
-                                       fix.kind == FixKind::nothing ? "plan   nothing" :
-                                       is_patchable(fix) ? "left   " + fix.id
-                                                         : "left   not in the workflow",
-                                       fix.title));
-    }
-  }
-  if (taken.empty() && wish.lines.empty()) {
-    wish.lines.push_back("plan   nothing: no change of the workflow makes this run better");
+    if (!fix.helps || fix.kind == FixKind::nothing || chosen(a, fix, before)) continue;
+    wish.lines.push_back(fmt::format("left   {}: {}: {}",
+                                     is_patchable(fix) ? fix.id : "not in the workflow", fix.title,
+                                     fix.effect));
   }
   if (!taken.empty()) {
     auto line = together(*run, taken);

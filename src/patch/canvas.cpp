@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
+
 namespace ebb {
 namespace {
 
 constexpr double kTitle = 30;   // height of a node's title, which stands above its position
 constexpr double kMargin = 15;  // between nodes
+constexpr double kNarrow = 4;   // the same where a group is full
 constexpr double kGrid = 10;
 constexpr int kRings = 160;          // of the search, 20 px apart
 constexpr double kFarthest = 1.0e7;  // coordinates beyond are nonsense
@@ -28,8 +31,9 @@ double least_height(const JsonValue& node) {
   for (const JsonValue socket : node.find("inputs")) sockets += !socket.find("widget").exists();
   sockets = std::max(sockets, node.find("outputs").size());
   const double widgets = static_cast<double>(node.find("widgets_values").size());
+  const bool text = contains(node.find("type").text_or(""), "TextEncode");  // a box of several lines
   return kTitle + 20 * static_cast<double>(std::min<std::size_t>(sockets, 100)) +
-         30 * std::min(widgets, 100.0);
+         24 * std::min(widgets, 100.0) + (text ? 46 : 6);
 }
 
 double on_grid(double value) { return std::round(value / kGrid) * kGrid; }
@@ -92,27 +96,30 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
   const double x0 = on_grid(middle_x - width / 2), y0 = on_grid(middle_y);
   const Rect* group = group_around(from, to);
   const auto area_at = [&](double x, double y) { return Rect{x, y, width, height + kTitle}; };
-  std::optional<Rect> found;
-  bool in_group = true;
-  for (const bool inside : {true, false}) {
-    if (inside && !group) continue;
-    in_group = inside || !group;
+  const auto search = [&](const Rect* inside, double margin) {
+    std::optional<Rect> found;
     for (int ring = 0; ring < kRings && !found; ++ring) {
       const double reach = 2 * kGrid * ring;
       double nearest = 0;
       for (int i = -ring; i <= ring; ++i) {  // the four sides of a square around the middle
-        for (const auto& [dx, dy] : {std::pair(2 * kGrid * i, reach), std::pair(2 * kGrid * i, -reach),
-                                     std::pair(reach, 2 * kGrid * i), std::pair(-reach, 2 * kGrid * i)}) {
+        const double along = 2 * kGrid * i;
+        for (const auto& [dx, dy] : {std::pair(along, reach), std::pair(along, -reach),
+                                     std::pair(reach, along), std::pair(-reach, along)}) {
           const Rect area = area_at(x0 + dx, y0 + dy);
-          if (inside && !group->contains(area)) continue;
-          if (!is_free(grown(area, kMargin))) continue;
+          if (inside && !inside->contains(area)) continue;
+          if (!is_free(grown(area, margin))) continue;
           const double away = dx * dx + dy * dy;
           if (!found || away < nearest) found = area, nearest = away;
         }
       }
     }
-    if (found) break;
-  }
+    return found;
+  };
+  std::optional<Rect> found;
+  if (group) found = search(group, kMargin);
+  if (group && !found) found = search(group, kNarrow);
+  bool in_group = !group || found;
+  if (!found) found = search(nullptr, kMargin);
   if (!found) {  // a canvas full of nodes: below all of them
     double bottom = y0;
     for (const Rect& node : nodes_) bottom = std::max(bottom, node.bottom());
