@@ -23,4 +23,8 @@ Result<std::int64_t> file_size(const std::string& path);
 /// as /dev/null, it writes directly.
 Result<Done> write_file(const std::string& path, const std::string& text);
 
+/// The same for a file of the user's. Errors: `path` is a symbolic link (what it points at may be
+/// anything), or it is there and `overwrite` is false.
+Result<Done> put_file(const std::string& path, const std::string& text, bool overwrite);
+
 }  // namespace ebb

@@ -118,7 +118,27 @@ Result<Done> write_file(const std::string& path, const std::string& text) {
     unlink(temporary.c_str());
     return error;
   }
+  // The new name must outlive a power failure, too; where folders can't be synced it may not.
+  const auto slash = path.rfind('/');
+  const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+  const Descriptor directory(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) fsync(directory.get());
   return Done{};
+}
+
+Result<Done> put_file(const std::string& path, const std::string& text, bool overwrite) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0) {
+    if (S_ISLNK(info.st_mode)) {
+      return input_error("is a symbolic link and is not written through", path, "",
+                         "Name the file that it points at.");
+    }
+    if (!S_ISREG(info.st_mode)) return input_error("is not a regular file", path);
+    if (!overwrite) {
+      return input_error("is there already", path, "", "--force writes over it.");
+    }
+  }
+  return write_file(path, text);
 }
 
 }  // namespace ebb

@@ -55,9 +55,9 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
 }
 
 Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
-  const auto run = predict_run(arguments.file, options);
+  auto run = predict_run(arguments.file, options);
   if (!run) return run.error();
-  Report report = run->report;
+  Report report = std::move(run->report);
   const bool picture = !arguments.html.empty() || !arguments.svg.empty();
   auto explored = explore(report, options, run->predict, picture);
   if (!explored) return explored.error();

@@ -145,8 +145,7 @@ Result<Done> read_bytes(const PlanArguments& arguments, WeightsSearch& search) {
 
 }  // namespace
 
-void declare_run(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+void declare_machine(CLI::App& app, PlanArguments& a) {
   app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
   app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
   app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");
@@ -166,8 +165,13 @@ void declare_run(CLI::App& app, PlanArguments& a) {
   app.add_option("--size", a.sizes, "WxH in pixels; one replaces, more make a table")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
   app.add_option("--machine", a.machine_file, "read the machine from this file");
+}
+
+void declare_run(CLI::App& app, PlanArguments& a) {
+  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+  declare_machine(app, a);
+  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
 }
 
 void declare(CLI::App& app, PlanArguments& a) {
