@@ -427,7 +427,7 @@ TEST(Formulas, HugeShapesSaturate) {
 TEST(Formulas, EveryRowLeadsBackToASource) {
   for (const DiffusionRow& row : diffusion_rows()) {
     EXPECT_GT(std::string_view(row.source).size(), 10u) << row.key;
-    EXPECT_GT(row.factor.back(), 0) << row.key;
+    EXPECT_GT(row.factor[row.factor.size() - 1], 0) << row.key;
     EXPECT_LE(row.low, 1) << row.key;
     EXPECT_GE(row.high, 1) << row.key;
     for (const SampleLive& live : row.live) EXPECT_GT(live.reserved, 1) << row.key;
