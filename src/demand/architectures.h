@@ -98,6 +98,15 @@ struct VaeRow {
   const char* source;
 };
 
+/// Floating-point operations of a VAE, traced like its live bytes: what they come to a pixel of the
+/// first frame and of each later one, and the width of its attention over a latent frame.
+struct VaeFlops {
+  const char* key;
+  double decode_first, decode_later;
+  double encode_first, encode_later;
+  double attention;  ///< channels; 4 * (latent pixels)^2 * channels operations a latent frame
+};
+
 struct TextRow {
   const char* key;
   const char* title;
@@ -105,15 +114,18 @@ struct TextRow {
   int live_mib;
   double asked_mib_per_token;  ///< 0.18.2 and later, of at least 642 tokens; 0: asks nothing
   const char* source;
+  double parameters;  ///< published, as in 2 * parameters * tokens operations
 };
 
 std::span<const DiffusionRow> diffusion_rows();
 std::span<const VaeRow> vae_rows();
 std::span<const TextRow> text_rows();
+std::span<const VaeFlops> vae_flops();
 
 /// Null where no row has that key.
 const DiffusionRow* find_diffusion_row(std::string_view key);
 const VaeRow* find_vae_row(std::string_view key);
 const TextRow* find_text_row(std::string_view key);
+const VaeFlops* find_vae_flops(std::string_view key);
 
 }  // namespace ebb

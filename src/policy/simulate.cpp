@@ -23,6 +23,7 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
 Timeline Simulation::run() {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
+  timeline_.paged = paged();
   timeline_.policy =
       (paged() ? "dynamic " : "classic ") + to_string(manager_.settings().rules.since);
   add_weights();
@@ -74,9 +75,6 @@ void Simulation::add_weights() {
     }
     manager_.add(std::move(managed));
     held_.push_back(held);
-    if (!w.known())
-      note(fmt::format("The size of {} is unknown: it takes no room in this prediction.",
-                       w.files.empty() ? w.name : w.files.front()));
   }
 }
 

@@ -59,6 +59,9 @@ code { font: 12px ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace;
   overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 1.15em; } li { margin: 2px 0; overflow-wrap: anywhere; }
 footer { margin-top: 48px; color: var(--muted); font-size: 12.5px; }
+@media (max-width: 1040px) {
+  table.passes { font-size: 13px; } .passes td, .passes th { padding-right: 9px; }
+}
 @media (max-width: 719px) {
   main { padding: 20px 14px 48px; }
   .wide { display: none; } .narrow { display: block; }
