@@ -99,12 +99,13 @@ struct VaeRow {
 };
 
 /// Floating-point operations of a VAE, traced like its live bytes: what they come to a pixel of the
-/// first frame and of each later one, and the width of its attention over a latent frame.
+/// first frame and of each later one, and the width of its attention.
 struct VaeFlops {
   const char* key;
   double decode_first, decode_later;
   double encode_first, encode_later;
-  double attention;  ///< channels; 4 * (latent pixels)^2 * channels operations a latent frame
+  double attention;  ///< channels; 4 * channels * (latent pixels of a frame)^2 a latent frame
+  bool whole_video;  ///< it attends over all latent frames at once
 };
 
 struct TextRow {

@@ -154,12 +154,20 @@ constexpr TextRow kTextRows[] = {
 };
 
 // Operations of convolutions, matrix products and attention, counted with PyTorch's flop counter in
-// the tracer's calls (0.18.2).
+// the tracer's calls (0.18.2; LTX-Video 0.3.73).
 constexpr VaeFlops kVaeFlops[] = {
     // key, decode: first frame, later ones; encode: first, later (a pixel); width of attention
-    {"kl-vae", 9'462'784, 0, 4'132'096, 0, 512},
-    {"wan21-vae", 4'098'824, 8'444'882, 2'326'496, 5'002'857, 384},
-    {"wan22-vae", 9'470'866, 18'393'876, 1'622'632, 3'490'778, 1024},
+    {"kl-vae", 9'462'784, 0, 4'132'096, 0, 512, false},
+    {"wan21-vae", 4'098'824, 8'444'882, 2'326'496, 5'002'857, 384, false},
+    {"wan22-vae", 9'470'866, 18'393'876, 1'622'632, 3'490'778, 1024, false},
+    {"hunyuan-video-vae", 28'060'728, 16'828'353, 12'265'211, 9'070'217, 512, true},
+    {"hunyuan-video-15-vae", 32'353'277, 24'913'856, 17'209'082, 14'022'272, 1024, true},
+    {"hunyuan-image-21-vae", 8'089'472, 0, 4'717'568, 0, 1024, false},
+    {"ltxv-vae", 3'566'712, 1'404'000, 1'533'217, 811'634, 0, false},
+    {"mochi-vae", 26'997'806, 15'805'232, 7'146'702, 4'144'559, 0, false},
+    {"cosmos-vae", 2'763'543, 483'657, 1'632'583, 256'204, 512, false},
+    {"cascade-vae", 2'071'776, 0, 445'008, 0, 0, false},
+    {"flux2-vae", 9'465'120, 0, 4'136'832, 0, 8192, false},
 };
 // clang-format on
 

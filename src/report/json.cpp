@@ -49,10 +49,15 @@ std::string key_word(std::string words) {
 class Nulls {
  public:
   void add(const std::string& reason, int pass) {
-    const auto same = [&](const auto& entry) { return entry.first == reason; };
+    const auto same = [&](const auto& entry) {
+      return entry.first == reason && (entry.second[0] == 0) == (pass == 0);
+    };
     auto at = std::find_if(entries_.begin(), entries_.end(), same);
-    if (at == entries_.end()) at = entries_.insert(entries_.end(), {reason, {}});
-    if (at->second.empty() || at->second.back() != pass) at->second.push_back(pass);
+    if (at == entries_.end()) {
+      entries_.push_back({reason, {pass}});
+    } else if (at->second.back() != pass) {
+      at->second.push_back(pass);
+    }
   }
   std::vector<std::string> sentences() const {
     std::vector<std::string> result;
@@ -370,7 +375,7 @@ void PlanWriter::table() {
 
 void PlanWriter::notes() {
   std::vector<std::string> sentences = all_notes(report_, view_, false);
-  for (auto& sentence : nulls_.sentences()) sentences.push_back(as_sentence(sentence));
+  for (auto& sentence : nulls_.sentences()) sentences.push_back(sentence + ".");
   texts("notes", sentences);
   texts("assumed", assumptions(report_));
 }

@@ -330,7 +330,7 @@ bool nearly_free(const PassView& pass) {
 }
 
 /// What streaming costs one step of the worst sampler.
-std::string stream_words(const PassView& pass) {
+std::string stream_words(const PassView& pass, bool speed_known) {
   const PassOutcome& outcome = *pass.outcome;
   const std::string size = format_mib(pass.offloaded_bytes()) + " MiB";
   if (!outcome.stream_seconds) {
@@ -340,8 +340,8 @@ std::string stream_words(const PassView& pass) {
   if (!outcome.compute_seconds || !outcome.stall_seconds) {
     return fmt::format(
         "Offloading {} streams for {} a step; how much of it hides behind compute is unknown, as "
-        "the step's own time is (--gpu NAME tells Ebb the card's speed).",
-        size, stream);
+        "the step's own time is{}.",
+        size, stream, speed_known ? "" : " (--gpu NAME tells Ebb the card's speed)");
   }
   const double compute = *outcome.compute_seconds;
   const double stall = *outcome.stall_seconds;
@@ -367,7 +367,10 @@ std::vector<std::string> support(const Report& report, const View& view) {
   const Outcome& outcome = report.prediction.outcome;
   if (!outcome.cause.empty()) sentences.push_back(as_sentence(printable(outcome.cause)));
   const PassView* worst = worst_offload(view);
-  if (worst) sentences.push_back(stream_words(*worst));
+  if (worst) {
+    const bool speed = report.trial.machine.compute_flops_per_second.known();
+    sentences.push_back(stream_words(*worst, speed));
+  }
   if (outcome.verdict != Verdict::fits && !outcome.passes.empty()) {
     const std::string peaks = peaks_words(report, view);
     if (outcome.verdict != Verdict::tight && !peaks.empty()) {
@@ -478,7 +481,11 @@ std::vector<std::string> unknown_notes(const Report& report, const View& view) {
   std::vector<std::string> notes;
   const auto& weights = report.prediction.passes->weights;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (weights[i].known()) continue;
+    const auto w = static_cast<int>(i);
+    const bool used = std::any_of(view.passes.begin(), view.passes.end(), [&](const PassView& p) {
+      return std::find(p.weights.begin(), p.weights.end(), w) != p.weights.end();
+    });
+    if (weights[i].known() || !used) continue;
     notes.push_back(fmt::format("The size of {} is unknown{}; it takes no room in this prediction",
                                 view.names[i],
                                 weights[i].source.empty() ? "" : ": " + weights[i].source));
@@ -507,7 +514,10 @@ std::vector<std::string> unknown_notes(const Report& report, const View& view) {
 std::string frames_note(const Report& report) {
   const auto& asked = report.trial.sizes.frames;
   const auto& picture = report.prediction.passes->picture;
-  if (!asked || !picture || !makes_video(report) || picture->frames == *asked) return {};
+  if (asked && !makes_video(report)) {
+    return "--frames changes nothing: no model in use makes a video";
+  }
+  if (!asked || !picture || picture->frames == *asked) return {};
   return fmt::format("{} frames were asked for, {} are made: a video model takes one frame and "
                      "then whole groups, and leaves the rest out",
                      format_count(*asked), format_count(picture->frames));

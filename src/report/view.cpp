@@ -37,6 +37,20 @@ void add_step(PassView& view, const Step& step, const StepState& state) {
   view.reads.insert(view.reads.end(), step.reads.begin(), step.reads.end());
 }
 
+/// Whether a file is read of which no part has a known size.
+bool reads_unknown(const Passes& all, const std::vector<int>& reads) {
+  const auto file = [&](int w) {
+    const Weights& weights = all.weights[static_cast<std::size_t>(w)];
+    return weights.files.empty() ? weights.id : weights.files[0];
+  };
+  const auto known = [&](int w) { return all.weights[static_cast<std::size_t>(w)].known(); };
+  return std::any_of(reads.begin(), reads.end(), [&](int w) {
+    return !known(w) && std::none_of(reads.begin(), reads.end(), [&](int other) {
+      return known(other) && file(other) == file(w);
+    });
+  });
+}
+
 PassView make_pass(const Prediction& prediction, std::size_t index, const View& view) {
   const Passes& all = *prediction.passes;
   const Pass& pass = all.passes[index];
@@ -69,9 +83,7 @@ PassView make_pass(const Prediction& prediction, std::size_t index, const View& 
       result.step_bytes = std::max<std::int64_t>(load.minimum_bytes, 0);
     }
   }
-  for (const int w : result.reads) {
-    result.reads_unknown |= !all.weights[static_cast<std::size_t>(w)].known();
-  }
+  result.reads_unknown = reads_unknown(all, result.reads);
   result.label = pass_label(result, view);
   return result;
 }
