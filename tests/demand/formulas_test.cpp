@@ -2,6 +2,7 @@
 // Formulas against figures that others computed or measured.
 #include "demand/formulas.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
