@@ -50,8 +50,8 @@ struct DiffusionRow {
   int hidden;                     ///< 0: unknown
   double cast_mib;                ///< largest weight of the blocks in 16 bits; 0: unknown
   int text_tokens;                ///< attended together with the picture's; 0: cross-attention
-  double parameters;              ///< 0: unknown
-  double flops_per_latent_pixel;  ///< UNets, assumed; 0: use parameters and tokens
+  double parameters;              ///< that a token meets, counted (Wan: all); 0: unknown
+  double flops_per_latent_pixel;  ///< UNets, counted at one size; 0: use parameters
   LiveRule rule;
   std::array<SampleLive, 4> live;  ///< per column
   double low, high;

@@ -167,8 +167,8 @@ Tile tile_of(const VaeCase& c, const Shape& picture) {
   return tile;
 }
 
-/// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles of
-/// three shapes, and averaged (decode_tiled_ and encode_tiled_ of comfy/sd.py).
+/// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
+/// of three shapes, and averaged (decode_tiled_ and encode_tiled_ of comfy/sd.py).
 double tiled_times(const VaeCase& c) {
   if (c.tile == 0) return 1;
   return c.row->temporal > 0 ? 1.3 : 3 * 1.3;
@@ -180,14 +180,12 @@ double vae_flops_of(const VaeCase& c, bool decode, const Shape& picture, const T
   if (!row) return 0;
   const double first = decode ? row->decode_first : row->encode_first;
   const double later = decode ? row->decode_later : row->encode_later;
-  const double pixels =
-      static_cast<double>(picture.height) * static_cast<double>(picture.width);
+  const double pixels = static_cast<double>(picture.height) * static_cast<double>(picture.width);
   const double frames = std::max(1.0, static_cast<double>(picture.frames));
   const double latents = c.row->temporal > 0 ? 1 + (frames - 1) / c.row->temporal : frames;
   // Attention is over a tile where there are tiles, and there are pixels / tile of them.
   const double stride = c.row->spatial * c.row->spatial;
-  const double attended =
-      std::min(pixels, tile.pixels) / stride * (row->whole_video ? latents : 1);
+  const double attended = std::min(pixels, tile.pixels) / stride * (row->whole_video ? latents : 1);
   const double attention = 4 * row->attention * attended * (pixels / stride) * latents;
   const double still = c.row->temporal > 0 ? first + later * (frames - 1) : first * frames;
   return static_cast<double>(picture.batch) * (pixels * still + attention) * tiled_times(c);
@@ -293,12 +291,14 @@ Demand decode_demand(const VaeCase& c) {
   picture.width *= c.row->spatial;
   if (c.row->temporal > 0) picture.frames = (c.shape.frames - 1) * c.row->temporal + 1;
   const int column = table_column(c.version);
-  return vae_demand(c, {"decode", true, c.row->decode[column], c.row->decode_live[column], picture});
+  return vae_demand(c,
+                    {"decode", true, c.row->decode[column], c.row->decode_live[column], picture});
 }
 
 Demand encode_demand(const VaeCase& c) {
   const int column = table_column(c.version);
-  return vae_demand(c, {"encode", false, c.row->encode[column], c.row->encode_live[column], c.shape});
+  return vae_demand(c,
+                    {"encode", false, c.row->encode[column], c.row->encode_live[column], c.shape});
 }
 
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {
@@ -338,8 +338,8 @@ Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_b
   demand.reserved =
       quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
   // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
-  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 *
-                 static_cast<double>(picture.batch) * plane(picture);
+  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 * static_cast<double>(picture.batch) *
+                 plane(picture);
   demand.low = 0.2;
   demand.high = 2;
   return demand;

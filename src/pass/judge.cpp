@@ -108,11 +108,10 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
   if (outcome.live.bytes > room) {
     outcome.above_bytes = outcome.live.bytes - room;
     const std::string cause =
-        room < 0
-            ? fmt::format("{} MiB are held on a card of {} MiB: {}", format_mib(peaks.base),
-                          format_mib(timeline.vram_limit_bytes),
-                          windows ? "they spill into shared memory" : "it runs out of memory")
-            : above_cause(step, outcome.live.bytes, room, timeline.paged, machine.os);
+        room < 0 ? fmt::format("{} MiB are held on a card of {} MiB: {}", format_mib(peaks.base),
+                               format_mib(timeline.vram_limit_bytes),
+                               windows ? "they spill into shared memory" : "it runs out of memory")
+                 : above_cause(step, outcome.live.bytes, room, timeline.paged, machine.os);
     raise(outcome, windows || room < 0 ? Verdict::spills : Verdict::tight, cause);
     return cause;
   }

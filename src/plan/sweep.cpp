@@ -15,8 +15,8 @@ std::optional<int> stride_of(const Passes& passes) {
   for (const Pass& pass : passes.passes) {
     const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
     if (pass.kind != StepKind::sample || !step.shape || !step.shape->video) continue;
-    const int stride = frame_stride(
-        passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
+    const int stride =
+        frame_stride(passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
     return stride > 1 ? std::optional(stride) : std::nullopt;  // a picture model has no frames
   }
   return std::nullopt;

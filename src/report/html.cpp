@@ -236,7 +236,10 @@ void Page::models() {
     cell(w.architecture.empty() ? "?" : w.architecture);
     number(w.known() ? format_mib(w.bytes) : "?");
     std::string from = bytes_from_words(w.bytes_from);
-    if (!w.source.empty()) from += ": " + w.source;
+    if (w.source.starts_with(from))
+      from = w.source;
+    else if (!w.source.empty())
+      from += ": " + w.source;
     if (w.known() && !w.modules_exact) from += "; sizes of modules assumed";
     cell(from);
     out_ += "</tr>\n";

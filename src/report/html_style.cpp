@@ -46,6 +46,7 @@ tr.off td, tr.off td * { color: var(--muted); }
 table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
 .passes .name, .flag { white-space: nowrap; }
+.models .name { min-width: 180px; }
 .quiet { color: var(--muted); }
 table + .quiet, .scroll + .quiet { margin-top: 10px; }
 .fixes th:first-child, .passes th:first-child { width: 1.8em; }

@@ -31,8 +31,8 @@ template <class Member>
 bool known_in_all(const Prediction& prediction, bool only_samplers, Member member) {
   const auto& passes = prediction.passes->passes;
   for (std::size_t p = 0; p < passes.size() && p < prediction.outcome.passes.size(); ++p) {
-    const bool counts = only_samplers ? passes[p].kind == StepKind::sample
-                                      : !passes[p].weights.empty();
+    const bool counts =
+        only_samplers ? passes[p].kind == StepKind::sample : !passes[p].weights.empty();
     if (counts && !(prediction.outcome.passes[p].*member).has_value()) return false;
   }
   return true;
@@ -362,8 +362,8 @@ void PlanWriter::table() {
               {known_in_all(own, true, &PassOutcome::offloaded_bytes), row.offloaded_bytes});
     of_passes("vram_peak_bytes", {known_in_all(own, false, &PassOutcome::vram_peak_bytes),
                                   row.outcome.vram_peak_bytes});
-    of_passes("ram_peak_bytes", {known_in_all(own, false, &PassOutcome::ram_peak_bytes),
-                                 row.outcome.ram_peak_bytes});
+    of_passes("ram_peak_bytes",
+              {known_in_all(own, false, &PassOutcome::ram_peak_bytes), row.outcome.ram_peak_bytes});
     json_.end_object();
   }
   json_.end_array();

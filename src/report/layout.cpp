@@ -40,7 +40,6 @@ class Stack {
     if (kind == BandKind::weights) brief = shorten_middle(label, 10);
     if (kind == BandKind::ghost) brief = "offloaded";
     if (kind == BandKind::slack) brief = "unused";
-    if (kind == BandKind::over) brief = amount.substr(0, amount.find(' ')) + " over";
     bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(brief),
                       std::move(amount), std::move(title)});
     top_ += as_double(bytes);
@@ -87,9 +86,9 @@ void Stacker::demand(Stack& stack, const PassView& pass) const {
                 ". Taken from the driver: " + exact(reserved));
   const std::int64_t slack = std::max(asked, reserved) - live;
   if (view_.paged()) {
-    stack.add(BandKind::slack, -1, slack, "slack", format_mib(slack) + " MiB",
-              "Taken by the allocator beyond what is live: " + exact(slack) +
-                  origin(outcome.reserved));
+    stack.add(
+        BandKind::slack, -1, slack, "slack", format_mib(slack) + " MiB",
+        "Taken by the allocator beyond what is live: " + exact(slack) + origin(outcome.reserved));
     return;
   }
   stack.add(BandKind::slack, -1, slack, live > 0 ? "asked, not used" : "asked",
@@ -163,7 +162,13 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
 /// The page-locked part of the weights, drawn as a bar over their bands.
 Band pinned_band(const PassView& pass, std::int64_t bottom) {
   const std::int64_t bytes = pass.ram->ram_pinned_bytes;
-  return {BandKind::pinned, -1, as_double(bottom), as_double(bytes), "", "", "",
+  return {BandKind::pinned,
+          -1,
+          as_double(bottom),
+          as_double(bytes),
+          "",
+          "",
+          "",
           "Page-locked, so that it can be streamed and not be paged out: " + exact(bytes)};
 }
 
@@ -188,7 +193,8 @@ std::vector<Band> Stacker::ram(const PassView& pass) const {
   }
   stack.add(BandKind::data, -1, state.ram_data_bytes, "data", format_gib(state.ram_data_bytes),
             "Latents, pictures and conditioning kept by the cache: " + exact(state.ram_data_bytes));
-  Band pinned = pinned_band(pass, others.known() && pass.ram->ram_peak_bytes > 0 ? others.bytes : 0);
+  Band pinned =
+      pinned_band(pass, others.known() && pass.ram->ram_peak_bytes > 0 ? others.bytes : 0);
   // The peak lies between two states: one model is read while another still moves out.
   const double moving = as_double(state.ram_needed_bytes) - stack.top();
   if (moving > 0) {

@@ -70,8 +70,8 @@ std::string above_words(const Report& report, const View& view, const PassView* 
   for (const PassView* pass : above) {
     const bool image = pass->kind == StepKind::decode || pass->kind == StepKind::encode_image;
     words += fmt::format("; pass {}, {}, ", pass->number, pass->label);
-    words += windows ? "spills " + format_mib(pass->outcome->above_bytes) +
-                           " MiB into shared memory"
+    words += windows
+                 ? "spills " + format_mib(pass->outcome->above_bytes) + " MiB into shared memory"
              : image ? "runs out of memory and is retried in tiles"
                      : "may run out of memory";
   }
@@ -280,19 +280,18 @@ Headline headline(const Report& report, const View& view) {
                                                       : "whole: " + peaks_words(report, view) + ".";
       break;
     case Verdict::tight:
-      result.rest = "but whole: " + peaks_words(report, view) +
-                    above_words(report, view, nullptr) + ".";
+      result.rest =
+          "but whole: " + peaks_words(report, view) + above_words(report, view, nullptr) + ".";
       break;
     case Verdict::offloads: {
       if (!worst) break;
       const auto whole =
           add_bytes(worst->outcome->loaded_bytes.value_or(0), worst->offloaded_bytes());
       const auto flag = guilty_flag(report);
-      result.rest =
-          fmt::format("{} of {} MiB {}{}{}.", format_mib(worst->offloaded_bytes()),
-                      format_mib(whole), where_offloaded(view, *worst),
-                      flag.empty() ? "" : ", because of " + flag,
-                      above_words(report, view, nullptr));
+      result.rest = fmt::format("{} of {} MiB {}{}{}.", format_mib(worst->offloaded_bytes()),
+                                format_mib(whole), where_offloaded(view, *worst),
+                                flag.empty() ? "" : ", because of " + flag,
+                                above_words(report, view, nullptr));
       break;
     }
     case Verdict::spills:
@@ -330,9 +329,10 @@ bool nearly_free(const PassView& pass) {
 }
 
 /// What streaming costs one step of the worst sampler.
-std::string stream_words(const PassView& pass, bool speed_known) {
+std::string stream_words(const PassView& pass, bool with_number, bool speed_known) {
   const PassOutcome& outcome = *pass.outcome;
-  const std::string size = format_mib(pass.offloaded_bytes()) + " MiB";
+  const std::string size = format_mib(pass.offloaded_bytes()) + " MiB" +
+                           (with_number ? fmt::format(" in pass {}", pass.number) : "");
   if (!outcome.stream_seconds) {
     return "What offloading " + size + " costs a step is unknown: the link's rate is not known.";
   }
@@ -369,7 +369,7 @@ std::vector<std::string> support(const Report& report, const View& view) {
   const PassView* worst = worst_offload(view);
   if (worst) {
     const bool speed = report.trial.machine.compute_flops_per_second.known();
-    sentences.push_back(stream_words(*worst, speed));
+    sentences.push_back(stream_words(*worst, outcome.verdict != Verdict::offloads, speed));
   }
   if (outcome.verdict != Verdict::fits && !outcome.passes.empty()) {
     const std::string peaks = peaks_words(report, view);
@@ -403,7 +403,7 @@ namespace {
 std::string run_words(const Report& report, const View& view) {
   const Outcome& outcome = report.prediction.outcome;
   if (outcome.seconds) {
-    return "The whole run: about " + format_seconds(*outcome.seconds) + ", predicted.";
+    return "The whole run: about " + format_seconds(*outcome.seconds) + ".";
   }
   std::vector<int> missing;
   for (const PassView& pass : view.passes) {
@@ -411,13 +411,13 @@ std::string run_words(const Report& report, const View& view) {
   }
   if (missing.empty() || outcome.known_seconds <= 0) return {};
   const bool all = missing.size() == view.passes.size();
-  return fmt::format("The whole run: at least {}, without the computing of {}{}.",
-                     format_seconds(outcome.known_seconds),
-                     all ? "its passes"
-                         : (missing.size() == 1 ? "pass " : "passes ") + join_ranges(missing),
-                     report.trial.machine.compute_flops_per_second.known()
-                         ? ", whose work is not known"
-                         : ": --gpu NAME tells Ebb the card's speed");
+  return fmt::format(
+      "The whole run: at least {}, without the computing of {}{}.",
+      format_seconds(outcome.known_seconds),
+      all ? "its passes" : (missing.size() == 1 ? "pass " : "passes ") + join_ranges(missing),
+      report.trial.machine.compute_flops_per_second.known()
+          ? ", whose work is not known"
+          : ": --gpu NAME tells Ebb the card's speed");
 }
 
 }  // namespace
@@ -438,7 +438,7 @@ std::vector<std::string> price(const Report& report, const View& view) {
     rest += known ? "about " + format_seconds(seconds) + ". " : "time, how much is unknown. ";
   }
   const Quantity& ram = report.trial.machine.ram_total;
-  if (ram.known() && outcome.ram_peak_bytes > 0 &&
+  if (ram.known() && outcome.ram_peak_bytes > 0 && outcome.verdict != Verdict::ram_short &&
       static_cast<double>(outcome.ram_peak_bytes) > 0.9 * static_cast<double>(ram.bytes)) {
     rest += "RAM is nearly full (" + gib_of(outcome.ram_peak_bytes, ram.bytes) +
             "): if the run is slow, look at paging before offloading. ";
@@ -486,9 +486,9 @@ std::vector<std::string> unknown_notes(const Report& report, const View& view) {
       return std::find(p.weights.begin(), p.weights.end(), w) != p.weights.end();
     });
     if (weights[i].known() || !used) continue;
-    notes.push_back(fmt::format("The size of {} is unknown{}; it takes no room in this prediction",
-                                view.names[i],
-                                weights[i].source.empty() ? "" : ": " + weights[i].source));
+    notes.push_back(
+        fmt::format("The size of {} is unknown, so that it takes no room in this prediction{}",
+                    view.names[i], weights[i].source.empty() ? "" : ": " + weights[i].source));
   }
   std::vector<std::pair<std::string, std::vector<int>>> unknown;  // in order of appearance
   for (const PassView& pass : view.passes) {
@@ -518,9 +518,10 @@ std::string frames_note(const Report& report) {
     return "--frames changes nothing: no model in use makes a video";
   }
   if (!asked || !picture || picture->frames == *asked) return {};
-  return fmt::format("{} frames were asked for, {} are made: a video model takes one frame and "
-                     "then whole groups, and leaves the rest out",
-                     format_count(*asked), format_count(picture->frames));
+  return fmt::format(
+      "{} frames were asked for, {} are made: a video model takes one frame and "
+      "then whole groups, and leaves the rest out",
+      format_count(*asked), format_count(picture->frames));
 }
 
 }  // namespace

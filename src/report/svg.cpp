@@ -190,7 +190,7 @@ std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) cons
   const std::string ebb = advice(pass);
   if (!ebb.empty()) lines.push_back(ebb);
   // The first line is bold, which takes an eighth more.
-  const double room = options_.width < 600 ? options_.width - scale_.left - 6 : 340;
+  const double room = options_.width < 600 ? options_.width - scale_.left - 6 : 440;
   std::vector<std::string> wrapped;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (auto& part : wrap_to_width(lines[i], kFont - 1, i == 0 ? room / 1.13 : room)) {

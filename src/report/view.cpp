@@ -96,7 +96,8 @@ bool same_pass(const PassView& a, const PassView& b) {
     return p.weights == q.weights && p.bytes == q.bytes && p.partial == q.partial;
   };
   return a.kind == b.kind && a.weights == b.weights && a.vram->vram == b.vram->vram &&
-         a.seconds() == b.seconds() && a.reads_unknown == b.reads_unknown && x.verdict == y.verdict && x.asked.value() == y.asked.value() &&
+         a.seconds() == b.seconds() && a.reads_unknown == b.reads_unknown &&
+         x.verdict == y.verdict && x.asked.value() == y.asked.value() &&
          x.live.value() == y.live.value() && x.usable_bytes == y.usable_bytes &&
          x.loaded_bytes == y.loaded_bytes && x.offloaded_bytes == y.offloaded_bytes &&
          x.vram_peak_bytes == y.vram_peak_bytes &&
@@ -160,8 +161,9 @@ std::string crossing_words(const std::vector<Crossing>& crossing) {
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < kinds.size() && i < kNamed; ++i) {
     const int count = kinds[i].second;
-    parts.push_back(count > 1 ? count_word(count) + " " + kinds[i].first + " each)"
-                              : kinds[i].first + ")");
+    const bool each = count > 1 && !kinds[i].first.ends_with("size unknown");
+    parts.push_back((count > 1 ? count_word(count) + " " : "") + kinds[i].first +
+                    (each ? " each)" : ")"));
   }
   if (kinds.size() > kNamed) parts.push_back(fmt::format("{} more kinds", kinds.size() - kNamed));
   return join_and(parts) + " cross.";

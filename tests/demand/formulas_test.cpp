@@ -490,6 +490,29 @@ TEST(Formulas, OperationsOfVaesAreThoseThatWereCounted) {
   }
 }
 
+TEST(Formulas, OperationsOfADenoisingStepAreThoseThatWereCounted) {
+  struct Counted {
+    const char* key;
+    Shape latent;
+    double flops;
+  };
+  const Counted counted[] = {
+      {"flux", {1, 16, 1, 128, 128, false}, 74384653418496},
+      {"flux", {1, 16, 1, 256, 256, false}, 418111959859200},
+      {"qwen-image", {1, 16, 1, 128, 128, false}, 70021660016640},
+      {"qwen-image", {1, 16, 1, 256, 256, false}, 424374178676736},
+      {"sd35-large", {1, 16, 1, 128, 128, false}, 31121114907648},
+      {"aura-flow", {1, 4, 1, 166, 166, false}, 80966712410112},
+      {"sdxl", {1, 4, 1, 128, 128, false}, 6761236398080},
+      {"sdxl-refiner", {1, 4, 1, 128, 128, false}, 7286010937344},
+  };
+  for (const Counted& c : counted) {
+    const DiffusionRow* row = find_diffusion_row(c.key);
+    ASSERT_NE(row, nullptr);
+    EXPECT_NEAR(forward_flops(*row, c.latent) / c.flops, 1, 0.03) << c.key;
+  }
+}
+
 TEST(Formulas, OperationsOfATextEncoderAreTwoForEachWeightAndToken) {
   const TextRow* row = find_text_row("umt5-xxl");
   ASSERT_NE(row, nullptr);

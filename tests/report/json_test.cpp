@@ -164,8 +164,9 @@ TEST(ReportJson, a_peak_of_the_run_is_null_where_that_of_a_pass_is) {
   EXPECT_TRUE(document.root().find("vram_peak_bytes").is_null());
   bool bound = false;
   for (const JsonValue note : document.root().find("notes")) {
-    bound |= contains(note.string(), "vram_peak_bytes is unknown: that of one of the passes is; "
-                                     "at least ");
+    bound |= contains(note.string(),
+                      "vram_peak_bytes is unknown: that of one of the passes is; "
+                      "at least ");
   }
   EXPECT_TRUE(bound);
 }

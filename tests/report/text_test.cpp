@@ -141,6 +141,98 @@ TEST(ReportText, the_price_says_what_hides_and_what_does_not) {
   EXPECT_TRUE(contains(one_line(to_text(report, false)), "hides behind compute is unknown"));
 }
 
+TEST(ReportText, every_pass_above_the_card_is_named_at_the_top) {
+  Report report = test::wan_two_passes();
+  report.trial.machine.os = Os::linux;
+  PassOutcome& decode = report.prediction.outcome.passes.back();
+  decode.verdict = Verdict::tight;
+  decode.above_bytes = 900_MiB;
+  const auto headline = [&] {
+    const std::string text = one_line(to_text(report, false));
+    return text.substr(text.find("OFFLOADS"), text.find("Asked") - text.find("OFFLOADS"));
+  };
+  EXPECT_TRUE(contains(headline(),
+                       "; pass 5, decode wan_2.1_vae, runs out of memory and is "
+                       "retried in tiles."))
+      << headline();
+  report.trial.machine.os = Os::windows;
+  EXPECT_TRUE(contains(headline(),
+                       "; pass 5, decode wan_2.1_vae, spills 900 MiB into shared "
+                       "memory."))
+      << headline();
+  for (PassOutcome& pass : report.prediction.outcome.passes) pass.above_bytes = 1_MiB;
+  EXPECT_TRUE(contains(headline(), "; passes 1-5 spill into shared memory.")) << headline();
+}
+
+TEST(ReportText, a_total_without_all_seconds_says_at_least_and_what_is_missing) {
+  Report report = test::wan_two_passes();
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "The whole run: about "));
+  report.prediction.outcome.seconds.reset();
+  report.prediction.outcome.passes[0].seconds.reset();
+  report.prediction.outcome.passes[4].seconds.reset();
+  report.trial.machine.compute_flops_per_second = {1e14, NumberKind::assumed, "test"};
+  EXPECT_TRUE(contains(one_line(to_text(report, false)),
+                       ", without the computing of passes 1, 5, whose work is not known."));
+  report.trial.machine.compute_flops_per_second = {};
+  EXPECT_TRUE(contains(one_line(to_text(report, false)),
+                       "without the computing of passes 1, 5: --gpu NAME tells Ebb"));
+}
+
+TEST(ReportText, a_model_that_leaves_in_several_steps_is_named_once_at_the_cut) {
+  Report report = test::wan_two_passes();
+  StepState& first =
+      report.prediction.timeline
+          .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].first_step)];
+  for (const Eviction& e :
+       report.prediction.timeline
+           .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].last_step)]
+           .evictions) {
+    first.evictions.push_back(e);
+  }
+  const std::string text = one_line(to_text(report, false));
+  const auto moves = text.find("ComfyUI moves ");
+  ASSERT_NE(moves, std::string::npos);
+  const std::string sentence = text.substr(moves, text.find(" out by itself", moves) - moves);
+  const auto name = sentence.find("wan_2.1_vae");
+  EXPECT_NE(name, std::string::npos) << sentence;
+  EXPECT_EQ(sentence.find("wan_2.1_vae", name + 1), std::string::npos) << sentence;
+}
+
+TEST(ReportText, where_weights_are_paged_the_step_is_shown_and_nothing_is_asked) {
+  Report report = test::wan_two_passes();
+  EXPECT_TRUE(contains(to_text(report, false), " asked  usable"));
+  report.prediction.timeline.paged = true;
+  const std::string text = to_text(report, false);
+  EXPECT_TRUE(contains(text, " step  usable")) << text;
+  EXPECT_FALSE(contains(text, " asked  usable"));
+  EXPECT_FALSE(contains(to_svg(report), "asked, not used"));
+  EXPECT_TRUE(contains(to_svg(report), "2,300 MiB streamed"));
+}
+
+TEST(ReportText, frames_that_the_model_leaves_out_are_told) {
+  Report report = test::wan_two_passes();
+  report.table = {{}};
+  report.table[0].sizes.frames = 64;
+  report.table[0].frames = 61;
+  EXPECT_TRUE(contains(to_text(report, false), "64 frames (makes 61)"));
+  report.trial.sizes.frames = 84;
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "84 frames were asked for, 81 are made"));
+}
+
+TEST(ReportText, page_locked_ram_and_file_pages_are_told) {
+  Report report = test::wan_two_passes();
+  for (PassOutcome& pass : report.prediction.outcome.passes) {
+    pass.ram_pinned_bytes = 12_GiB;
+    pass.ram_file_pages_bytes = 7_GiB;
+  }
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "(12.0 GiB of it page-locked)"));
+  const std::string html = to_html(report);
+  EXPECT_TRUE(contains(html, "<dt>RAM page-locked</dt><dd>12.0 GiB</dd>"));
+  EXPECT_TRUE(contains(html, "<dt>file pages in RAM</dt><dd>7.0 GiB</dd>"));
+  EXPECT_TRUE(contains(to_svg(report), "Pages of files that are read"));
+  EXPECT_TRUE(contains(to_json(report), "\"ram_pinned_bytes\": 12884901888"));
+}
+
 TEST(ReportText, forty_passes_fit_on_a_screen) {
   const std::string text = to_text(test::forty_passes(), false);
   EXPECT_LE(split(text, '\n').size(), 40U);
