@@ -2,6 +2,7 @@
 // The main path on any graph: order, weights, demand, passes, policy, verdict, checker, report.
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "ebb/ebb.h"
 #include "tests/fuzz/targets.h"
@@ -32,9 +33,11 @@ void plan(const Prompt& prompt, const Machine& machine) {
   Report report;
   report.file = "fuzz.json";
   report.trial.machine = machine;
-  report.prediction.passes = build_passes(prompt, *order, *std::move(demand));
-  report.prediction.timeline = simulate(report.prediction.passes, machine);
-  report.prediction.outcome = judge(report.prediction.passes, report.prediction.timeline, machine);
+  const auto passes =
+      std::make_shared<const Passes>(build_passes(prompt, *order, *std::move(demand)));
+  report.prediction.passes = passes;
+  report.prediction.timeline = simulate(*passes, machine);
+  report.prediction.outcome = judge(*passes, report.prediction.timeline, machine);
   const auto findings = check(prompt, *order, report.trial, report.prediction);
   if (!findings.empty()) {
     std::fprintf(stderr, "the checker refuses: %s\n", findings.front().c_str());

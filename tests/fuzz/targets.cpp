@@ -89,8 +89,11 @@ void count_all(const Header& header) {
     for (const bool checkpoint : {false, true}) {
       const TensorSet part = select_tensors(header, role, checkpoint, false);
       for (const ComfyVersion version : {ComfyVersion{0, 3, 64}, ComfyVersion{0, 18, 2}}) {
-        CountRules rules{.role = role, .comfyui = version, .format = header.format};
-        rules.architecture = detect_architecture(part, role, header.architecture);
+        const CountRules rules{
+            .role = role,
+            .comfyui = version,
+            .format = header.format,
+            .architecture = detect_architecture(part, role, header.architecture)};
         const Count count = count_tensors(part, rules);
         check(count.bytes >= 0 && sum_of(count.modules) == count.listed_bytes);
       }
