@@ -155,11 +155,12 @@ void LaneDrawer::reads(const PictureColumn& column) {
   const bool beside = text_width(text, kFont) + width + 6 <= column.width;
   if (!beside && text_width(text, kFont) + 8 > width) return;
   std::string attributes = "pointer-events=\"none\"";
-  if (!beside && only >= 0) {
+  const bool inside = !beside && disk_.bottom - top >= 13;  // else over a low bar, on the lane
+  if (inside && only >= 0) {
     attributes += fmt::format(" style=\"fill:{}\"", paints_[static_cast<std::size_t>(only)].ink);
   }
   out_.text(beside ? column.x + width + 5 : column.x + 5, disk_.bottom - 6, text,
-            beside || only >= 0 ? "small" : "small live-label", attributes);
+            !inside || only >= 0 ? "small" : "small live-label", attributes);
 }
 
 std::vector<LaneDrawer::Run> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {

@@ -101,9 +101,10 @@ bool explained(const std::vector<std::string>& notes, const std::string& key, in
   for (const std::string& note : notes) {
     if (!contains(note, key) || !(contains(note, "unknown") || contains(note, "null"))) continue;
     if (pass == 0) return true;
-    const auto colon = note.find(':');
+    const auto space = note.find(' '), colon = note.find(':');
     if (!note.starts_with("Pass") || colon == std::string::npos) continue;
-    for (const std::string_view part : split(note.substr(note.find(' '), colon), ',')) {
+    for (const std::string_view part :
+         split(std::string_view(note).substr(space, colon - space), ',')) {
       const auto dash = part.find('-');
       const int first = std::atoi(std::string(part.substr(0, dash)).c_str());
       const int last = dash == std::string_view::npos
