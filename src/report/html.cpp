@@ -329,7 +329,8 @@ void Page::card(const PassView& pass) {
     fact("offloaded", o.offloaded_bytes, nullptr);
   }
   const auto ram = [&](const char* name, std::int64_t bytes) {
-    if (bytes > 0) out_ += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, format_gib(bytes));
+    if (bytes <= 0) return;
+    out_ += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escape_xml(format_gib(bytes)));
   };
   ram("RAM page-locked", o.ram_pinned_bytes);
   ram("file pages in RAM", o.ram_file_pages_bytes);
