@@ -114,7 +114,7 @@ Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& op
   if (!machine) return machine.error();
   const auto prompt = read_prompt(arguments.file, machine->comfyui);
   if (!prompt) return prompt.error();
-  const auto order = order_steps(*prompt, machine->comfyui);
+  const auto order = order_steps(*prompt, machine->comfyui, {}, machine->flags.cache);
   if (!order) return order.error();
 
   WeightsSearch search = options.search;
@@ -147,6 +147,7 @@ Error in_file(Error error, const std::string& file) {
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
+  if (arguments.again) return run_again(arguments, *options);
   const auto report = make_report(arguments, *options);
   if (!report) return fail("plan", in_file(report.error(), arguments.file));
 

@@ -102,29 +102,31 @@ std::string above_cause(const Step& step, std::int64_t live, std::int64_t room, 
 /// Demand against what the weights leave of the card; returns why it goes above, if it does.
 std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
                          const Timeline& timeline, const Machine& machine) {
-  if (!outcome.live.known() || !outcome.reserved.known()) return {};
+  const Quantity& live = step.demand.live;
+  const Quantity& reserved = step.demand.reserved;
+  if (!live.known() || !reserved.known()) return {};
   const std::int64_t room = timeline.vram_limit_bytes - peaks.base;
   const bool windows = machine.os == Os::windows;
-  if (outcome.live.bytes > room) {
-    outcome.above_bytes = outcome.live.bytes - room;
+  if (live.bytes > room) {
+    outcome.above_bytes = live.bytes - room;
     const std::string cause =
         room < 0 ? fmt::format("{} MiB are held on a card of {} MiB: {}", format_mib(peaks.base),
                                format_mib(timeline.vram_limit_bytes),
                                windows ? "they spill into shared memory" : "it runs out of memory")
-                 : above_cause(step, outcome.live.bytes, room, timeline.paged, machine.os);
+                 : above_cause(step, live.bytes, room, timeline.paged, machine.os);
     raise(outcome, windows || room < 0 ? Verdict::spills : Verdict::tight, cause);
     return cause;
   }
   // What is live may be more than expected; slack is given back on Linux, and kept on Windows.
-  const std::int64_t live_most = times(outcome.live.bytes, std::max(1.0, step.demand.high));
-  const std::int64_t most = windows ? std::max(live_most, outcome.reserved.bytes) : live_most;
+  const std::int64_t live_most = times(live.bytes, std::max(1.0, step.demand.high));
+  const std::int64_t most = windows ? std::max(live_most, reserved.bytes) : live_most;
   if (most > room) {
     raise(outcome, Verdict::tight,
           fmt::format("{} unless the step takes more than {} MiB beside {}; {} are expected, up "
                       "to {} possible",
                       outcome.verdict == Verdict::fits ? "fits" : "stays on the card",
                       format_mib(room), timeline.paged ? "what cannot leave" : "the weights",
-                      format_mib(outcome.live.bytes), format_mib(most)));
+                      format_mib(live.bytes), format_mib(most)));
   }
   return {};
 }
@@ -140,7 +142,7 @@ void judge_spare(PassOutcome& outcome, const Load& load, const Weights& weights,
     }
     return;
   }
-  const Quantity& reserved = outcome.reserved;
+  const Quantity& reserved = step.demand.reserved;
   if (!load.full || !reserved.known()) return;
   const std::int64_t most = times(reserved.bytes, std::max(1.0, step.demand.high));
   if (step.kind != StepKind::sample || most - reserved.bytes <= spare) return;
@@ -213,9 +215,6 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
   PassOutcome outcome;
   outcome.verdict = Verdict::fits;
-  outcome.asked = step.demand.minimum.known() ? step.demand.minimum : step.demand.asked;
-  outcome.live = step.demand.live;
-  outcome.reserved = step.demand.reserved;
   sum_costs(outcome, passes, timeline, pass, step);
   const Peaks peaks = find_peaks(timeline, pass);
   const std::string unknown = unknown_weights(passes, pass);
@@ -235,8 +234,9 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
           fmt::format("RAM peaks at {} of {}", format_gib(peaks.ram),
                       format_gib(timeline.ram_limit_bytes)));
   }
-  if (!outcome.asked.known()) {
-    raise(outcome, Verdict::unknown, outcome.asked.source);
+  const Quantity& asked = step.demand.subtracted();
+  if (!asked.known()) {
+    raise(outcome, Verdict::unknown, asked.source);
     return outcome;
   }
   outcome.vram_peak_bytes = peaks.vram;

@@ -315,15 +315,16 @@ void Page::card(const PassView& pass) {
   }
   out_ += "<dl>\n";
   if (!pass.weights.empty()) {
-    fact("asked", o.asked.value(), &o.asked);
-    fact("live", o.live.value(), &o.live);
-    if (o.live.known() && (pass.demand->low != 1 || pass.demand->high != 1)) {
-      const auto live = static_cast<double>(o.live.bytes);
+    const Demand& demand = *pass.demand;
+    fact("asked", demand.subtracted().value(), &demand.subtracted());
+    fact("live", demand.live.value(), &demand.live);
+    if (demand.live.known() && (demand.low != 1 || demand.high != 1)) {
+      const auto live = static_cast<double>(demand.live.bytes);
       out_ += fmt::format("<dt>live, bounds</dt><dd>{} to {} MiB</dd>\n",
-                          format_mib(to_bytes_within(live * pass.demand->low)),
-                          format_mib(to_bytes_within(live * pass.demand->high)));
+                          format_mib(to_bytes_within(live * demand.low)),
+                          format_mib(to_bytes_within(live * demand.high)));
     }
-    fact("reserved", o.reserved.value(), &o.reserved);
+    fact("reserved", demand.reserved.value(), &demand.reserved);
     fact("usable", o.usable_bytes, nullptr);
     fact("on GPU", o.loaded_bytes, nullptr);
     fact("offloaded", o.offloaded_bytes, nullptr);

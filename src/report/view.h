@@ -53,7 +53,7 @@ struct View {
   bool paged() const { return prediction->timeline.paged; }
   /// Of one pass, what ComfyUI subtracts from the card for the step's work.
   std::optional<std::int64_t> subtracted(const PassView& pass) const {
-    return paged() && !pass.loads.empty() ? pass.step_bytes : pass.outcome->asked.value();
+    return paged() && !pass.loads.empty() ? pass.step_bytes : pass.demand->subtracted().value();
   }
   /// Printable text with the names of models in their short form, as in the tables beside it.
   std::string with_short_names(const std::string& text) const;
