@@ -20,14 +20,6 @@ const Row* find_row(std::span<const Row> rows, std::string_view key) {
 
 }  // namespace
 
-int table_column(const ComfyVersion& version) {
-  int column = 0;
-  for (std::size_t i = 0; i < kTableVersions.size(); ++i) {
-    if (kTableVersions[i] <= version) column = static_cast<int>(i);
-  }
-  return column;
-}
-
 const DiffusionRow* find_diffusion_row(std::string_view key) {
   return find_row(diffusion_rows(), key);
 }
