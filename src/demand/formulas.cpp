@@ -182,7 +182,8 @@ double vae_flops_of(const VaeCase& c, bool decode, const Shape& picture, const T
   const double latents = c.row->temporal > 0 ? 1 + (frames - 1) / c.row->temporal : frames;
   // Attention is over a tile where there are tiles, and there are pixels / tile of them.
   const double stride = c.row->spatial * c.row->spatial;
-  const double attended = std::min(pixels, tile.pixels) / stride * (row->whole_video ? latents : 1);
+  const double attended =
+      std::min(pixels, tile.pixels()) / stride * (row->whole_video ? latents : 1);
   const double attention = 4 * row->attention * attended * (pixels / stride) * latents;
   const double still = c.row->temporal > 0 ? first + later * (frames - 1) : first * frames;
   return static_cast<double>(picture.batch) * (pixels * still + attention) * tiled_times(c);
