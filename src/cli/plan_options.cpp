@@ -67,17 +67,20 @@ Result<Done> read_sizes(const PlanArguments& arguments, PlanOptions& options) {
     row.height = *height;
     options.table.push_back(row);
   }
-  // One value replaces the workflow's own; with several of one kind the workflow keeps its own.
-  if (arguments.frames.size() == 1) options.sizes.frames = options.table.front().frames;
-  if (arguments.sizes.size() == 1) {
+  // One value replaces the workflow's own; several of one kind make the table.
+  const bool one_count = arguments.frames.size() == 1, one_size = arguments.sizes.size() == 1;
+  if (one_count) options.sizes.frames = options.table.front().frames;
+  if (one_size) {
     options.sizes.width = options.table.back().width;
     options.sizes.height = options.table.back().height;
   }
+  // A value that holds for every row is no row of its own.
+  if (one_size && !arguments.frames.empty()) options.table.pop_back();
+  if (one_count && arguments.sizes.size() > 1) options.table.erase(options.table.begin());
   for (SizeOverrides& row : options.table) {
     if (!row.frames) row.frames = options.sizes.frames;
     if (!row.width) row.width = options.sizes.width, row.height = options.sizes.height;
   }
-  if (arguments.frames.size() == 1 && arguments.sizes.size() == 1) options.table.pop_back();
   return Done{};
 }
 
