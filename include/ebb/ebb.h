@@ -3,7 +3,9 @@
 #pragma once
 
 #include "ebb/bytes.h"
+#include "ebb/compare.h"
 #include "ebb/demand.h"
+#include "ebb/explain.h"
 #include "ebb/file.h"
 #include "ebb/machine.h"
 #include "ebb/pass.h"

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/json_text.h"
 #include "ebb/file.h"
@@ -70,11 +71,10 @@ bool is_address(const std::string& text) {
 Result<Prompt> convert(const Arguments& arguments, std::optional<NodeDefinitions>& definitions) {
   PromptOptions options;
   options.repair = arguments.repair;
-  if (!arguments.comfyui.empty()) {
-    const auto version = parse_comfy_version(arguments.comfyui);
-    if (!version) return version.error();
-    options.version = *version;
-  }
+  const auto comfyui = choose_comfyui(arguments.comfyui);
+  if (!comfyui) return comfyui.error();
+  if (comfyui->version) options.version = *comfyui->version;
+  if (comfyui->checkout) fmt::print(stderr, "{}\n", to_string(*comfyui->checkout));
   if (is_address(arguments.object_info)) {
     std::string address = arguments.object_info;
     if (!address.ends_with("object_info")) {
@@ -129,7 +129,7 @@ std::function<int()> declare_convert(CLI::App& app) {
   app.add_option("FILE", a->file, "a workflow, or a picture, video or sound that carries one")
       ->required();
   app.add_option("-o,--output", a->output, "write the prompt to this file, not to stdout");
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
   app.add_option("--object-info", a->object_info,
                  "a saved answer to GET /object_info of your server, for its packs");
   auto* graph = app.add_flag("--workflow", a->graph, "convert the graph, where a file has both");

@@ -17,6 +17,9 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain},
+    {"compare", "What changes between versions, cards, flags and sizes? One table.",
+     declare_compare},
     {"apply", "Puts the plan's fixes, or an unload node between the passes, into the workflow.",
      declare_apply},
     {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},

@@ -32,8 +32,9 @@ Result<Done> explore(Report& report, const PlanOptions& options, const Predict& 
   auto table = sweep(report.trial, options.table, predict);
   if (!table) return table.error();
   report.table = *std::move(table);
-  // Only a picture shows the run with the best fix beside the run as it is.
-  if (const Fix* fix = picture ? best_fix(report.fixes) : nullptr) {
+  // Only a picture shows the run with the best fix beside the run as it is, unless that fits.
+  const bool needed = picture && report.prediction.outcome.verdict != Verdict::fits;
+  if (const Fix* fix = needed ? best_fix(report.fixes) : nullptr) {
     auto after = predict(fix->trial);
     if (!after) return after.error();
     report.after = *std::move(after);
@@ -62,6 +63,7 @@ Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& op
   auto explored = explore(report, options, run->predict, picture);
   if (!explored) return explored.error();
   describe(report, *run->prompt, *run->order);
+  report.notes.insert(report.notes.begin(), options.notes.begin(), options.notes.end());
   return report;
 }
 
@@ -72,6 +74,7 @@ Result<Done> write_output(const std::string& path, const std::string& text) {
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
+  if (arguments.again) return run_again(arguments, *options);
   const auto report = make_report(arguments, *options);
   if (!report) return fail("plan", in_file(report.error(), arguments.file));
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arguments of `ebb plan`, as typed and as understood.
+// The arguments of `ebb plan`, as typed and as understood; most are those of other commands too.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,6 +22,7 @@ struct PlanArguments {
   std::vector<std::string> models, bytes, frames, sizes;
   std::string html, svg, colour = "auto", fail_on;
   bool json = false;
+  bool again = false;
 };
 
 /// As understood.
@@ -31,11 +32,18 @@ struct PlanOptions {
   SizeOverrides sizes;               ///< when --frames or --size names one value, it replaces
   std::vector<SizeOverrides> table;  ///< one row per value given
   std::optional<Verdict> fail_on;
+  std::vector<std::string> notes;  ///< what was detected in a ComfyUI folder
 };
 
 /// The machine and the sizes: what every command that predicts a run takes.
 void declare_machine(CLI::App& app, PlanArguments& arguments);
+/// The same, the workflow and --json.
+void declare_run(CLI::App& app, PlanArguments& arguments);
+/// All of that and what only `ebb plan` takes.
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
+
+/// `ebb plan --again`; returns the exit code.
+int run_again(const PlanArguments& arguments, const PlanOptions& options);
 
 }  // namespace ebb::cli

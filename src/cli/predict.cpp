@@ -60,7 +60,7 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
 Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const Machine& machine,
                            const PlanOptions& options) {
   if (!prompt) return prompt.error();
-  auto order = order_steps(*prompt, machine.comfyui);
+  auto order = order_steps(*prompt, machine.comfyui, {}, machine.flags.cache);
   if (!order) return order.error();
 
   Run run;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/json_text.h"
 #include "ebb/bytes.h"
@@ -190,11 +191,10 @@ std::string to_json(const std::string& file, const Overview& o) {
 Result<PromptOptions> options_of(const Arguments& arguments,
                                  std::optional<NodeDefinitions>& definitions) {
   PromptOptions options;
-  if (!arguments.comfyui.empty()) {
-    const auto version = parse_comfy_version(arguments.comfyui);
-    if (!version) return version.error();
-    options.version = *version;
-  }
+  const auto comfyui = choose_comfyui(arguments.comfyui);
+  if (!comfyui) return comfyui.error();
+  if (comfyui->version) options.version = *comfyui->version;
+  if (comfyui->checkout) fmt::print(stderr, "{}\n", to_string(*comfyui->checkout));
   if (!arguments.object_info.empty()) {
     auto read = read_definitions(arguments.object_info);
     if (!read) return read.error();
@@ -235,7 +235,7 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_show(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   app.add_option("FILES", a->files, "workflows, or media that carry them")->required();
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
   app.add_option("--object-info", a->object_info, "a saved answer to GET /object_info");
   app.add_flag("--json", a->json, "print one JSON object");
   app.footer(kExamples);

@@ -98,9 +98,6 @@ PassOutcome random_outcome(Dice& dice) {
   PassOutcome o;
   o.verdict = static_cast<Verdict>(dice.number(0, 5));
   o.cause = dice.text();
-  o.asked = dice.quantity();
-  o.live = dice.quantity();
-  o.reserved = dice.quantity();
   o.usable_bytes = dice.maybe(dice.bytes());
   o.loaded_bytes = dice.maybe(dice.bytes());
   o.offloaded_bytes = dice.maybe(dice.bytes());
@@ -111,6 +108,10 @@ PassOutcome random_outcome(Dice& dice) {
   o.stream_seconds = dice.maybe(dice.real());
   o.stall_seconds = dice.maybe(dice.real());
   o.compute_seconds = dice.maybe(dice.real());
+  o.seconds = dice.maybe(dice.real());
+  o.above_bytes = dice.coin(0.3) ? dice.bytes() : 0;
+  o.ram_pinned_bytes = dice.bytes();
+  o.ram_file_pages_bytes = dice.bytes();
   o.repeats = dice.number(0, 60);
   return o;
 }
@@ -139,6 +140,9 @@ Prediction random_prediction(Dice& dice) {
       step.id = dice.text(1);
       step.kind = pass.kind;
       step.reads = {dice.number(-1, weights)};
+      step.demand.minimum = dice.quantity();
+      step.demand.live = dice.quantity();
+      step.demand.reserved = dice.quantity();
       test::own_passes(p).steps.push_back(step);
       p.timeline.steps.push_back(random_state(dice, weights));
     }
@@ -146,10 +150,12 @@ Prediction random_prediction(Dice& dice) {
     pass.main_step = dice.coin(0.02) ? 1000000 : pass.last_step;
     for (int w = dice.number(0, 3); w > 0; --w) pass.weights.push_back(dice.number(-1, weights));
     test::own_passes(p).passes.push_back(pass);
-    test::own_passes(p).cuts.push_back({i, {{dice.text(1), dice.text(1), dice.quantity()}}});
+    test::own_passes(p).cuts.push_back(
+        {i, {{dice.text(1), dice.text(1), dice.quantity().value()}}});
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
   p.timeline.policy = dice.text(2);
+  p.timeline.paged = dice.coin(0.3);
   p.timeline.vram_limit_bytes = dice.bytes();
   p.timeline.ram_limit_bytes = dice.bytes();
   p.timeline.notes = {dice.text()};
@@ -159,6 +165,7 @@ Prediction random_prediction(Dice& dice) {
   p.outcome.read_bytes = dice.bytes();
   p.outcome.ram_peak_bytes = dice.bytes();
   p.outcome.seconds = dice.maybe(dice.real());
+  p.outcome.known_seconds = dice.real();
   if (dice.coin())
     test::own_passes(p).picture = Shape{1, 3, dice.number(1, 999), 720, 1280, dice.coin()};
   return p;
