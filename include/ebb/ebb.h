@@ -9,6 +9,7 @@
 #include "ebb/file.h"
 #include "ebb/machine.h"
 #include "ebb/pass.h"
+#include "ebb/patch.h"
 #include "ebb/plan.h"
 #include "ebb/policy.h"
 #include "ebb/report.h"

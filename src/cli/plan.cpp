@@ -32,8 +32,9 @@ Result<Done> explore(Report& report, const PlanOptions& options, const Predict& 
   auto table = sweep(report.trial, options.table, predict);
   if (!table) return table.error();
   report.table = *std::move(table);
-  // Only a picture shows the run with the best fix beside the run as it is.
-  if (const Fix* fix = picture ? best_fix(report.fixes) : nullptr) {
+  // Only a picture shows the run with the best fix beside the run as it is, unless that fits.
+  const bool needed = picture && report.prediction.outcome.verdict != Verdict::fits;
+  if (const Fix* fix = needed ? best_fix(report.fixes) : nullptr) {
     auto after = predict(fix->trial);
     if (!after) return after.error();
     report.after = *std::move(after);
@@ -55,9 +56,9 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
 }
 
 Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
-  const auto run = predict_run(arguments.file, options);
+  auto run = predict_run(arguments.file, options);
   if (!run) return run.error();
-  Report report = run->report;
+  Report report = std::move(run->report);
   const bool picture = !arguments.html.empty() || !arguments.svg.empty();
   auto explored = explore(report, options, run->predict, picture);
   if (!explored) return explored.error();

@@ -67,17 +67,20 @@ Result<Done> read_sizes(const PlanArguments& arguments, PlanOptions& options) {
     row.height = *height;
     options.table.push_back(row);
   }
-  // One value replaces the workflow's own; with several of one kind the workflow keeps its own.
-  if (arguments.frames.size() == 1) options.sizes.frames = options.table.front().frames;
-  if (arguments.sizes.size() == 1) {
+  // One value replaces the workflow's own; several of one kind make the table.
+  const bool one_count = arguments.frames.size() == 1, one_size = arguments.sizes.size() == 1;
+  if (one_count) options.sizes.frames = options.table.front().frames;
+  if (one_size) {
     options.sizes.width = options.table.back().width;
     options.sizes.height = options.table.back().height;
   }
+  // A value that holds for every row is no row of its own.
+  if (one_size && !arguments.frames.empty()) options.table.pop_back();
+  if (one_count && arguments.sizes.size() > 1) options.table.erase(options.table.begin());
   for (SizeOverrides& row : options.table) {
     if (!row.frames) row.frames = options.sizes.frames;
     if (!row.width) row.width = options.sizes.width, row.height = options.sizes.height;
   }
-  if (arguments.frames.size() == 1 && arguments.sizes.size() == 1) options.table.pop_back();
   return Done{};
 }
 
@@ -145,8 +148,7 @@ Result<Done> read_bytes(const PlanArguments& arguments, WeightsSearch& search) {
 
 }  // namespace
 
-void declare_run(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+void declare_machine(CLI::App& app, PlanArguments& a) {
   app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
   app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
   app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");
@@ -166,8 +168,13 @@ void declare_run(CLI::App& app, PlanArguments& a) {
   app.add_option("--size", a.sizes, "WxH in pixels; one replaces, more make a table")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
   app.add_option("--machine", a.machine_file, "read the machine from this file");
+}
+
+void declare_run(CLI::App& app, PlanArguments& a) {
+  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+  declare_machine(app, a);
+  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
 }
 
 void declare(CLI::App& app, PlanArguments& a) {

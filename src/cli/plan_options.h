@@ -35,9 +35,11 @@ struct PlanOptions {
   std::vector<std::string> notes;  ///< what was detected in a ComfyUI folder
 };
 
-/// The workflow and the machine: what every command that predicts a run takes.
+/// The machine and the sizes: what every command that predicts a run takes.
+void declare_machine(CLI::App& app, PlanArguments& arguments);
+/// The same, the workflow and --json.
 void declare_run(CLI::App& app, PlanArguments& arguments);
-/// The same and what only `ebb plan` takes.
+/// All of that and what only `ebb plan` takes.
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
 

@@ -57,6 +57,27 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
   };
 }
 
+Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const Machine& machine,
+                           const PlanOptions& options) {
+  if (!prompt) return prompt.error();
+  auto order = order_steps(*prompt, machine.comfyui, {}, machine.flags.cache);
+  if (!order) return order.error();
+
+  Run run;
+  run.prompt = std::make_shared<const Prompt>(*std::move(prompt));
+  run.order = std::make_shared<const Order>(*std::move(order));
+  WeightsSearch search = options.search;
+  search.comfyui = machine.comfyui;
+  run.find = remembering(search);
+  run.predict = predictor(run.prompt, run.order, run.find);
+  run.report.file = file;
+  run.report.trial = {machine, options.sizes, {}};
+  auto prediction = run.predict(run.report.trial);
+  if (!prediction) return prediction.error();
+  run.report.prediction = *std::move(prediction);
+  return run;
+}
+
 /// The file is let go as soon as the prompt is there.
 Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version) {
   const auto workflow = read_workflow(file);
@@ -68,24 +89,13 @@ Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version)
 Result<Run> predict_run(const std::string& file, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  auto prompt = read_prompt(file, machine->comfyui);
-  if (!prompt) return prompt.error();
-  auto order = order_steps(*prompt, machine->comfyui, {}, machine->flags.cache);
-  if (!order) return order.error();
+  return predict_prompt(read_prompt(file, machine->comfyui), file, *machine, options);
+}
 
-  Run run;
-  run.prompt = std::make_shared<const Prompt>(*std::move(prompt));
-  run.order = std::make_shared<const Order>(*std::move(order));
-  WeightsSearch search = options.search;
-  search.comfyui = machine->comfyui;
-  run.find = remembering(search);
-  run.predict = predictor(run.prompt, run.order, run.find);
-  run.report.file = file;
-  run.report.trial = {*machine, options.sizes, {}};
-  auto prediction = run.predict(run.report.trial);
-  if (!prediction) return prediction.error();
-  run.report.prediction = *std::move(prediction);
-  return run;
+Result<Run> predict_run(const Workflow& workflow, const PlanOptions& options) {
+  const auto machine = resolve_machine(options.machine);
+  if (!machine) return machine.error();
+  return predict_prompt(to_prompt(workflow, machine->comfyui), workflow.file(), *machine, options);
 }
 
 Error in_file(Error error, const std::string& file) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main path up to the prediction, which `plan`, `explain` and `compare` share.
+// The main path up to the prediction, which several commands share.
 #pragma once
 
 #include <memory>
@@ -21,6 +21,9 @@ struct Run {
 
 /// Errors: an option that is not usable, a file that is no workflow, a prompt that cannot run.
 Result<Run> predict_run(const std::string& file, const PlanOptions& options);
+
+/// The same for a workflow that is read already.
+Result<Run> predict_run(const Workflow& workflow, const PlanOptions& options);
 
 /// Errors found beyond reading do not know the file's name.
 Error in_file(Error error, const std::string& file);

@@ -25,6 +25,7 @@ const DiffusionRow* find_diffusion_row(std::string_view key) {
 }
 const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
 const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
+const VaeFlops* find_vae_flops(std::string_view key) { return find_row(vae_flops(), key); }
 
 int frame_stride(std::string_view architecture) {
   const DiffusionRow* row = find_diffusion_row(architecture);

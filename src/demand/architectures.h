@@ -52,8 +52,8 @@ struct DiffusionRow {
   int hidden;                     ///< 0: unknown
   double cast_mib;                ///< largest weight of the blocks in 16 bits; 0: unknown
   int text_tokens;                ///< attended together with the picture's; 0: cross-attention
-  double parameters;              ///< 0: unknown
-  double flops_per_latent_pixel;  ///< UNets, assumed; 0: use parameters and tokens
+  double parameters;              ///< that a token meets, counted (Wan: all); 0: unknown
+  double flops_per_latent_pixel;  ///< UNets, counted at one size; 0: use parameters
   LiveRule rule;
   ByVersion<SampleLive> live;  ///< per column
   double low, high;
@@ -100,6 +100,16 @@ struct VaeRow {
   const char* source;
 };
 
+/// Floating-point operations of a VAE, traced like its live bytes: what they come to a pixel of the
+/// first frame and of each later one, and the width of its attention.
+struct VaeFlops {
+  const char* key;
+  double decode_first, decode_later;
+  double encode_first, encode_later;
+  double attention;  ///< channels; 4 * channels * (latent pixels of a frame)^2 a latent frame
+  bool whole_video;  ///< it attends over all latent frames at once
+};
+
 struct TextRow {
   const char* key;
   const char* title;
@@ -107,15 +117,18 @@ struct TextRow {
   int live_mib;
   double asked_mib_per_token;  ///< where the version asks, of at least 642 tokens; 0: asks nothing
   const char* source;
+  double parameters;  ///< published, as in 2 * parameters * tokens operations
 };
 
 std::span<const DiffusionRow> diffusion_rows();
 std::span<const VaeRow> vae_rows();
 std::span<const TextRow> text_rows();
+std::span<const VaeFlops> vae_flops();
 
 /// Null where no row has that key.
 const DiffusionRow* find_diffusion_row(std::string_view key);
 const VaeRow* find_vae_row(std::string_view key);
 const TextRow* find_text_row(std::string_view key);
+const VaeFlops* find_vae_flops(std::string_view key);
 
 }  // namespace ebb

@@ -334,8 +334,13 @@ void Estimate::encode_text(int i, NodeDemand& out) {
 }
 
 void Estimate::encode_vision(int i, NodeDemand& out) {
-  use(i, "CLIP_VISION", out);
+  const auto vision = use(i, "CLIP_VISION", out);
   out.demand = text_demand(nullptr, machine_.comfyui, 2);
+  if (vision && weights_[*vision].known()) {  // 729 tokens: the most that one picture makes
+    const Weights& weights = weights_[*vision];
+    out.demand.flops =
+        2 * 729.0 * static_cast<double>(weights.bytes) / std::max(1, weights.compute_type_bytes);
+  }
   out.demand.live.source = "vision encoder: under 0.2 GiB for one picture, not traced";
   out.demand.reserved.source = "1.5 * live; " + out.demand.live.source;
   if (terms_) {

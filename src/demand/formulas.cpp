@@ -164,9 +164,35 @@ std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* 
                      what, c.row->key, to_string(rules_for(c.version).since));
 }
 
+/// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
+/// of three shapes, and averaged (decode_tiled_ and encode_tiled_ of comfy/sd.py).
+double tiled_times(const VaeCase& c) {
+  if (c.tile == 0) return 1;
+  return c.row->temporal > 0 ? 1.3 : 3 * 1.3;
+}
+
+/// Operations of one VAE call; 0 where nobody has counted them.
+double vae_flops_of(const VaeCase& c, bool decode, const Shape& picture, const Tile& tile) {
+  const VaeFlops* row = find_vae_flops(c.row->key);
+  if (!row) return 0;
+  const double first = decode ? row->decode_first : row->encode_first;
+  const double later = decode ? row->decode_later : row->encode_later;
+  const double pixels = static_cast<double>(picture.height) * static_cast<double>(picture.width);
+  const double frames = std::max(1.0, static_cast<double>(picture.frames));
+  const double latents = c.row->temporal > 0 ? 1 + (frames - 1) / c.row->temporal : frames;
+  // Attention is over a tile where there are tiles, and there are pixels / tile of them.
+  const double stride = c.row->spatial * c.row->spatial;
+  const double attended =
+      std::min(pixels, tile.pixels()) / stride * (row->whole_video ? latents : 1);
+  const double attention = 4 * row->attention * attended * (pixels / stride) * latents;
+  const double still = c.row->temporal > 0 ? first + later * (frames - 1) : first * frames;
+  return static_cast<double>(picture.batch) * (pixels * still + attention) * tiled_times(c);
+}
+
 /// One direction of a VAE: its formula, what is live, and the picture it makes or reads.
 struct VaeWork {
   const char* what;
+  bool decode;
   const VaeFormula& formula;
   const VaeLive& live;
   Shape picture;
@@ -202,6 +228,7 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   demand.live = quantity(bytes, kind, source);
   demand.reserved = reserved_quantity(bytes * work.live.reserved, work.live.reserved, kind,
                                       c.async_allocator, source);
+  demand.flops = vae_flops_of(c, work.decode, work.picture, tile);
   demand.low = live ? c.row->low : std::min(c.row->low, 0.35);
   demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
   return demand;
@@ -258,13 +285,14 @@ double forward_flops(const DiffusionRow& row, const Shape& latent, double refere
 
 Demand decode_demand(const VaeCase& c) {
   const int column = table_column(c.version);
-  return vae_demand(c, {"decode", c.row->decode[column], c.row->decode_live[column],
+  return vae_demand(c, {"decode", true, c.row->decode[column], c.row->decode_live[column],
                         decoded_picture(*c.row, c.shape)});
 }
 
 Demand encode_demand(const VaeCase& c) {
   const int column = table_column(c.version);
-  return vae_demand(c, {"encode", c.row->encode[column], c.row->encode_live[column], c.shape});
+  return vae_demand(c,
+                    {"encode", false, c.row->encode[column], c.row->encode_live[column], c.shape});
 }
 
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {
@@ -283,6 +311,7 @@ Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_
                          row ? fmt::format("{}: {}", row->key, row->source)
                              : "unknown text encoder: as the large ones, under 0.2 GiB");
   demand.reserved = quantity(live * 1.5, NumberKind::assumed, "1.5 * live; " + demand.live.source);
+  if (row) demand.flops = 2 * row->parameters * row->tokens;
   demand.low = 0.2;
   demand.high = 2;
   return demand;
@@ -302,6 +331,9 @@ Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_b
                          "half of the node's estimate for one tile, and the picture; not traced");
   demand.reserved =
       quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
+  // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
+  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 * static_cast<double>(picture.batch) *
+                 plane(picture);
   demand.low = 0.2;
   demand.high = 2;
   return demand;
@@ -320,6 +352,7 @@ Demand larger(const Demand& a, const Demand& b) {
   demand.reserved = pick(a.reserved, b.reserved);
   demand.low = std::min(a.low, b.low);
   demand.high = std::max(a.high, b.high);
+  demand.flops = a.flops > 0 && b.flops > 0 ? a.flops + b.flops : 0;
   demand.result_bytes = std::min(kMostBytes, a.result_bytes + b.result_bytes);
   return demand;
 }

@@ -133,22 +133,39 @@ constexpr VaeRow kVaeRows[] = {
 constexpr const char* kSmall = "inferred: under 0.2 GiB at 512 tokens";
 
 constexpr TextRow kTextRows[] = {
-    // key, title, conditioning tokens and width, live MiB, asked MiB per token, source
-    {"clip-l", "CLIP-L", 77, 768, 32, 0, kSmall},
-    {"clip-g", "CLIP-G", 77, 1280, 64, 0, kSmall},
-    {"sdxl-clip", "CLIP-L + CLIP-G", 77, 2048, 64, 0, kSmall},
-    {"t5-xxl", "T5-XXL", 512, 4096, 200, 0, kSmall},
-    {"umt5-xxl", "UMT5-XXL", 512, 4096, 200, 0, kSmall},
-    {"flux-clip", "CLIP-L + T5-XXL", 512, 4096, 200, 0, kSmall},
-    {"sd3-clip", "CLIP-L + CLIP-G + T5-XXL", 333, 4096, 200, 0, kSmall},
-    {"llava-llama3", "Llava-Llama3", 256, 4096, 200, 0, kSmall},
-    {"hunyuan-clip", "CLIP-L + Llava-Llama3", 256, 4096, 200, 0, kSmall},
-    {"qwen25-vl-7b", "Qwen 2.5 VL 7B", 512, 3584, 200, 0, kSmall},
-    {"gemma-2-2b", "Gemma 2 2B", 256, 2304, 200, 0, kSmall},
-    {"gemma3-12b", "Gemma 3 12B", 1024, 3840, 400, 6.0, kSmall},
-    {"qwen3-4b", "Qwen 3 4B", 512, 2560, 200, 0, kSmall},
-    {"mistral3-24b", "Mistral 3 24B", 512, 15360, 400, 0, kSmall},
-    {"hidream-clip", "CLIP-L + CLIP-G + T5-XXL + Llama 3.1", 512, 4096, 200, 0, kSmall},
+    // key, title, conditioning tokens and width, live MiB, asked MiB per token, source, parameters
+    {"clip-l", "CLIP-L", 77, 768, 32, 0, kSmall, 0.123e9},
+    {"clip-g", "CLIP-G", 77, 1280, 64, 0, kSmall, 0.695e9},
+    {"sdxl-clip", "CLIP-L + CLIP-G", 77, 2048, 64, 0, kSmall, 0.818e9},
+    {"t5-xxl", "T5-XXL", 512, 4096, 200, 0, kSmall, 4.76e9},
+    {"umt5-xxl", "UMT5-XXL", 512, 4096, 200, 0, kSmall, 5.68e9},
+    {"flux-clip", "CLIP-L + T5-XXL", 512, 4096, 200, 0, kSmall, 4.89e9},
+    {"sd3-clip", "CLIP-L + CLIP-G + T5-XXL", 333, 4096, 200, 0, kSmall, 5.58e9},
+    {"llava-llama3", "Llava-Llama3", 256, 4096, 200, 0, kSmall, 8.03e9},
+    {"hunyuan-clip", "CLIP-L + Llava-Llama3", 256, 4096, 200, 0, kSmall, 8.15e9},
+    {"qwen25-vl-7b", "Qwen 2.5 VL 7B", 512, 3584, 200, 0, kSmall, 7.62e9},
+    {"gemma-2-2b", "Gemma 2 2B", 256, 2304, 200, 0, kSmall, 2.61e9},
+    {"gemma3-12b", "Gemma 3 12B", 1024, 3840, 400, 6.0, kSmall, 11.8e9},
+    {"qwen3-4b", "Qwen 3 4B", 512, 2560, 200, 0, kSmall, 4.02e9},
+    {"mistral3-24b", "Mistral 3 24B", 512, 15360, 400, 0, kSmall, 23.6e9},
+    {"hidream-clip", "CLIP-L + CLIP-G + T5-XXL + Llama 3.1", 512, 4096, 200, 0, kSmall, 13.6e9},
+};
+
+// Operations of convolutions, matrix products and attention, counted with PyTorch's flop counter in
+// the tracer's calls (0.18.2; LTX-Video 0.3.73).
+constexpr VaeFlops kVaeFlops[] = {
+    // key, decode: first frame, later ones; encode: first, later (a pixel); width of attention
+    {"kl-vae", 9'462'784, 0, 4'132'096, 0, 512, false},
+    {"wan21-vae", 4'098'824, 8'444'882, 2'326'496, 5'002'857, 384, false},
+    {"wan22-vae", 9'470'866, 18'393'876, 1'622'632, 3'490'778, 1024, false},
+    {"hunyuan-video-vae", 28'060'728, 16'828'353, 12'265'211, 9'070'217, 512, true},
+    {"hunyuan-video-15-vae", 32'353'277, 24'913'856, 17'209'082, 14'022'272, 1024, true},
+    {"hunyuan-image-21-vae", 8'089'472, 0, 4'717'568, 0, 1024, false},
+    {"ltxv-vae", 3'566'712, 1'404'000, 1'533'217, 811'634, 0, false},
+    {"mochi-vae", 26'997'806, 15'805'232, 7'146'702, 4'144'559, 0, false},
+    {"cosmos-vae", 2'763'543, 483'657, 1'632'583, 256'204, 512, false},
+    {"cascade-vae", 2'071'776, 0, 445'008, 0, 0, false},
+    {"flux2-vae", 9'465'120, 0, 4'136'832, 0, 8192, false},
 };
 // clang-format on
 
@@ -156,5 +173,6 @@ constexpr TextRow kTextRows[] = {
 
 std::span<const VaeRow> vae_rows() { return kVaeRows; }
 std::span<const TextRow> text_rows() { return kTextRows; }
+std::span<const VaeFlops> vae_flops() { return kVaeFlops; }
 
 }  // namespace ebb
