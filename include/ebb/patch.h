@@ -82,6 +82,10 @@ struct Patch {
 Result<Patch> make_patch(const Workflow& workflow, const PatchWish& wish,
                          const PromptOptions& options = PromptOptions());
 
+/// The canvas around the nodes of a patch, before and after, as one SVG picture; of a prompt, which
+/// has no canvas, its nodes in a row. Errors: nothing changed.
+Result<std::string> patch_svg(const Workflow& before, const Workflow& after);
+
 /// A file without Ebb's nodes.
 struct Undone {
   std::string text;

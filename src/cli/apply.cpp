@@ -34,7 +34,7 @@ constexpr const char* kExamples =
 
 struct Arguments {
   std::vector<std::string> paths;
-  std::string output, out;
+  std::string output, out, svg;
   WishArguments wish;
   bool in_place = false, force = false, check = false, json = false;
 };
@@ -74,6 +74,9 @@ Result<Done> check_usage(const Arguments& a, const std::vector<Job>& jobs) {
                        "Choose one of them, or none to see what would change.");
   }
   const bool many = jobs.size() > 1 || (jobs.size() == 1 && jobs.front().from_folder);
+  if (many && !a.svg.empty()) {
+    return usage_error("--svg draws one file, but several are to be patched", "Name one file.");
+  }
   if (many && !a.output.empty()) {
     return usage_error("-o names one file, but several are to be patched",
                        "--out DIR takes them all, --in-place changes them where they are.");
@@ -116,6 +119,15 @@ Result<Workflow> without_ours(Workflow workflow) {
                         api ? WorkflowPart::prompt : WorkflowPart::graph);
 }
 
+Result<Done> draw(const std::string& path, const Workflow& before, const std::string& text) {
+  const bool api = before.format() == WorkflowFormat::api_prompt;
+  const auto after = parse_workflow(text, before.file(),
+                                    api ? WorkflowPart::prompt : WorkflowPart::graph);
+  if (!after) return after.error();
+  const auto svg = patch_svg(before, *after);
+  return svg ? write_file(path, *svg) : svg.error();
+}
+
 Result<PatchResult> patch_file(const Arguments& a, const Job& job) {
   auto read = read_workflow(job.path);
   if (!read) return read.error();
@@ -138,6 +150,9 @@ Result<PatchResult> patch_file(const Arguments& a, const Job& job) {
   } else if (whole_text(*workflow) != result.original) {
     // Another patch was there: what is shown is the way from the file without it.
     result.original = whole_text(*workflow);
+  }
+  if (!a.svg.empty() && result.changed()) {
+    if (auto done = draw(a.svg, *workflow, result.patch.text); !done) return done.error();
   }
   const std::string target = target_of(a, job, media);
   if (!target.empty() && (result.changed() || !a.output.empty())) {
@@ -233,6 +248,7 @@ std::function<int()> declare_apply(CLI::App& app) {
   app.add_option("PATH", a->paths, "workflow files or folders of them")->required();
   app.add_option("-o,--output", a->output, "write the patched workflow to this file");
   app.add_option("--out", a->out, "write patched workflows into this folder");
+  app.add_option("--svg", a->svg, "write a picture of the canvas before and after to this file");
   app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak");
   app.add_flag("--force", a->force, "write over files that are there");
   app.add_flag("--check", a->check, "write nothing, exit with 1 if a file would change");
