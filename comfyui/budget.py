@@ -16,6 +16,7 @@ ROWS = {("wan2.1", 5120): ("wan-14b", 135.0, WAN_14B), ("wan2.1", 3072): ("wan-5
         ("wan2.1", 1536): ("wan-1.3b", 26.2, WAN_1B)}
 PLAIN = ("t2v", "i2v")  # model types that the rows were traced for
 VERSIONS = [(0, 3, 64), (0, 3, 73), (0, 8, 0), (0, 18, 2)]
+HIGH = 1.25  # upper bound of live in every row used
 
 
 def _column(version):
@@ -52,12 +53,13 @@ def decide(given, config, shape, asked, version):
         return None, "what is live at the peak is unknown for this model, so ComfyUI's estimate stays"
     live, reserved = known
     if given == 0:
-        wanted, why = reserved, "live at the peak and the allocator's slack"
-    else:
-        wanted, why = given, "as given"
-    if wanted < live:
-        wanted, why = live, f"not the {memory.text_of(given)} given: that is below what is live"
-    return wanted, why
+        wanted = max(reserved, live * HIGH)  # as `ebb plan` budgets
+        if wanted >= asked:
+            return None, "ComfyUI's estimate is not larger than what the pass needs"
+        return wanted, "live at the peak and the allocator's slack"
+    if given < live:
+        return live, f"not the {memory.text_of(given)} given: that is below what is live"
+    return given, "as given"
 
 
 def apply(model, budget_gib):

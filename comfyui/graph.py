@@ -40,22 +40,12 @@ def needed(node, unfinished, is_cached, is_raw):
 
 
 def nearest_upstream(node, start, uses):
-    """The closest ancestors of `start` that use a model: one level of links at a time.
+    """The models of the closest ancestors of `start` that use any: one level of links at a time.
 
-    `uses(id)` tells the models a node reads from its inputs. Returns their union, empty if nothing
-    upstream uses any that are still in memory.
+    `uses(id)` answers the set of models in memory that a node reads from its inputs, or None if it
+    reads no model at all. The walk ends at the first level where a node reads one.
     """
-    level, seen = [source for _, source in links(node(start))], set()
-    while level:
-        found = set()
-        for each in level:
-            found |= uses(each)
-        if found:
-            return found
-        seen.update(level)
-        level = list(dict.fromkeys(source for each in level for _, source in links(node(each))
-                                   if source not in seen))
-    return set()
+    return _nearest(start, lambda each: [source for _, source in links(node(each))], uses)
 
 
 def nearest_downstream(node, start, unfinished, uses):
@@ -64,14 +54,16 @@ def nearest_downstream(node, start, unfinished, uses):
     for each in unfinished:
         for _, source in links(node(each)):
             readers.setdefault(source, []).append(each)
-    level, seen = readers.get(start, []), {start}
+    return _nearest(start, lambda each: readers.get(each, []), uses)
+
+
+def _nearest(start, neighbours, uses):
+    seen, level = {start}, list(dict.fromkeys(neighbours(start)))
     while level:
-        found = set()
-        for each in level:
-            found |= uses(each)
-        if found:
-            return found
+        used = [found for found in map(uses, level) if found is not None]
+        if used:
+            return set().union(*used)
         seen.update(level)
-        level = list(dict.fromkeys(reader for each in level for reader in readers.get(each, [])
-                                   if reader not in seen))
+        level = [each for each in dict.fromkeys(far for near in level for far in neighbours(near))
+                 if each not in seen]
     return set()

@@ -16,6 +16,8 @@ log = logging.getLogger("ebb")
 PRIMITIVE = (type(None), bool, int, float, complex, str, bytes, type, types.ModuleType)
 OBJECTS_MAX = 20_000  # looked at in one cached output; a model's own tensors are never entered
 FRAMES_MAX = 80
+MODEL_TYPES = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "GUIDER",
+               "MODEL_PATCH", "STYLE_MODEL", "GLIGEN", "AUDIO_ENCODER")
 MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 
@@ -70,6 +72,14 @@ class Run:
                 return len(spec) > 1 and bool(spec[1].get("rawLink"))
         return False
 
+    def is_model_link(self, node_id, name):
+        """True if what an input is linked to is a model by its type, loaded or not."""
+        source, slot = self.node(node_id)["inputs"][name]
+        classes = getattr(_module("nodes"), "NODE_CLASS_MAPPINGS", {})
+        types_of = getattr(classes.get((self.node(source) or {}).get("class_type")),
+                           "RETURN_TYPES", ())
+        return 0 <= int(slot) < len(types_of) and str(types_of[int(slot)]) in MODEL_TYPES
+
     def stores(self):
         """Every node cache of the run: the main one and those of expanded nodes."""
         waiting = [self.caches.outputs]
@@ -98,7 +108,8 @@ class Run:
             self.list.execution_cache[reader].pop(source, None)
 
     def is_cached(self, node_id):
-        return node_id in self.executed or bool(self.list.is_cached(node_id))
+        return (node_id in self.executed or node_id == self.node_id
+                or bool(self.list.is_cached(node_id)))
 
 
 def current_run():
@@ -373,6 +384,7 @@ def park(keys):
     """
     manager = management()
     parked, by_device = set(), {}
+    loaded = patcher = None
     for loaded in list(getattr(manager, "current_loaded_models", [])):
         patcher = loaded.model
         if patcher is None or getattr(loaded.device, "type", "cpu") == "cpu":
@@ -386,7 +398,7 @@ def park(keys):
             parked.add(id(patcher.model))
         by_device.setdefault(loaded.device, {True: [], False: []})[wanted].append(loaded)
     del loaded, patcher
-    for device, groups in by_device.items() if by_device else ():
+    for device, groups in by_device.items():
         if groups[True]:
             manager.free_memory(1e30, device, keep_loaded=groups[False])
     return parked

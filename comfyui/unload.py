@@ -83,11 +83,13 @@ def moment():
 # ---- which models ----------------------------------------------------------------------------
 
 def used_by(run, seen, node_id):
-    """Models that a node reads from its links and that are in memory."""
-    found = set()
-    for _, source in graph.links(run.node(node_id)):
-        found |= seen.carried_by(source)
-    return found
+    """Models in memory that a node reads from its links; None if it reads no model at all."""
+    found, reads = set(), False
+    for name, source in graph.links(run.node(node_id)):
+        carried = seen.carried_by(source)
+        reads = reads or bool(carried) or run.is_model_link(node_id, name)
+        found |= carried
+    return found if reads else None
 
 
 def of_pass_before(run, seen):

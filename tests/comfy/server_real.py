@@ -111,13 +111,14 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(folder, base, port):
+def server(folder, base, port, options=("--disable-all-custom-nodes",)):
     log = open(pathlib.Path(base, "server.log"), "wb")
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port),
-               "--base-directory", base, "--disable-all-custom-nodes", "--disable-auto-launch",
-               "--database-url", "sqlite:///:memory:"]
+               "--base-directory", base, "--disable-auto-launch",
+               "--database-url", "sqlite:///:memory:", *options]
+    environment = dict(os.environ, OMP_NUM_THREADS="1")  # small models: waiting costs more
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True, env=environment)
     try:
         yield process
     finally:
