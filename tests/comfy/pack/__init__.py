@@ -81,5 +81,21 @@ class Pipe:
         return (model, latent)
 
 
-NODE_CLASS_MAPPINGS = {"EbbTestLook": Look, "EbbTestFail": Fail, "EbbTestHold": Hold,
-                       "EbbTestPipe": Pipe}
+class Text:
+    """A conditioning of Wan's width made of a text's hash: no text encoder is in memory."""
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "run", ("CONDITIONING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"text": ("STRING", {"default": ""})}}
+
+    def run(self, text):
+        import torch
+
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "little")
+        values = torch.randn(1, 77, 4096, generator=torch.Generator().manual_seed(seed))
+        return ([[values, {}]],)
+
+
+NODE_CLASS_MAPPINGS = {"EbbTestText": Text, "EbbTestLook": Look, "EbbTestFail": Fail,
+                       "EbbTestHold": Hold, "EbbTestPipe": Pipe}
