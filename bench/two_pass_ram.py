@@ -6,10 +6,10 @@ usage: two_pass_ram.py COMFYUI_FOLDER MODELS_FOLDER OUT.jsonl [--only VARIANT,..
        two_pass_ram.py --table OUT.jsonl ...
        two_pass_ram.py --picture OUT.jsonl PICTURE.svg
 
-Run it with ComfyUI's Python. Makes two experts of 1,678 MB in MODELS_FOLDER if they are not there, then
-runs each variant in a server of its own on the CPU, one after the other: a first run, a new seed, a
-new text, a new seed. RSS and its anonymous part are read from outside, every 20 ms. One line of JSON
-a variant is added to OUT.jsonl, so that a broken run can go on. It needs 8 GB of free RAM.
+Run it with ComfyUI's Python. Makes two experts of 1,678 MB in MODELS_FOLDER if they are not there,
+then runs each variant in a server of its own on the CPU, one after the other: a first run, a new
+seed, a new text, a new seed. RSS and its anonymous part are read from outside, every 20 ms. One
+line of JSON a variant is added to OUT.jsonl, so that a broken run can go on. It needs 8 GB of RAM.
 """
 import argparse
 import asyncio

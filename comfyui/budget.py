@@ -50,7 +50,7 @@ def decide(given, config, shape, asked, version):
     if known is None:
         if given > asked:
             return given, "as given"
-        return None, "what is live at the peak is unknown for this model, so ComfyUI's estimate stays"
+        return None, "what is live is unknown for this model, so ComfyUI's estimate stays"
     live, reserved = known
     if given == 0:
         wanted = max(reserved, live * HIGH)  # as `ebb plan` budgets

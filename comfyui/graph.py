@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about a prompt's links, without ComfyUI: who still needs whom, and what a pass uses.
 
-A prompt is what `node(id)` answers: a mapping with "inputs", or None where the id is unknown. Nothing
-here recurses, and every walk visits a node once.
+A prompt is what `node(id)` answers: a mapping with "inputs", or None where the id is unknown.
+Nothing here recurses, and every walk visits a node once.
 """
 
 

@@ -5,16 +5,14 @@ Nothing of ComfyUI is replaced or patched. What a version lacks is found out by 
 answered with None, an empty list, or False. The running node's place in the executor is read from
 the Python frames above it, because no version up to 0.18 hands a node its cache.
 """
-import gc
 import logging
 import sys
-import types
 import weakref
 from dataclasses import dataclass, field
 
+from .values import PRIMITIVE, has_results, is_patcher, models_in, referrer
+
 log = logging.getLogger("ebb")
-PRIMITIVE = (type(None), bool, int, float, complex, str, bytes, type, types.ModuleType)
-OBJECTS_MAX = 20_000  # looked at in one cached output; a model's own tensors are never entered
 FRAMES_MAX = 80
 MODEL_TYPES = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "GUIDER",
                "MODEL_PATCH", "STYLE_MODEL", "GLIGEN", "AUDIO_ENCODER")
@@ -42,7 +40,7 @@ def missing_parts():
 # ---- the run in progress ---------------------------------------------------------------------
 
 class Run:
-    """The executor's view of the prompt that is running, read-only but for `evict` and `release`."""
+    """The executor's view of the prompt that is running; only `release_links` changes it."""
 
     def __init__(self, variables):
         self.caches = variables["caches"]
@@ -130,74 +128,6 @@ def current_run():
     return None
 
 
-# ---- models inside values --------------------------------------------------------------------
-
-def is_patcher(value):
-    """ComfyUI's ModelPatcher and whatever behaves like it (GGUF's, dynamic ones)."""
-    return all(hasattr(value, name) for name in
-               ("model", "load_device", "offload_device", "model_size", "is_clone"))
-
-
-def models_in(value):
-    """Modules reachable from a node's output, each with the patcher that wraps it or itself.
-
-    Maps id of the module to (module, patcher or None). Enters containers, plain objects and
-    closures, never a module or a tensor.
-    """
-    torch = _module("torch")
-    leaves = PRIMITIVE + ((torch.Tensor, torch.device, torch.dtype) if torch else ())
-    found, seen, waiting = {}, set(), [value]
-    while waiting and len(seen) < OBJECTS_MAX:
-        each = waiting.pop()
-        if isinstance(each, leaves) or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if torch and isinstance(each, torch.nn.Module):
-            found.setdefault(id(each), (each, None))
-        elif isinstance(each, dict):
-            waiting.extend(each.values())
-        elif isinstance(each, (list, tuple, set, frozenset)):
-            waiting.extend(each)
-        elif isinstance(each, types.FunctionType):
-            waiting.extend(_contents(each))
-        elif isinstance(each, types.MethodType):
-            waiting.append(each.__self__)
-        elif is_patcher(each):
-            found[id(each.model)] = (each.model, each)
-            waiting.extend(getattr(each, name, None) for name in
-                           ("additional_models", "model_options", "attachments"))
-        elif is_patcher(getattr(each, "patcher", None)):
-            waiting.append(each.patcher)  # CLIP and VAE: their tokenizers are large
-        elif hasattr(each, "__dict__"):
-            waiting.extend(vars(each).values())
-    return found
-
-
-def _contents(function):
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            pass  # not filled yet
-
-
-def has_results(outputs):
-    """True if an output carries what a run computed (a picture, a latent), not only models."""
-    torch = _module("torch")
-    waiting = list(outputs or [])
-    while waiting:
-        each = waiting.pop()
-        if torch and isinstance(each, torch.Tensor):
-            return True
-        if isinstance(each, dict) and "samples" in each:
-            return True
-        if isinstance(each, list):
-            waiting.extend(each)
-        elif type(each) is dict:
-            waiting.extend(each.values())
-    return False
-
-
 # ---- what is in memory -----------------------------------------------------------------------
 
 @dataclass
@@ -242,9 +172,6 @@ class Survey:
 
     def carried_by(self, node_id):
         return set().union(*(entry.models for entry in self.entries if node_id in entry.nodes))
-
-    def bytes_of(self, keys):
-        return sum(self.models[key].bytes for key in keys)
 
 
 def _measure(model, patcher):
@@ -427,21 +354,12 @@ def free_on_devices():
     return {str(device): int(management().get_free_memory(device)) for device in devices()}
 
 
-def collect():
-    gc.collect()
-
-
-def keys_in(value):
-    """Ids of the modules that a value carries."""
-    return set(models_in(value))
-
-
 def holder_of(model, run, seconds):
     """Who keeps a module alive that no cached output carries any more, in words."""
     for node_id, instance in _instances(run):
         if any(found is model.ref() for found, _ in models_in(vars(instance)).values()):
             return f"{run.label(node_id)} keeps it for itself"
-    return _referrer(model, seconds)
+    return referrer([model.ref()] + [each() for each in model.patchers], seconds)
 
 
 def _instances(run):
@@ -451,40 +369,6 @@ def _instances(run):
         instance = value if hasattr(value, "__dict__") else getattr(value, "outputs", None)
         if isinstance(key, tuple) and hasattr(instance, "__dict__"):
             yield key[0], instance
-
-
-def _referrer(model, seconds):
-    """Follows references backwards to a named place: a module's variable or an object's class."""
-    import time
-
-    until = time.perf_counter() + seconds
-    own = {id(vars(sys.modules[__name__])), id(model)}
-    module = model.ref()
-    level, seen = [module] + [each() for each in model.patchers if each() is not None], set(own)
-    while level and time.perf_counter() < until:
-        seen.update(map(id, level))
-        above = [each for each in gc.get_referrers(*level)
-                 if id(each) not in seen and not isinstance(each, types.FrameType)
-                 and each is not level]
-        for each in above:
-            place = _place(each, module)
-            if place:
-                return place
-        level = above
-    return "something outside the node cache holds it"
-
-
-def _place(value, module):
-    if isinstance(value, dict) and isinstance(value.get("__name__"), str) and "__spec__" in value:
-        return f"module {value['__name__']} holds it"
-    kind = type(value)
-    origin = getattr(kind, "__module__", "") or ""
-    core = ("builtins", "torch", "comfy.", "weakref", "collections", "execution", "asyncio",
-            "comfy_execution", "functools")
-    if hasattr(value, "__dict__") and value is not module and not origin.startswith(core) \
-            and not origin.startswith(__package__ or "ebb"):
-        return f"an object of {origin}.{kind.__qualname__} holds it"
-    return None
 
 
 # ---- the server, files, the run's progress ---------------------------------------------------
@@ -524,7 +408,7 @@ FILE_INPUTS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "vae
 
 
 def files_to_come(run):
-    """Paths of the model files that nodes still to run will read, in the order of their discovery."""
+    """Paths of the model files that nodes still to run will read, in order of discovery."""
     folders, found = _module("folder_paths"), []
     for each in run.unfinished() if run is not None and folders is not None else ():
         if run.is_cached(each):
@@ -566,7 +450,7 @@ def add_progress_watcher(on_start, on_step, on_finish):
 
 
 def prompt_in_progress():
-    """(prompt id, function from node id to class name) of the prompt that is starting or running."""
+    """(prompt id, function from node id to class name) of the prompt that starts or runs."""
     progress = _module("comfy_execution.progress")
     state = progress.get_progress_state() if hasattr(progress, "get_progress_state") else None
 

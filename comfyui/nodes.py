@@ -28,8 +28,8 @@ class UnloadModels:
     """Unloads every model: out of RAM what nothing needs any more, out of VRAM the rest."""
     CATEGORY, FUNCTION = "model_management", "run"
     RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
-    DESCRIPTION = ("Unloads all models, empties the allocator's cache and hands freed RAM back to the "
-                   "system. Put it between pass 1's LATENT and pass 2's latent_image.")
+    DESCRIPTION = ("Unloads all models, empties the allocator's cache and hands freed RAM back to "
+                   "the system. Put it between pass 1's LATENT and pass 2's latent_image.")
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -43,8 +43,8 @@ class EbbCut:
     """Between two passes: which models go, and how far."""
     CATEGORY, FUNCTION = "model_management", "run"
     RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
-    DESCRIPTION = ("Between passes: parks models (out of VRAM, kept in RAM) or drops them (out of RAM "
-                   "too; they are read again when needed), and reads the next files ahead.")
+    DESCRIPTION = ("Between passes: parks models (out of VRAM, kept in RAM) or drops them (out of "
+                   "RAM too; they are read again when needed), and reads the next files ahead.")
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -55,7 +55,8 @@ class EbbCut:
                 "tooltip": "pass_before: those of the pass that made the value. all_but_next: all "
                            "but the next pass's. connected: those linked below."}),
             "action": (["drop", "park"], {
-                "default": "drop", "tooltip": "drop: out of VRAM and RAM. park: out of VRAM only."}),
+                "default": "drop",
+                "tooltip": "drop: out of VRAM and RAM. park: out of VRAM only."}),
             "prefetch": (["nothing", "next_files"], {
                 "default": "nothing",
                 "tooltip": "next_files: reads the model files of loaders still to run into the "
@@ -83,8 +84,8 @@ class EbbBudget:
     @classmethod
     def INPUT_TYPES(cls):
         return {"required": {
-            "model": ("MODEL", {"tooltip": "The model to sample with; put this node last before the "
-                                           "sampler."}),
+            "model": ("MODEL", {"tooltip": "The model to sample with; put this node last before "
+                                           "the sampler."}),
             "budget_gib": ("FLOAT", {
                 "default": 0.0, "min": 0.0, "max": 1024.0, "step": 0.05, "round": 0.001,
                 "tooltip": "GiB that one pass needs beside the weights (batch 1). 0: Ebb's own "

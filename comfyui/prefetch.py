@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads model files ahead into the system's page cache, in the background and only while RAM allows."""
+"""Reads model files ahead into the system's cache, in the background, while RAM allows."""
 import logging
 import os
 import threading

@@ -5,10 +5,11 @@ A model is dropped by taking every cached output that carries it out of the node
 or none: the weights then die where they are, and nothing is copied to RAM first. Whatever a node
 still to run reads, or a result is cached with, stays.
 """
+import gc
 import time
 from dataclasses import dataclass, field
 
-from . import graph, hooks, memory
+from . import graph, hooks, memory, values
 
 SEARCH_SECONDS = 0.5  # for who holds a model that should be gone
 
@@ -115,7 +116,7 @@ def chosen(which, run, seen, connected):
 # ---- what must stay --------------------------------------------------------------------------
 
 def blockers(run, seen, given):
-    """Why a model can't be dropped, by id of the model. `given` are those in the node's own input."""
+    """Why a model can't be dropped, by its id. `given` are those in the node's own input."""
     unfinished = run.unfinished()
     readers = graph.needed(run.node, unfinished, run.is_cached, run.is_raw)
     for node_id in unfinished:  # the same loader twice in a graph shares one output
@@ -165,7 +166,7 @@ def drop(cut, run, seen, keys, given):
     run.release_links()
     restore = [hooks.evict(entry) for entry in entries]
     if any(seen.models[key].alive() for key in going):
-        hooks.collect()  # a cycle, as a sampler leaves behind that was interrupted
+        gc.collect()  # a cycle, as a sampler leaves behind that was interrupted
     gone = {key for key in going if not seen.models[key].alive()}
     for key in sorted(going, key=lambda each: seen.models[each].label):
         model = seen.models[key]
@@ -209,7 +210,7 @@ def _cut(done, which, action, anything, connected):
     if run is not None:
         done.node = run.node_id
     seen = hooks.survey(run)
-    given = hooks.keys_in(anything)
+    given = values.keys_in(anything)
     keys = chosen(which, run, seen, connected)
     if run is not None:
         tell_early(done, run, seen, keys, given)
@@ -262,4 +263,5 @@ def tell_early(done, run, seen, keys, given):
             done.early.append((model.label, f"was loaded before me, by {run.label(loaders[0])}: "
                                "both are in RAM at once (see docs/nodes.md, order)"))
         else:
-            done.early.append((model.label, "is still in memory from an earlier run"))
+            done.early.append((model.label, "is still in memory from an earlier run, so pass 1 ran "
+                               "beside it; a cut after its own pass would drop it"))

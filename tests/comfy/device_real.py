@@ -3,9 +3,9 @@
 
 usage: device_real.py
 
-ComfyUI's own `model_management`, `ModelPatcher`, node caches and `PromptExecutor` run in this process.
-Simulated are the device's free memory (a total less the weights that the patchers count as loaded)
-and tensors on it, which stay where they are. Once per checkout of EBB_COMFYUI_DIR.
+ComfyUI's own `model_management`, `ModelPatcher`, node caches and `PromptExecutor` run in this
+process. Simulated are the device's free memory (a total less the weights that the patchers count as
+loaded) and tensors on it, which stay where they are. Once per checkout of EBB_COMFYUI_DIR.
 """
 import importlib
 import os

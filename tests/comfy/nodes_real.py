@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ebb's nodes in real ComfyUI: order, same latents, second queue, interrupts, failures, uninstalling.
+"""Ebb's nodes in real ComfyUI: order, same latents, later queues, interrupts, failures.
 
 usage: nodes_real.py PRINT_ORDER [PART]
 
@@ -88,7 +88,8 @@ async def order(checks, client, print_order):
 async def same_latents(checks, client, _):
     """Bit-identical with and without, in the first queue and with a new seed and a new text."""
     variants = {"unload": {"cut1": UNLOAD}, "drop": {"cut1": cut(), "cut2": cut()},
-                "park": {"cut1": cut(action="park")}, "all": {"cut1": cut("all"), "cut2": cut("all")},
+                "park": {"cut1": cut(action="park")},
+                "all": {"cut1": cut("all"), "cut2": cut("all")},
                 "all but next": {"cut1": cut("all_but_next")},
                 "connected": {"cut1": cut("connected", model_1=["54", 0])}}
     runs = [(11, "a boat"), (12, "a boat"), (12, "a tree")]
@@ -282,6 +283,25 @@ PARTS = {"order": order, "same_latents": same_latents, "queues": queues, "early"
          "holders": holders, "nodes_answer": nodes_answer, "stops": stops}
 
 
+async def other_caches(checks, folder, models):
+    """With the other node caches a version has, the cuts do no harm either."""
+    flags = [["--cache-none"], ["--cache-lru", "20"]]
+    if '"--cache-ram"' in pathlib.Path(folder, "comfy", "cli_args.py").read_text():
+        flags.append(["--cache-ram", "1.0"])
+    for options in flags:
+        with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
+            pathlib.Path(base, "models").symlink_to(models)
+            async with two_pass.client(folder, base, options) as client:
+                wanted = digest(await client.run(two_pass.two_pass(71, decode=False, **SMALL)))
+                for number, cut1 in enumerate((UNLOAD, cut(), cut(action="park"))):
+                    seen = await client.run(two_pass.two_pass(
+                        71, decode=False, cut1=cut1, cut2=cut(), report=False, **SMALL))
+                    checks.that(f"{options}, cut {number}: same latents, no expert is left",
+                                seen["error"] is None and digest(seen) == wanted
+                                and experts(seen) == 0, seen)
+            checks.that(f"{options}: no cut was stopped", "stopped by" not in two_pass.log_of(base))
+
+
 async def check(folder, print_order, part):
     version, checks = support.version_of(folder), Checks()
     models = pathlib.Path(os.environ["EBB_TEST_MODELS"])
@@ -299,6 +319,8 @@ async def check(folder, print_order, part):
         log = two_pass.log_of(base)
         checks.that("one line says what is off", log.count("planning is off") == 1, log[-2000:])
         checks.that("no cut was stopped by an error", "stopped by" not in log, log[-4000:])
+    if part in (None, "other_caches"):
+        await other_caches(checks, folder, models)
     print(f"ComfyUI {version}: {checks.count} checks of the nodes, {checks.failures} failures")
     return checks.failures
 

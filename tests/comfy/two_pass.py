@@ -32,7 +32,7 @@ def sampler(model, latent, first, seed, steps):
 
 def two_pass(seed=1, text="a boat", lora=False, cut1=None, cut2=None, report=False, steps=4,
              size=64, length=5, model_sampling=True, decode=True):
-    """The prompt. `cut1` sits between the passes, `cut2` after pass 2; nodes without their input."""
+    """The prompt. `cut1` sits between the passes, `cut2` after pass 2: nodes without input."""
     prompt = {"38": node("CLIPLoader", clip_name="clip_l.safetensors", type="sd3"),
               "6": node("CLIPTextEncode", clip=["38", 0], text=text),
               "7": node("CLIPTextEncode", clip=["38", 0], text="blurry"),
@@ -91,8 +91,8 @@ class Client:
         seen = {"order": [], "cached": [], "ui": {}, "error": None}
         started = time.monotonic()
         async with self.session.ws_connect(f"{self.url}/ws?clientId={client}") as socket:
-            async with self.session.post(self.url + "/prompt", json={"prompt": prompt,
-                                                                     "client_id": client}) as answer:
+            body = {"prompt": prompt, "client_id": client}
+            async with self.session.post(self.url + "/prompt", json=body) as answer:
                 reply = await answer.json()
                 if answer.status != 200 or reply.get("node_errors"):
                     raise SystemExit(f"the server refuses the prompt: {reply}")

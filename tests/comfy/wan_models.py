@@ -4,9 +4,9 @@
 usage: wan_models.py COMFYUI_FOLDER MODELS_FOLDER [HIDDEN LAYERS]
 
 Writes two experts and a LoRA for each of HIDDEN (a multiple of 128; default 128) and LAYERS
-(default 2), the Wan 2.1 VAE at its real size (254 MB), and CLIP-L (246 MB), which as an SD3 text encoder
-gives conditionings of Wan's width. With HIDDEN and LAYERS only the experts and LoRAs are written:
-1280 16 makes experts of 1,678 MB. Keeps files that are there. Needs ComfyUI's Python.
+(default 2), the Wan 2.1 VAE at its real size (254 MB), and CLIP-L (246 MB), which as an SD3 text
+encoder gives conditionings of Wan's width. With HIDDEN and LAYERS only the experts and LoRAs are
+written: 1280 16 makes experts of 1,678 MB. Keeps files that are there. Needs ComfyUI's Python.
 """
 import json
 import pathlib
