@@ -62,15 +62,20 @@ def decide(given, config, shape, asked, version):
     return given, "as given"
 
 
-def apply(model, budget_gib):
-    """(clone of the model with the budget, a line of text); the model itself if that can't be."""
+def apply(model, budget_gib, told):
+    """(clone of the model with the budget, a line of text); the model itself if that can't be.
+
+    `told(event)` is called at each sampling, with what was asked and what was decided.
+    """
     given = int(budget_gib * (1 << 30))
 
     def chosen(module, shape, asked):
         wanted, why = decide(given, hooks.model_config(module), shape, asked,
                              hooks.comfyui_version())
-        hooks.log.info("[Ebb] pass with %s asks %s; budget %s (%s)", type(module).__name__,
-                       memory.text_of(asked), memory.text_of(wanted or asked), why)
+        told({"kind": "EbbBudget", "asked_bytes": int(asked), "seconds": 0.0,
+              "budget_bytes": int(asked if wanted is None else wanted),
+              "text": f"{type(module).__name__}: ComfyUI asks {memory.text_of(asked)}, the budget "
+                      f"is {memory.text_of(asked if wanted is None else wanted)} ({why})"})
         return wanted
 
     clone = hooks.with_budget(model, chosen)

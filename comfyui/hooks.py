@@ -40,9 +40,10 @@ def missing_parts():
 # ---- the run in progress ---------------------------------------------------------------------
 
 class Run:
-    """The executor's view of the prompt that is running; only `release_links` changes it."""
+    """The executor's view of the prompt that runs; `release_links`, `forget` change it."""
 
-    def __init__(self, variables):
+    def __init__(self, variables, lists=()):
+        self.lists = lists
         self.caches = variables["caches"]
         self.list = variables["execution_list"]
         self.prompt = variables.get("dynprompt") or self.list.dynprompt
@@ -105,6 +106,14 @@ class Run:
                                if self.takes_link(reader, source)]:
             self.list.execution_cache[reader].pop(source, None)
 
+    def forget(self, entry):
+        """Takes an output out of the lists that the executor's own function has done with.
+
+        From 0.18 on the results of its first look into the cache live as long as the prompt.
+        """
+        for each in self.lists:
+            each[:] = [None if value is entry else value for value in each]
+
     def is_cached(self, node_id):
         return (node_id in self.executed or node_id == self.node_id
                 or bool(self.list.is_cached(node_id)))
@@ -112,18 +121,25 @@ class Run:
 
 def current_run():
     """The run that called the node on this thread; None where the executor can't be read."""
-    frame = sys._getframe(1)
+    frame = _frame_with(sys._getframe(1), "caches", "execution_list")
+    if frame is None:
+        return None
+    prompt = _frame_with(frame.f_back, "execution_list", "self")
+    lists = [value for value in (prompt.f_locals if prompt else {}).values()
+             if type(value) is list]
+    try:
+        run = Run(frame.f_locals, lists)
+        run.unfinished()
+        return run if hasattr(run.caches, "outputs") else None
+    except (KeyError, AttributeError, TypeError):
+        return None
+
+
+def _frame_with(frame, *names):
+    """The nearest frame, from this one outwards, whose function has all of these variables."""
     for _ in range(FRAMES_MAX):
-        if frame is None:
-            return None
-        names = frame.f_code.co_varnames
-        if "caches" in names and "execution_list" in names:
-            try:
-                run = Run(frame.f_locals)
-                run.unfinished()
-                return run if hasattr(run.caches, "outputs") else None
-            except (KeyError, AttributeError):
-                return None
+        if frame is None or all(name in frame.f_code.co_varnames for name in names):
+            return frame
         frame = frame.f_back
     return None
 
@@ -229,9 +245,14 @@ def _name_models(run, seen):
                 model.label = files[0].replace("\\", "/").rsplit("/", 1)[-1] + kind
 
 
+def is_entry(value):
+    """True for the type that later versions' node caches hold."""
+    return hasattr(value, "outputs") and hasattr(value, "ui")
+
+
 # ---- letting go ------------------------------------------------------------------------------
 
-def evict(entry):
+def evict(run, entry):
     """Takes an output out of its cache; returns how to put it back, or None if that can't be.
 
     What is returned holds carriers weakly: it works only while someone else keeps them alive.
@@ -239,6 +260,7 @@ def evict(entry):
     value = entry.store.cache.pop(entry.key, None)
     if value is None:
         return None
+    run.forget(value)
     outputs = getattr(value, "outputs", value)
     folded = [[_weak(leaf) for leaf in slot] for slot in outputs
               if isinstance(slot, list)]

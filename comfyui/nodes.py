@@ -92,9 +92,14 @@ class EbbBudget:
                            "figure, where it has one. Never below what is live at the peak."})}}
 
     def run(self, model, budget_gib=0.0):
-        clone, text = budget.apply(model, budget_gib)
-        journal.say(hooks.node_id(), text, False)
-        return {"ui": {"text": [text]}, "result": (clone,)}
+        node = hooks.node_id()
+
+        def told(event):
+            journal.add({**event, "node": node})
+            journal.say(node, event["text"], False)
+        clone, text = budget.apply(model, budget_gib, told)
+        event = {"kind": "EbbBudget", "node": node, "text": text, "given": clone is not model}
+        return {"ui": {"text": [text], "ebb": [event]}, "result": (clone,)}
 
 
 class EbbReport:

@@ -164,7 +164,9 @@ def drop(cut, run, seen, keys, given):
         hooks.release_pins(seen.models[key])
         hooks.release_pages(seen.models[key])
     run.release_links()
-    restore = [hooks.evict(entry) for entry in entries]
+    restore = [hooks.evict(run, entry) for entry in entries]
+    if any(seen.models[key].alive() for key in going):
+        values.clear_gathered(hooks.is_entry)
     if any(seen.models[key].alive() for key in going):
         gc.collect()  # a cycle, as a sampler leaves behind that was interrupted
     gone = {key for key in going if not seen.models[key].alive()}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking into values that nodes hand around: which models they carry, and who holds an object."""
+import asyncio
 import gc
 import sys
 import time
@@ -80,6 +81,24 @@ def has_results(outputs):
 def keys_in(value):
     """Ids of the modules that a value carries."""
     return set(models_in(value))
+
+
+def clear_gathered(is_entry):
+    """Lets go of what finished `asyncio.gather` calls still keep, if it is a cached output.
+
+    From 0.18 on the executor looks into its cache by such a call and goes on in the same step of
+    the event loop, which keeps the call and all it found until the prompt ends.
+    """
+    for each in gc.get_objects():
+        if issubclass(type(each), asyncio.Future) and each.done():
+            children = getattr(each, "_children", None)
+            if isinstance(children, list) and any(_found(child, is_entry) for child in children):
+                children.clear()
+
+
+def _found(task, is_entry):
+    done = task.done() and not task.cancelled() and task.exception() is None
+    return done and is_entry(task.result())
 
 
 def referrer(objects, seconds):

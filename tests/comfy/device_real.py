@@ -18,7 +18,8 @@ import two_pass
 from nodes_real import Checks
 
 MIB = 1 << 20
-LAYERS, WIDTH = 48, 1024  # a Linear of 1024 x 1024 floats: 4 MiB; above 0.3.64's floor of 128 MiB
+WIDTH = 1024  # a Linear of 1024 x 1024 floats: 4 MiB
+layers = 8  # of them; `tight` has more
 
 
 class Device:
@@ -77,12 +78,18 @@ def model_class(torch, operations):
             super().__init__()
             self.device = torch.device("cpu")
             self.layers = torch.nn.ModuleList([operations.Linear(WIDTH, WIDTH, bias=False)
-                                               for _ in range(LAYERS)])
+                                               for _ in range(layers)])
             for layer in self.layers:
                 layer.weight.data.fill_(1.0)
 
         def get_dtype(self):
             return torch.float32
+
+        def extra_conds_shapes(self, **_):
+            return {}
+
+        def memory_required(self, shape, cond_shapes={}):
+            return shape[0] * shape[2] * shape[3] * shape[4] * 2 * 0.01 * 5120 / 2222 * MIB
     return SimModel
 
 
@@ -129,7 +136,7 @@ def node_classes(card, patcher_class, module_class):
         def run(self, model):
             clone = model.clone()
             change = torch.full((WIDTH, WIDTH), 0.5)
-            clone.add_patches({f"layers.{i}.weight": ("diff", (change,)) for i in range(LAYERS)})
+            clone.add_patches({f"layers.{i}.weight": ("diff", (change,)) for i in range(layers)})
             return (clone,)
 
     class SimSampler:
@@ -250,7 +257,12 @@ def prompt(cut, seed=1, kind="plain", lora=False, asks=8, low="low"):
 
 # ---- checks ----------------------------------------------------------------------------------
 
-WEIGHTS = LAYERS * WIDTH * WIDTH * 4
+
+
+def weights():
+    return layers * WIDTH * WIDTH * 4
+
+
 PARK = two_pass.node("EbbCut", models="pass_before", action="park", prefetch="nothing")
 DROP = two_pass.node("EbbCut", models="pass_before", action="drop", prefetch="nothing")
 ALL = two_pass.node("UnloadModels")
@@ -266,7 +278,7 @@ def roomy(checks, bench):
         for lora in (False, True):
             bench.run(prompt(None, 1, kind, lora))
             wanted = bench.results[-1]
-            checks.that("stock keeps both on the card", bench.card.used() == 2 * WEIGHTS,
+            checks.that("stock keeps both on the card", bench.card.used() == 2 * weights(),
                         bench.card.used())
             bench.idle()
             for name, cut in (("park", PARK), ("drop", DROP), ("UnloadModels", ALL)):
@@ -277,9 +289,9 @@ def roomy(checks, bench):
                             == ["high.safetensors"] and not told["warning"], told["text"])
                 gain = told["after"]["vram_free_bytes"]["cuda:0"] - \
                     told["before"]["vram_free_bytes"]["cuda:0"]
-                checks.that(f"{what}: its bytes are free on the card", gain == WEIGHTS, gain)
+                checks.that(f"{what}: its bytes are free on the card", gain == weights(), gain)
                 checks.that(f"{what}: only LOW is on the card afterwards",
-                            bench.card.used() == WEIGHTS, bench.card.used())
+                            bench.card.used() == weights(), bench.card.used())
                 checks.that(f"{what}: same result",
                             bench.torch.equal(bench.results[-1], wanted), bench.results[-1])
                 alive = 2 if name == "park" else 1
@@ -295,10 +307,12 @@ def roomy(checks, bench):
 
 def tight(checks, bench):
     """Room for one and a half: partial loads before and after a cut are what stock would do."""
-    bench.card.total = int(WEIGHTS * 0.8) + 8 * MIB
+    global layers
+    layers = 48  # above the floor of 128 MiB that 0.3.64 has
+    bench.card.total = int(weights() * 0.8) + 8 * MIB
     bench.run(prompt(None, 1, lora=True))
     stock = [dict(each) for each in bench.seen]
-    checks.that("stock loads a part", 0 < stock[0]["loaded"] < WEIGHTS, stock)
+    checks.that("stock loads a part", 0 < stock[0]["loaded"] < weights(), stock)
     bench.idle()
     for name, cut in (("park", PARK), ("drop", DROP), ("UnloadModels", ALL)):
         told = event(bench.run(prompt(cut, 1, lora=True)))
@@ -308,7 +322,8 @@ def tight(checks, bench):
                     bench.seen[1]["loaded"] == stock[1]["loaded"], (bench.seen, stock))
         bench.run(prompt(cut, 2, lora=True))
         bench.idle()
-    bench.card.total = 10 * WEIGHTS
+    layers = 8
+    bench.card.total = 10 * weights()
 
 
 def keeps(checks, bench):
@@ -321,7 +336,7 @@ def keeps(checks, bench):
                 == ["high.safetensors"], told["text"])
     free = told["after"]["vram_free_bytes"]["cuda:0"]
     checks.that("and leaves LOW on the card", free == bench.card.total - loaded == bench.card.total
-                - WEIGHTS, free)
+                - weights(), free)
     told = event(bench.run(prompt(ALL, 3)))
     checks.that("UnloadModels drops HIGH and parks LOW, which pass 2 needs",
                 ([each["model"] for each in told["dropped"]],
@@ -392,6 +407,50 @@ def dynamic(checks, bench):
     bench.idle()
 
 
+def budget(checks, bench):
+    """What the sampler's own preparation asks of the manager is the budget, never below live."""
+    import comfy.sampler_helpers as helpers
+    from comfyui import budget as rule
+    from comfyui import nodes as ours
+
+    module = model_class(bench.torch, sys.modules["comfy.ops"].manual_cast)()
+    config = {"image_model": "wan2.1", "dim": 5120, "model_type": "t2v"}
+    module.model_config = types.SimpleNamespace(unet_config=config)
+    patcher = sys.modules["comfy.model_patcher"].ModelPatcher(
+        module, load_device=bench.card.device, offload_device=bench.torch.device("cpu"))
+    shape = [1, 16, 21, 152, 104]  # 832x1216, 81 frames
+    asked, real = [], bench.manager.load_models_gpu
+    bench.manager.load_models_gpu = lambda models, **given: asked.append(
+        (given["memory_required"], given["minimum_memory_required"]))
+    live, reserved = rule.live_bytes(config, shape, rule.hooks.comfyui_version())
+    estimate = module.memory_required(shape)
+    wanted = {0.0: max(reserved, live * rule.HIGH), 1.0: live, 12.0: 12 << 30, 20.0: 20 << 30}
+    for given, minimum in {None: estimate, **wanted}.items():
+        model = patcher if given is None else \
+            ours.EbbBudget().run(patcher, given)["result"][0].clone()  # a LoRA clones it again
+        options = model.model_options
+        helpers.prepare_model_patcher(model, {"positive": []}, options)
+        helpers.prepare_sampling(model, shape, {"positive": []}, model_options=options)
+        checks.that(f"budget {given}: the manager is asked for {minimum / MIB:,.0f} MiB",
+                    abs(asked[-1][1] - minimum) < MIB
+                    and abs(asked[-1][0] - 2 * minimum) < 2 * MIB,
+                    (asked[-1], minimum))
+    checks.that("the model itself is as it was", module.memory_required(shape) == estimate)
+    bench.manager.load_models_gpu = real
+
+
+def unknown(checks, bench):
+    """A manager that lacks a part: the value passes through, and the line says what is off."""
+    kept = bench.manager.free_memory
+    del bench.manager.free_memory
+    told = event(bench.run({
+        "1": two_pass.node("EmptyLatentImage", width=64, height=64, batch_size=1),
+        "80": two_pass.node("UnloadModels", anything=["1", 0]),
+        "9": two_pass.node("SimOutput", latent=["80", 0])}))
+    checks.that("without free_memory a cut still passes the value on", not told["dropped"], told)
+    bench.manager.free_memory = kept
+
+
 def check():
     folder = support.checkouts()[0]
     sys.path[:0] = [folder, str(support.ROOT)]
@@ -401,8 +460,8 @@ def check():
     import nodes  # noqa: F401  (imports the manager while it is on the CPU)
 
     checks = Checks()
-    bench = Bench(10 * WEIGHTS // MIB)
-    for part in (roomy, tight, keeps, dynamic):
+    bench = Bench(10 * weights() // MIB)
+    for part in (roomy, tight, keeps, dynamic, budget, unknown):
         part(checks, bench)
     print(f"ComfyUI {support.version_of(folder)}: {checks.count} checks on a simulated device, "
           f"{checks.failures} failures")

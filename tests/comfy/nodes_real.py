@@ -269,6 +269,10 @@ async def nodes_answer(checks, client, _):
                 line(seen, "96"))
     report = event(seen, "82")
     kinds = [each["kind"] for each in report["events"]]
+    asked = [each for each in report["events"] if each["kind"] == "EbbBudget"]
+    checks.that("the budget was asked for, and where live is unknown is never lowered",
+                [each["budget_bytes"] for each in asked] == [1 << 30]
+                and asked[0]["asked_bytes"] < 1 << 30, asked)
     checks.that("the report has loads, samplers and the cut",
                 {"load", "sample", "EbbCut"} <= set(kinds), kinds)
     loads = {each["node"]: each["seconds"] for each in report["events"] if each["kind"] == "load"}
@@ -302,6 +306,43 @@ async def other_caches(checks, folder, models):
             checks.that(f"{options}: no cut was stopped", "stopped by" not in two_pass.log_of(base))
 
 
+async def installing(checks, folder):
+    """A second pack with the same id, a folder that can't be written, and uninstalling."""
+    pack_before = sorted(path.name for path in two_pass.PACK.rglob("*")
+                         if "__pycache__" not in str(path))
+    with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
+        other = pathlib.Path(base, "custom_nodes", "other")
+        other.mkdir(parents=True)
+        (other / "__init__.py").write_text(
+            "class UnloadModels:\n    CATEGORY = FUNCTION = 'other'\n    RETURN_TYPES = ()\n"
+            "    INPUT_TYPES = classmethod(lambda cls: {'required': {}})\n"
+            "NODE_CLASS_MAPPINGS = {'UnloadModels': UnloadModels}\n")
+        output = pathlib.Path(base, "output")
+        output.mkdir()
+        (output / "ebb").write_text("a file where the folder would be")
+        prompt = {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=1),
+                  "2": node("EbbCut", anything=["1", 0], models="all", action="drop",
+                            prefetch="nothing"),
+                  "3": node("EbbReport", anything=["2", 0], save=True, filename_prefix="ebb/r"),
+                  "4": node("PreviewImage", images=["3", 0])}
+        async with two_pass.client(folder, base) as client:
+            seen = await client.run(prompt)
+            checks.that("a report that can't be saved is no failure", not seen["error"]
+                        and "EbbCut" in line(seen, "3"), seen)
+            checks.that("its other nodes are there", "EbbReport" in client.classes)
+        log = two_pass.log_of(base)
+        checks.that("one line says so", log.count("the report is not saved") == 1, log[-2000:])
+        pathlib.Path(base, "custom_nodes", "ebb").unlink()
+        left = [str(path.relative_to(base)) for path in pathlib.Path(base).rglob("*")
+                if "ebb" in path.name.lower() and path != output / "ebb"]
+        checks.that("uninstalling leaves nothing", left == [], left)
+        async with two_pass.client(folder, base, packs=()) as client:
+            checks.that("and no node", not {"EbbCut", "EbbReport"} & client.classes.keys())
+    pack_after = sorted(path.name for path in two_pass.PACK.rglob("*")
+                        if "__pycache__" not in str(path))
+    checks.that("nothing was written into the pack", pack_before == pack_after)
+
+
 async def check(folder, print_order, part):
     version, checks = support.version_of(folder), Checks()
     models = pathlib.Path(os.environ["EBB_TEST_MODELS"])
@@ -321,6 +362,8 @@ async def check(folder, print_order, part):
         checks.that("no cut was stopped by an error", "stopped by" not in log, log[-4000:])
     if part in (None, "other_caches"):
         await other_caches(checks, folder, models)
+    if part in (None, "installing"):
+        await installing(checks, folder)
     print(f"ComfyUI {version}: {checks.count} checks of the nodes, {checks.failures} failures")
     return checks.failures
 
