@@ -135,7 +135,8 @@ async def client(folder, base, options=(), packs=(PACK, HERE / "pack"), process_
             (nodes / name).symlink_to(pack)
     port = server_real.free_port()
     url = f"http://127.0.0.1:{port}"
-    with server_real.server(folder, str(base), port, " ".join(options), custom_nodes=True) as process:
+    flags = " ".join(options)
+    with server_real.server(folder, str(base), port, flags, custom_nodes=True) as process:
         if process_of is not None:
             process_of(process)
         async with aiohttp.ClientSession() as session:
