@@ -144,8 +144,9 @@ def server(folder, base, port, flags="", custom_nodes=False):
                "sqlite:///:memory:", *flags.split()]
     if not custom_nodes:
         command.append("--disable-all-custom-nodes")
+    environment = dict(os.environ, OMP_NUM_THREADS="1")  # small models: waiting costs more
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True, env=environment)
     try:
         yield process
     finally:
