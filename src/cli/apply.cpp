@@ -121,8 +121,8 @@ Result<Workflow> without_ours(Workflow workflow) {
 
 Result<Done> draw(const std::string& path, const Workflow& before, const std::string& text) {
   const bool api = before.format() == WorkflowFormat::api_prompt;
-  const auto after = parse_workflow(text, before.file(),
-                                    api ? WorkflowPart::prompt : WorkflowPart::graph);
+  const auto after =
+      parse_workflow(text, before.file(), api ? WorkflowPart::prompt : WorkflowPart::graph);
   if (!after) return after.error();
   const auto svg = patch_svg(before, *after);
   return svg ? write_file(path, *svg) : svg.error();
@@ -194,8 +194,9 @@ std::string summary_of(const PatchResult& result) {
                        result.patch.changes.size() == 1 ? "" : "s");
   }
   if (!result.patch.refusals.empty()) return "nothing changes: " + result.patch.refusals.front();
-  return result.patch.switches == 0 ? "nothing to change: one diffusion model at most is sampled with"
-                                    : "nothing to change";
+  return result.patch.switches == 0
+             ? "nothing to change: one diffusion model at most is sampled with"
+             : "nothing to change";
 }
 
 void print_one(const Arguments& a, const PatchResult& result) {

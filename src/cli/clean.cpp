@@ -36,8 +36,8 @@ void print_list(const Arguments& a, const std::vector<Cleaner>& cleaners) {
                           list.empty() ? "" : ", ", quoted(c.node), quoted(c.class_type),
                           quoted(c.pack), quoted(c.does), quoted(c.here), c.switched_off);
     }
-    fmt::print("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n", quoted(a.file),
-               list);
+    fmt::print("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n",
+               quoted(a.file), list);
     return;
   }
   fmt::print("{}: {} node{} of other packs to free memory\n", a.file, cleaners.size(),
@@ -64,8 +64,8 @@ Result<std::string> cleaned(const Arguments& a, const Workflow& workflow) {
   auto text = remove_cleaners(workflow, a.nodes);
   if (!text || !a.replace) return text;
   const bool api = workflow.format() == WorkflowFormat::api_prompt;
-  const auto without = parse_workflow(*text, a.file, api ? WorkflowPart::prompt
-                                                         : WorkflowPart::graph);
+  const auto without =
+      parse_workflow(*text, a.file, api ? WorkflowPart::prompt : WorkflowPart::graph);
   if (!without) return without.error();
   PatchWish wish;
   wish.between_models = pass_node("UnloadModels");

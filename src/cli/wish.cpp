@@ -16,9 +16,7 @@ bool named(const std::vector<std::string>& list, const std::string& id) {
 }
 
 /// Fixes that live in the workflow and leave what it makes as it is.
-bool is_patchable(const Fix& fix) {
-  return fix.kind == FixKind::node || fix.id == "tile-vae";
-}
+bool is_patchable(const Fix& fix) { return fix.kind == FixKind::node || fix.id == "tile-vae"; }
 
 constexpr std::int64_t kWorthBytes = 16_MiB;
 constexpr double kWorthSeconds = 1;
@@ -58,7 +56,10 @@ PassNode cut_node(const char* action, const char* prefetch) {
 
 PassNode budget_node(std::int64_t bytes) {
   const double gib = std::ceil(1000 * static_cast<double>(bytes) / (1LL << 30)) / 1000;
-  return {"EbbBudget", "Measured Budget (Ebb)", "model", "MODEL",
+  return {"EbbBudget",
+          "Measured Budget (Ebb)",
+          "model",
+          "MODEL",
           {{"budget_gib", fmt::format("{:g}", gib)}}};
 }
 
@@ -69,7 +70,8 @@ void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWis
   }
   if (cut.action == CutAction::prefetch) {
     const Pass& pass = passes.passes[static_cast<std::size_t>(cut.after_pass)];
-    wish.cuts.push_back({cut_node("park", "next_files"), fix.id,
+    wish.cuts.push_back({cut_node("park", "next_files"),
+                         fix.id,
                          {passes.steps[static_cast<std::size_t>(pass.last_step)].id}});
     return;
   }
@@ -108,9 +110,9 @@ Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixe
   if (!after) return after.error();
   const Outcome &was = run.report.prediction.outcome, &is = after->outcome;
   return fmt::format("with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
-                     to_string(was.verdict), to_string(is.verdict),
-                     format_mib(was.offloaded_bytes), format_mib(is.offloaded_bytes),
-                     format_gib(was.ram_peak_bytes), format_gib(is.ram_peak_bytes));
+                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
+                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
+                     format_gib(is.ram_peak_bytes));
 }
 
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
@@ -121,8 +123,8 @@ std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
 }
 
 /// The plan for a workflow, and of it what goes into the file.
-Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow,
-                       const PlanOptions& options, Wish& wish) {
+Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow, const PlanOptions& options,
+                       Wish& wish) {
   auto run = predict_run(workflow, options);
   if (!run) return in_file(run.error(), workflow.file());
   wish.version = run->report.trial.machine.comfyui;
@@ -172,13 +174,15 @@ void declare_wish(CLI::App& app, WishArguments& a) {
 
 Result<Done> check_wish(const WishArguments& a) {
   if (!a.with.empty() && !pass_node(a.with)) {
-    return usage_error(fmt::format("--with: \"{}\" is no node that Ebb puts between passes", a.with),
-                       "It is UnloadModels or EbbCut.");
+    return usage_error(
+        fmt::format("--with: \"{}\" is no node that Ebb puts between passes", a.with),
+        "It is UnloadModels or EbbCut.");
   }
   if (!a.with.empty() && !(a.only.empty() && a.skip.empty())) {
-    return usage_error("--with asks for a node whatever the plan says; --only and --skip choose "
-                       "from the plan",
-                       "Leave out one of them.");
+    return usage_error(
+        "--with asks for a node whatever the plan says; --only and --skip choose "
+        "from the plan",
+        "Leave out one of them.");
   }
   const auto options = understand(a.plan);
   return options ? Result<Done>(Done{}) : options.error();

@@ -31,7 +31,8 @@ double least_height(const JsonValue& node) {
   for (const JsonValue socket : node.find("inputs")) sockets += !socket.find("widget").exists();
   sockets = std::max(sockets, node.find("outputs").size());
   const double widgets = static_cast<double>(node.find("widgets_values").size());
-  const bool text = contains(node.find("type").text_or(""), "TextEncode");  // a box of several lines
+  const bool text =
+      contains(node.find("type").text_or(""), "TextEncode");  // a box of several lines
   return 20 * static_cast<double>(std::min<std::size_t>(sockets, 100)) +
          24 * std::min(widgets, 100.0) + (text ? 46 : 6);
 }

@@ -34,7 +34,8 @@ constexpr CleanerClass kClasses[] = {
     {"UnloadModel", "ComfyUI-Unload-Model", kAllOfThem},
     {"UnloadOneModel", "ComfyUI-Unload-Models", kAllOfThem},
     {"VRAMCleanup", "Comfyui-Memory_Cleanup",
-     "unloads every model (offload_model); offload_cache throws the whole node cache away after the "
+     "unloads every model (offload_model); offload_cache throws the whole node cache away after "
+     "the "
      "run, so every loader reads again; whatever follows it runs again each time"},
     {"VRAM_Debug", "ComfyUI-KJNodes",
      "empties the allocator's cache, collects garbage and unloads every model, as switched on, in "
@@ -103,7 +104,9 @@ std::optional<bool> setting(const JsonValue& node, WorkflowFormat format, const 
 
 std::string here(const PlacedJson& at, WorkflowFormat format, const std::string& type) {
   std::string text;
-  const auto say = [&](const char* what) { text += (text.empty() ? "" : "; ") + std::string(what); };
+  const auto say = [&](const char* what) {
+    text += (text.empty() ? "" : "; ") + std::string(what);
+  };
   if (type == "VRAMCleanup") {
     if (setting(at.node, format, "offload_model", 0) == false) {
       say("offload_model is off here: it unloads nothing");

@@ -111,8 +111,8 @@ Rect united(const Rect& a, const Rect& b) {
 }
 
 std::string draw(const Scene& scene, const Rect& view, double scale, double top) {
-  std::string out = fmt::format("<svg x=\"0\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\">\n", top,
-                                kWidth, view.height * scale);
+  std::string out = fmt::format("<svg x=\"0\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\">\n",
+                                top, kWidth, view.height * scale);
   const auto x = [&](double at) { return (at - view.x) * scale; };
   const auto y = [&](double at) { return (at - view.y) * scale; };
   for (const auto& [from, to] : scene.links) {
@@ -166,16 +166,16 @@ Result<std::string> patch_svg(const Workflow& before, const Workflow& after) {
   view->width = kWidth / scale;
   const double height = view->height * scale;
   return fmt::format(
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
-             "font-family=\"sans-serif\" font-size=\"11\" role=\"img\">\n<title>Before and after "
-             "the patch</title>\n<style>.node{{fill:#e8e8ec;stroke:#667}}.link{{fill:none;"
-             "stroke:#99a;stroke-width:1.5}}.node.ours{{fill:#cfe3ff;stroke:#0072b2;"
-             "stroke-width:2}}.link.ours{{stroke:#0072b2;stroke-width:2.5}}text{{fill:#111}}"
-             "</style>\n<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#fff\"/>\n"
-             "<text x=\"4\" y=\"14\" font-weight=\"bold\">before</text>\n{2}"
-             "<text x=\"4\" y=\"{3:.0f}\" font-weight=\"bold\">after</text>\n{4}</svg>\n",
-             kWidth, 2 * height + 44, draw(old_scene, *view, scale, 20), height + 36,
-             draw(new_scene, *view, scale, height + 42));
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
+      "font-family=\"sans-serif\" font-size=\"11\" role=\"img\">\n<title>Before and after "
+      "the patch</title>\n<style>.node{{fill:#e8e8ec;stroke:#667}}.link{{fill:none;"
+      "stroke:#99a;stroke-width:1.5}}.node.ours{{fill:#cfe3ff;stroke:#0072b2;"
+      "stroke-width:2}}.link.ours{{stroke:#0072b2;stroke-width:2.5}}text{{fill:#111}}"
+      "</style>\n<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#fff\"/>\n"
+      "<text x=\"4\" y=\"14\" font-weight=\"bold\">before</text>\n{2}"
+      "<text x=\"4\" y=\"{3:.0f}\" font-weight=\"bold\">after</text>\n{4}</svg>\n",
+      kWidth, 2 * height + 44, draw(old_scene, *view, scale, 20), height + 36,
+      draw(new_scene, *view, scale, height + 42));
 }
 
 }  // namespace ebb

@@ -110,7 +110,8 @@ Style style_of(const JsonDocument& document, const JsonValue& sample) {
     if (!member.is_array() || member.size() == 0 || !member.at(0).is_number()) continue;
     style.flat_numbers = member.raw().find('\n') == std::string_view::npos;
     if (member.size() > 1) {
-      const std::string_view between = slice(text, member.at(0).end_offset(), member.at(1).offset());
+      const std::string_view between =
+          slice(text, member.at(0).end_offset(), member.at(1).offset());
       if (style.flat_numbers) style.comma = between;
     }
     break;

@@ -121,9 +121,7 @@ class GraphEditor {
     return std::stoll(id);
   }
 
-  JsonValue scope(int graph) const {
-    return graph < 0 ? root_ : definitions_[std::size_t(graph)];
-  }
+  JsonValue scope(int graph) const { return graph < 0 ? root_ : definitions_[std::size_t(graph)]; }
 
   int place_of(const std::string& id) const {
     int found = -1;
@@ -227,8 +225,8 @@ class GraphEditor {
     }
     const JsonValue type = link.find("type");
     const std::string json =
-        fmt::format(R"({{"id":{},"origin_id":{},"origin_slot":0,"target_id":{},"target_slot":{})", id,
-                    origin, target, target_slot) +
+        fmt::format(R"({{"id":{},"origin_id":{},"origin_slot":0,"target_id":{},"target_slot":{})",
+                    id, origin, target, target_slot) +
         (type.exists() ? ",\"type\":" + std::string(type.raw()) : std::string()) + "}";
     return restyle(json, style_of(document_, link));
   }
@@ -265,11 +263,11 @@ class GraphEditor {
       if (!spot.in_group) {
         out_.notes.push_back(fmt::format("Node {} found no room inside the group around it.", id));
       }
-      out_.edits.insert(last_of(nodes).end_offset(),
-                        gap_of(document_, nodes) +
-                            restyle(node_json(insertion, id, incoming, outgoing, spot,
-                                              order_of(graph, link)),
-                                    style_of(document_, last_of(nodes))));
+      out_.edits.insert(
+          last_of(nodes).end_offset(),
+          gap_of(document_, nodes) +
+              restyle(node_json(insertion, id, incoming, outgoing, spot, order_of(graph, link)),
+                      style_of(document_, last_of(nodes))));
       out_.edits.insert(last_of(links).end_offset(),
                         gap_of(document_, links) + link_like(json, outgoing, id, target, slot));
       note_node(splice.hop.graph, graph, link, insertion, id, json);
@@ -337,17 +335,17 @@ class GraphEditor {
     const PassNode& node = insertion.node;
     std::string widgets;
     for (const auto& [name, value] : node.widgets) widgets += (widgets.empty() ? "" : ",") + value;
-    std::string json = fmt::format(
-        R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{}},)", id,
-        json_quote(node.class_type), json_number(spot.x), json_number(spot.y), json_number(kWidth),
-        json_number(height_of(node)));
+    std::string json =
+        fmt::format(R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{}},)", id,
+                    json_quote(node.class_type), json_number(spot.x), json_number(spot.y),
+                    json_number(kWidth), json_number(height_of(node)));
     if (order) json += fmt::format(R"("order":{},)", *order);
-    json += fmt::format(
-        R"("mode":0,"inputs":[{{"name":{0},"type":{1},"link":{2}}}],)"
-        R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
-        json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
-    json += fmt::format(R"("properties":{{"Node name for S&R":{},{}}},)", json_quote(node.class_type),
-                        mark_json(insertion.fix, is_first()));
+    json +=
+        fmt::format(R"("mode":0,"inputs":[{{"name":{0},"type":{1},"link":{2}}}],)"
+                    R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
+                    json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
+    json += fmt::format(R"("properties":{{"Node name for S&R":{},{}}},)",
+                        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
     if (!node.widgets.empty()) json += fmt::format(R"("widgets_values":[{}],)", widgets);
     return json + R"("color":"#223","bgcolor":"#335"})";
   }
@@ -362,17 +360,16 @@ class GraphEditor {
   void note_node(int scope_index, Graph& graph, const GraphLink& link, const Insertion& insertion,
                  std::int64_t id, const JsonValue& json) {
     const JsonValue type = json.is_array() ? json.at(5) : json.find("type");
-    std::string words = fmt::format(
-        "between {} and {} ({})", label_of(graph, link.origin, "the subgraph's input"),
-        label_of(graph, link.target, "the subgraph's output"), type.text_or("*"));
+    std::string words =
+        fmt::format("between {} and {} ({})", label_of(graph, link.origin, "the subgraph's input"),
+                    label_of(graph, link.target, "the subgraph's output"), type.text_or("*"));
     if (scope_index >= 0) {
       words += fmt::format(", inside the subgraph \"{}\"", graph.name);
       const int count = instances_of(scope_index);
       if (count > 1) words += fmt::format(", for its {} instances", count);
     }
     out_.changes.push_back({"add", std::to_string(id),
-                            fmt::format("{} {}", insertion.node.class_type, words),
-                            insertion.fix});
+                            fmt::format("{} {}", insertion.node.class_type, words), insertion.fix});
   }
 
   /// VAEDecode becomes VAEDecodeTiled, with the values ComfyUI gives a new one.
@@ -463,8 +460,8 @@ class GraphEditor {
 }  // namespace
 
 std::string mark_json(const std::string& fix, bool first, const std::string& was) {
-  std::string json = fmt::format(R"("ebb":{{"version":{},"fix":{})", json_quote(EBB_VERSION),
-                                 json_quote(fix));
+  std::string json =
+      fmt::format(R"("ebb":{{"version":{},"fix":{})", json_quote(EBB_VERSION), json_quote(fix));
   if (!was.empty()) json += fmt::format(R"(,"was":{})", json_quote(was));
   if (first) json += fmt::format(R"(,"undo":"{}")", kRecordHere);
   return json + "}";

@@ -3,8 +3,9 @@
 
 usage: frontend_real.py EBB [SCREENSHOT_FOLDER]
 
-For each checkout of EBB_COMFYUI_DIR a server is started on the CPU with a stand-in for Ebb's pack, and
-its front end (EBB_FRONTEND_DIR: one static folder per checkout, `:` between them) is opened by a
+For each checkout of EBB_COMFYUI_DIR a server is started on the CPU with a stand-in for Ebb's pack,
+and its front end (EBB_FRONTEND_DIR: one static folder per checkout, `:` between them) is opened
+by a
 headless Chromium (EBB_BROWSER_PYTHON: a Python with playwright). Workflows of every format family
 are patched with `ebb apply`. Of each: our nodes are there with both ends of their links, the page
 warns of nothing that it did not warn of before, the prompt that the front end exports is the one of
@@ -32,8 +33,8 @@ CORPUS = support.SHARED / "corpus"
 GRAPHS = [
     support.ROOT / "examples/workflows/wan22_two_pass.json",
     CORPUS / "comfyanonymous+ComfyUI_examples/wan22__text_to_video_wan22_14B.json",
-    CORPUS / "comfyanonymous+ComfyUI_examples/2_pass_txt2img__latent_upscale_different_prompt_model."
-             "png.workflow.json",
+    CORPUS / "comfyanonymous+ComfyUI_examples/2_pass_txt2img__latent_upscale_different_prompt_"
+             "model.png.workflow.json",
     CORPUS / "leonwooster+ComfyUI-Workflows/video_wan2_2_14B_i2v.json",
     CORPUS / "Ell10ttHar5h+comfyui_workflows/video_wan2_2_14B_fun_camera.json",
     CORPUS / "Comfy-Org+example_workflows/video__wan__2.2__wan_2_2_14B_t2v.mp4.workflow.json",
@@ -49,8 +50,8 @@ KINDS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "clip_name
 @contextlib.contextmanager
 def server(folder, front_end, base, port):
     log = open(pathlib.Path(base, "server.log"), "wb")
-    command = [os.environ["EBB_COMFYUI_PYTHON"], "main.py", "--cpu", "--listen", "127.0.0.1", "--port",
-               str(port), "--base-directory", base, "--front-end-root", front_end,
+    command = [os.environ["EBB_COMFYUI_PYTHON"], "main.py", "--cpu", "--listen", "127.0.0.1",
+               "--port", str(port), "--base-directory", base, "--front-end-root", front_end,
                "--disable-auto-launch", "--database-url", "sqlite:///:memory:"]
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
                                start_new_session=True)
@@ -160,7 +161,8 @@ class Page:
 
     def listen(self, message):
         text = message.text
-        if message.type in ("warning", "error") and ("link" in text.lower() or "node" in text.lower()):
+        about = "link" in text.lower() or "node" in text.lower()
+        if message.type in ("warning", "error") and about:
             self.complaints.append(text[:300])
 
     async def load(self, data, api):

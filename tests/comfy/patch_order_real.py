@@ -5,8 +5,8 @@ usage: patch_order_real.py EBB
 
 Every workflow of ../shared/corpus that `ebb apply --with UnloadModels` changes is converted and run
 by the checkout's own ExecutionList, for several orders of its output nodes. Which model a sampler
-uses is followed here, by input names alone, without Ebb: between two samplers whose models come from
-different loaders an UnloadModels node must have run.
+uses is followed here, by input names alone, without Ebb: between two samplers whose models come
+from different loaders an UnloadModels node must have run.
 """
 import json
 import pathlib
@@ -32,7 +32,8 @@ def patched_prompts(ebb):
             path = str(pathlib.Path(folder, "patched.json"))
             subprocess.run([ebb, "apply", row["file"], "--with", "UnloadModels", "-o", path,
                             "--force"], check=True, capture_output=True)
-            done = subprocess.run([ebb, "convert", path], check=True, capture_output=True, text=True)
+            done = subprocess.run([ebb, "convert", path], check=True, capture_output=True,
+                                  text=True)
             prompt = order_real.unlink_missing(json.loads(done.stdout))
             yield row["file"], prompt, {c["node"] for c in row["changes"]}
 

@@ -40,9 +40,10 @@ TEST(PatchOfCorpus, UnloadNodesGoInAndOutAgain) {
   EBB_NEED_SHARED();
   Count count;
   patch_all(false, count);
-  fmt::print("  {} workflows, {} with two diffusion models in use, {} patched, {} of them also "
-             "undone after a rewrite\n",
-             count.files, count.switching, count.patched, count.edited);
+  fmt::print(
+      "  {} workflows, {} with two diffusion models in use, {} patched, {} of them also "
+      "undone after a rewrite\n",
+      count.files, count.switching, count.patched, count.edited);
   EXPECT_GT(count.files, 1300);
   EXPECT_GE(count.switching, 100);
   EXPECT_EQ(count.patched, count.switching);
@@ -52,9 +53,10 @@ TEST(PatchOfCorpus, EveryKindOfEditGoesInAndOutAgain) {
   EBB_NEED_SHARED();
   Count count;
   patch_all(true, count);
-  fmt::print("  {} workflows, {} patched, {} of them also undone after a rewrite, {} with something "
-             "refused\n",
-             count.files, count.patched, count.edited, count.refused);
+  fmt::print(
+      "  {} workflows, {} patched, {} of them also undone after a rewrite, {} with something "
+      "refused\n",
+      count.files, count.patched, count.edited, count.refused);
   EXPECT_GT(count.patched, 900);
 }
 

@@ -3,7 +3,8 @@
 
 usage: golden.py EBB [--update]
 
-Each X.json has its diff in X.diff. Lines end in \\n or \\r\\n as in the file; a long line is one line.
+Each X.json has its diff in X.diff. Lines end in \\n or \\r\\n as in the file; a long line is one
+line.
 Each patched file is undone as well and compared byte for byte.
 """
 import difflib
@@ -23,9 +24,8 @@ def run(*command):
 
 
 def diff(before, after):
-    lines = difflib.unified_diff(before.decode().replace("\r", "<CR>").split("\n"),
-                                 after.decode().replace("\r", "<CR>").split("\n"), "before", "after",
-                                 lineterm="", n=1)
+    old, new = (text.decode().replace("\r", "<CR>").split("\n") for text in (before, after))
+    lines = difflib.unified_diff(old, new, "before", "after", lineterm="", n=1)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

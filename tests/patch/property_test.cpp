@@ -22,8 +22,8 @@ class Generator {
     start();
     const int samplers = pick(2, 6), models = pick(1, 3);
     const int vae = node("VAELoader", R"("widgets_values":["v.safetensors"],)", {}, {"VAE"});
-    const int clip = node("CLIPLoader", R"("widgets_values":["c.safetensors","wan","default"],)", {},
-                          {"CLIP"});
+    const int clip =
+        node("CLIPLoader", R"("widgets_values":["c.safetensors","wan","default"],)", {}, {"CLIP"});
     const int text = node("CLIPTextEncode", R"("widgets_values":["a {\"b\"} \u00e9"],)",
                           {{"clip", "CLIP", clip, 0}}, {"CONDITIONING"});
     std::vector<int> loaders;
@@ -56,8 +56,9 @@ class Generator {
   /// The same idea as an API prompt, its inputs in any order.
   std::string prompt() {
     const int samplers = pick(2, 6), models = pick(1, 3);
-    std::string text = R"("1":{"class_type":"EmptyLatentImage","inputs":{"width":512,"height":512,)"
-                       R"("batch_size":1}},"2":{"class_type":"VAELoader","inputs":{"vae_name":"v"}})";
+    std::string text =
+        R"("1":{"class_type":"EmptyLatentImage","inputs":{"width":512,"height":512,)"
+        R"("batch_size":1}},"2":{"class_type":"VAELoader","inputs":{"vae_name":"v"}})";
     for (int i = 0; i < models; ++i) {
       text += fmt::format(R"(,"{}":{{"class_type":"UNETLoader","inputs":{{"unet_name":"m{}.gguf",)"
                           R"("weight_dtype":"default"}},"_meta":{{"title":"m"}}}})",
@@ -120,7 +121,7 @@ class Generator {
     nodes_.push_back(fmt::format(
         R"({{"id":{},"type":"{}","pos":[{},{}],"size":[210,82],"flags":{{}},"order":{},{}"mode":0,)"
         R"("inputs":[{}],"outputs":[{}],"properties":{{}}}})",
-        id, type, 300 * int(nodes_.size()) + pick(-50, 50), pick(0, 400), nodes_.size(), 
+        id, type, 300 * int(nodes_.size()) + pick(-50, 50), pick(0, 400), nodes_.size(),
         more.find("\"mode\"") == more.npos ? more : "", in, out));
     if (more.find("\"mode\"") != more.npos) {
       std::string& text = nodes_.back();
@@ -130,8 +131,8 @@ class Generator {
   }
 
   void save(int latent, int vae) {
-    const int decode = node("VAEDecode", "", {{"samples", "LATENT", latent, 0}, {"vae", "VAE", vae, 0}},
-                            {"IMAGE"});
+    const int decode = node("VAEDecode", "",
+                            {{"samples", "LATENT", latent, 0}, {"vae", "VAE", vae, 0}}, {"IMAGE"});
     node("SaveImage", R"("widgets_values":["ComfyUI"],)", {{"images", "IMAGE", decode, 0}}, {});
   }
 
@@ -141,17 +142,19 @@ class Generator {
       std::string text = nodes_[i];
       const std::string mark = fmt::format("@{}@", base_ + int(i));
       for (auto at = text.find(mark); at != text.npos; at = text.find(mark)) {
-        text.replace(at, mark.size(), fmt::format("[{}]", fmt::join(outputs_[base_ + int(i)], ",")));
+        text.replace(at, mark.size(),
+                     fmt::format("[{}]", fmt::join(outputs_[base_ + int(i)], ",")));
       }
       nodes += (i ? "," : "") + text;
     }
     for (const Link& link : links_) {
       links += links.empty() ? "" : ",";
-      links += inside_ ? fmt::format(R"({{"id":{},"origin_id":{},"origin_slot":{},"target_id":{},)"
-                                     R"("target_slot":{},"type":"{}"}})",
-                                     link.id, link.from, link.slot, link.to, link.to_slot, link.type)
-                       : fmt::format(R"([{},{},{},{},{},"{}"])", link.id, link.from, link.slot,
-                                     link.to, link.to_slot, link.type);
+      links += inside_
+                   ? fmt::format(R"({{"id":{},"origin_id":{},"origin_slot":{},"target_id":{},)"
+                                 R"("target_slot":{},"type":"{}"}})",
+                                 link.id, link.from, link.slot, link.to, link.to_slot, link.type)
+                   : fmt::format(R"([{},{},{},{},{},"{}"])", link.id, link.from, link.slot, link.to,
+                                 link.to_slot, link.type);
     }
     const int last_node = chance(4) ? 3 : base_ + int(nodes_.size()) - 1;
     const int last_link = chance(4) ? 2 : int(links_.size());
@@ -210,8 +213,7 @@ TEST(PatchProperties, HoldForRandomWorkflows) {
                              seed + std::uint64_t(i), text));
     const auto workflow = parse_workflow(text, "random.json");
     ASSERT_TRUE(workflow.ok()) << to_string(workflow.error());
-    const auto wish =
-        generator.chance(2) ? test::unload_wish() : test::everything_wish(*workflow);
+    const auto wish = generator.chance(2) ? test::unload_wish() : test::everything_wish(*workflow);
     const auto checked = test::check_rules(text, "random.json", wish);
     EXPECT_TRUE(checked.read);
     patched += !checked.patch.changes_nothing();

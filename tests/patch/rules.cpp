@@ -100,8 +100,9 @@ Checked check_rules(const std::string& text, const std::string& file, const Patc
   if (!after) return checked;
   if (!wish.tile_decode) {  // our nodes are seen as what they are, even without the record
     const auto again = make_patch(*after, wish);
-    EXPECT_TRUE(again.ok() && again->changes_nothing()) << file << ": a second patch adds more to " << checked.patch.changes.size() << " changes and "
-        << checked.patch.refusals.size() << " refusals"
+    EXPECT_TRUE(again.ok() && again->changes_nothing())
+        << file << ": a second patch adds more to " << checked.patch.changes.size()
+        << " changes and " << checked.patch.refusals.size() << " refusals"
         << (again.ok() && !again->changes.empty() ? ": " + again->changes.front().words : "");
   }
   const auto prompt = to_prompt(*after);
