@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
     {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain},
     {"compare", "What changes between versions, cards, flags and sizes? One table.",
      declare_compare},
+    {"launch", "The script that starts ComfyUI with the flags that suit these workflows.",
+     declare_launch},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",

@@ -147,6 +147,10 @@ Result<Done> read_bytes(const PlanArguments& arguments, WeightsSearch& search) {
 
 void declare_run(CLI::App& app, PlanArguments& a) {
   app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+  declare_circumstances(app, a);
+}
+
+void declare_circumstances(CLI::App& app, PlanArguments& a) {
   app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
   app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
   app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");

@@ -37,7 +37,9 @@ struct PlanOptions {
 
 /// The workflow and the machine: what every command that predicts a run takes.
 void declare_run(CLI::App& app, PlanArguments& arguments);
-/// The same and what only `ebb plan` takes.
+/// The same without the workflow.
+void declare_circumstances(CLI::App& app, PlanArguments& arguments);
+/// `declare_run` and what only `ebb plan` takes.
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
 
