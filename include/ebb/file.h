@@ -19,8 +19,8 @@ Result<std::string> read_range(const std::string& path, std::int64_t offset, std
 /// Size in bytes. Errors: not there, not a regular file.
 Result<std::int64_t> file_size(const std::string& path);
 
-/// Writes a temporary file beside `path` and renames it into place. Who may do what with an existing
-/// file stays; a new one gets `new_mode`.
+/// Writes a temporary file beside `path` and renames it into place. An existing file keeps its
+/// permissions; a new one gets `new_mode`.
 Result<Done> write_file(const std::string& path, const std::string& text,
                         unsigned int new_mode = 0644);
 

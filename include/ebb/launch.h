@@ -58,7 +58,7 @@ enum class ScriptKind { sh, bat };
 /// How the script starts this ComfyUI. Paths are spelled as its shell has them.
 struct LaunchStart {
   ScriptKind kind = ScriptKind::sh;
-  std::string folder;  ///< to change to; empty: the script's own
+  std::string folder;                ///< to change to; empty: the script's own
   std::vector<std::string> command;  ///< `venv/bin/python`, `main.py`
   std::string python_from;           ///< `python_embeded`, `venv`, `given`, `PATH`
 };

@@ -10,7 +10,7 @@ namespace ebb {
 namespace {
 
 bool is_bare(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || 
+  return std::isalnum(static_cast<unsigned char>(c)) ||
          std::string_view("-_.:/").find(c) != std::string_view::npos;
 }
 
@@ -204,10 +204,9 @@ bool can_be_quoted(std::string_view text) {
 }
 
 std::string quote_word(std::string_view word, Shell shell) {
-  const bool bare =
-      !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
-        return is_bare(c) || (shell == Shell::cmd && c == '\\');
-      });
+  const bool bare = !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+    return is_bare(c) || (shell == Shell::cmd && c == '\\');
+  });
   if (bare) return std::string(word);
   return shell == Shell::cmd ? quote_cmd(word) : quote_posix(word);
 }

@@ -88,7 +88,8 @@ Result<Done> write_file(const std::string& path, const std::string& text, unsign
   const Descriptor file(mkstemp(temporary.data()));
   if (file.get() < 0) return system_error(path, "cannot be written");
   struct stat old {};
-  const mode_t mode = stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : static_cast<mode_t>(new_mode);
+  const mode_t mode =
+      stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : static_cast<mode_t>(new_mode);
   std::size_t written = 0;
   while (written < text.size()) {
     const ssize_t n = write(file.get(), text.data() + written, text.size() - written);

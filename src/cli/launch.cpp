@@ -52,9 +52,9 @@ Result<ScriptKind> choose_kind(const Arguments& arguments, const Checkout& check
                        "The ending says which kind of script it is.");
   }
   if (!arguments.write.empty() && !arguments.os.empty() && bat != (arguments.os == "windows")) {
-    return usage_error(fmt::format("--write {} is no script for --os {}", arguments.write,
-                                   arguments.os),
-                       "Windows runs .bat, Linux .sh.");
+    return usage_error(
+        fmt::format("--write {} is no script for --os {}", arguments.write, arguments.os),
+        "Windows runs .bat, Linux .sh.");
   }
   if (!arguments.write.empty() || (!arguments.from.empty() && arguments.os.empty())) {
     return bat ? ScriptKind::bat : ScriptKind::sh;

@@ -89,17 +89,16 @@ Result<Set> best_set(const std::vector<LaunchRun>& runs, const Set& start,
   std::vector<Set> sets = {start};
   for (std::size_t at = 0; at < sets.size() && sets.size() < kSetsMax; ++at) {
     for (const ComfyFlags& flags : next_sets(runs, sets[at])) {
-      const bool seen = std::any_of(sets.begin(), sets.end(),
-                                    [&](const Set& set) { return set.flags == flags; });
+      const bool seen =
+          std::any_of(sets.begin(), sets.end(), [&](const Set& set) { return set.flags == flags; });
       if (seen || sets.size() >= kSetsMax || !check_flags(checkout, flags)) continue;
       auto set = predict_all(runs, flags);
       if (!set) return set.error();
       sets.push_back(*std::move(set));
     }
   }
-  return *std::min_element(sets.begin(), sets.end(), [](const Set& a, const Set& b) {
-    return badness(a) < badness(b);
-  });
+  return *std::min_element(sets.begin(), sets.end(),
+                           [](const Set& a, const Set& b) { return badness(a) < badness(b); });
 }
 
 LaunchEffect effect_between(const LaunchRun& run, const Prediction& before,
@@ -156,7 +155,8 @@ Result<std::string> reason_to_keep(const std::vector<LaunchRun>& runs, const Set
   const auto set = predict_all(runs, less);
   if (!set) return set.error();
   const std::string text = difference(runs, *set, chosen);
-  return text.empty() ? "taken over; without it nothing changes here" : "against without it: " + text;
+  return text.empty() ? "taken over; without it nothing changes here"
+                      : "against without it: " + text;
 }
 
 Result<std::string> reason_to_drop(const std::vector<LaunchRun>& runs, const Set& chosen,
@@ -233,7 +233,8 @@ ComfyFlags usable_flags(const ComfyFlags& given, const Checkout& checkout, Launc
 /// The portable build gets the flag that its own scripts have.
 ComfyFlags with_standalone(const ComfyFlags& flags, const Checkout& checkout, Os os) {
   std::vector<FlagWords> words = to_words(flags);
-  if (checkout.portable && os == Os::windows && defines(checkout, kStandalone) && !has(words, {kStandalone})) {
+  if (checkout.portable && os == Os::windows && defines(checkout, kStandalone) &&
+      !has(words, {kStandalone})) {
     words.push_back({kStandalone});
   }
   return from_words(words).value();

@@ -76,10 +76,10 @@ Result<std::string> folder_of_script(const fs::path& root, ScriptKind kind,
   if (!bat) return absolute(root);
   const std::string windows = windows_path(absolute(root));
   if (!windows.empty()) return windows;
-  return usage_error(fmt::format("a .bat there cannot find {}: Windows has no path for it",
-                                 absolute(root)),
-                     fmt::format("Write it into that folder: --write {}",
-                                 (root / fs::path(script).filename()).string()));
+  return usage_error(
+      fmt::format("a .bat there cannot find {}: Windows has no path for it", absolute(root)),
+      fmt::format("Write it into that folder: --write {}",
+                  (root / fs::path(script).filename()).string()));
 }
 
 }  // namespace

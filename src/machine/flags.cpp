@@ -351,7 +351,8 @@ std::string join_words(const std::vector<std::string>& words) {
 
 std::string to_string(const ComfyFlags& flags) {
   std::string text;
-  for (const FlagWords& flag : to_words(flags)) text += (text.empty() ? "" : " ") + join_words(flag);
+  for (const FlagWords& flag : to_words(flags))
+    text += (text.empty() ? "" : " ") + join_words(flag);
   return text;
 }
 

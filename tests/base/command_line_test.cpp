@@ -33,9 +33,9 @@ TEST(CommandLine, CommentsEndWhereTheyShould) {
 }
 
 TEST(CommandLine, ReadsTheCommandsOfALine) {
-  EXPECT_EQ(line_commands("cd x && python main.py 'a b'\\''c' \"$@\" 2>&1 | tee log\nrest",
-                          Shell::posix),
-            (Commands{{"cd", "x"}, {}, {"python", "main.py", "a b'c", "$@"}, {"tee", "log"}}));
+  EXPECT_EQ(
+      line_commands("cd x && python main.py 'a b'\\''c' \"$@\" 2>&1 | tee log\nrest", Shell::posix),
+      (Commands{{"cd", "x"}, {}, {"python", "main.py", "a b'c", "$@"}, {"tee", "log"}}));
   EXPECT_EQ(line_commands("python main.py \\\n  --lowvram # why\n", Shell::posix),
             (Commands{{"python", "main.py", "--lowvram"}}));
   EXPECT_EQ(line_commands("py -s main.py ^\r\n --x \"D:\\a b\\\\\" 50%% %* >log.txt\r\npause",
@@ -47,8 +47,8 @@ TEST(CommandLine, ReadsTheCommandsOfALine) {
 }
 
 TEST(CommandLine, ReadsBackWhatItQuoted) {
-  for (const char* word : {"", "a b", "\"", "\\", "\\\\\" x", "a\"&\"b", "%PATH%", "^^", "!a!", "()",
-                           "it's", "D:\\x y\\", "$(id)", "#", "\xC3\xBC"}) {
+  for (const char* word : {"", "a b", "\"", "\\", "\\\\\" x", "a\"&\"b", "%PATH%", "^^", "!a!",
+                           "()", "it's", "D:\\x y\\", "$(id)", "#", "\xC3\xBC"}) {
     for (const Shell shell : {Shell::posix, Shell::cmd}) {
       EXPECT_EQ(line_commands("p " + quote_word(word, shell) + " z", shell),
                 (Commands{{"p", word, "z"}}));

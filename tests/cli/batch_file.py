@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cmd.exe makes of a batch file, strictly: a file that relies on anything doubtful is refused.
+"""What cmd.exe makes of a batch file, strictly: one that relies on anything doubtful is refused.
 
-Follows what is documented and observed of cmd.exe: percent expansion of a batch line comes first and
-knows no quotes; then quotation marks and carets decide what is special; then, where it is on,
-delayed expansion takes `!`; the program started splits its command line as Microsoft's C runtime.
+Follows what is documented and observed of cmd.exe: percent expansion of a batch line comes first
+and knows no quotes; then quotation marks and carets decide what is special; then, where it is on,
+delayed expansion takes `!`; the program started splits its line as Microsoft's C runtime does.
 """
 import re
 
@@ -76,7 +76,7 @@ def argv(text):
         c = text[at]
         if c == '"':
             if quoted and text[at + 1:at + 2] == '"':
-                raise Refused(f"two marks in a row mean different things to different programs: {text}")
+                raise Refused(f"two marks in a row, which programs read differently: {text}")
             quoted, word = not quoted, word or ""
         elif c in " \t" and not quoted:
             if word is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts that `ebb launch` writes start the real ComfyUI: --cpu added, on loopback, a folder of its
-own. The server says with which words it was started: flags that were to stay are among them, the
-flag that was to go is not.
+"""Scripts that `ebb launch` writes start the real ComfyUI: --cpu added, on loopback, a folder of
+its own. The server says with which words it was started: flags that were to stay are among them,
+the flag that was to go is not.
 
 Usage: launch_real.py EBB_BINARY
 """
@@ -24,8 +24,9 @@ START_SECONDS = 240
 def write_script(ebb, folder, python, base):
     old, script = base / "old start.sh", base / "new start's.sh"
     old.write_text("python main.py --reserve-vram 4 --preview-method 'auto' \"$@\"\n")
-    done = subprocess.run([ebb, "launch", "--comfyui", folder, "--for", WORKFLOW, "--gpu", "rtx5090",
-                           "--ram", "64G", "--from", old, "--python", python, "--write", script],
+    done = subprocess.run([ebb, "launch", "--comfyui", folder, "--for", WORKFLOW,
+                           "--gpu", "rtx5090", "--ram", "64G", "--from", old, "--python", python,
+                           "--write", script],
                           capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         sys.exit(f"{folder}: {done.stderr}")
@@ -36,11 +37,13 @@ def system_stats(port, process, base):
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/system_stats", timeout=10) as answer:
+            url = f"http://127.0.0.1:{port}/system_stats"
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["system"]
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    sys.exit("the server did not start:\n" + (base / "server.log").read_text(errors="replace")[-2000:])
+    log = (base / "server.log").read_text(errors="replace")
+    sys.exit("the server did not start:\n" + log[-2000:])
 
 
 def check(ebb, folder, python):
@@ -48,7 +51,8 @@ def check(ebb, folder, python):
     with tempfile.TemporaryDirectory(prefix="ebb-launch-") as name:
         base, port = pathlib.Path(name), server_real.free_port()
         script = write_script(ebb, folder, python, base)
-        command = [str(script), *server_real.server_arguments(name, port), "--disable-all-custom-nodes"]
+        command = [str(script), *server_real.server_arguments(name, port),
+                   "--disable-all-custom-nodes"]
         with server_real.running(command, "/", name) as process:
             system = system_stats(port, process, base)
         words = system["argv"]
@@ -57,7 +61,8 @@ def check(ebb, folder, python):
         dropped = "--reserve-vram" not in words
         # Where weights are paged the reserve changes nothing, and a user's flag stays.
         assert dropped == (version != "0.18.2"), words
-    print(f"{version}: started with {words[1:3]}, --reserve-vram {'dropped' if dropped else 'kept'}")
+    kept = "dropped" if dropped else "kept"
+    print(f"{version}: started with {words[1:3]}, --reserve-vram {kept}")
 
 
 def main():
