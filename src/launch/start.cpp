@@ -26,7 +26,7 @@ std::string windows_path(const std::string& path) {
   return text;
 }
 
-std::string absolute(const fs::path& path) {
+std::string whole_path(const fs::path& path) {
   std::error_code ignored;
   std::string text = fs::absolute(path, ignored).lexically_normal().string();
   if (text.size() > 1 && text.ends_with('/')) text.pop_back();
@@ -60,7 +60,7 @@ std::string spelled(std::string path, ScriptKind kind) {
 
 Result<std::string> given_python(const std::string& python, ScriptKind kind) {
   if (python.find('/') == std::string::npos) return python;
-  const std::string path = absolute(python);
+  const std::string path = whole_path(python);
   if (kind == ScriptKind::sh) return path;
   const std::string windows = windows_path(path);
   if (!windows.empty()) return windows;
@@ -73,11 +73,11 @@ Result<std::string> folder_of_script(const fs::path& root, ScriptKind kind,
   const bool bat = kind == ScriptKind::bat;
   const bool own = script.empty() ? bat : same_folder(fs::path(script).parent_path(), root);
   if (own) return std::string();
-  if (!bat) return absolute(root);
-  const std::string windows = windows_path(absolute(root));
+  if (!bat) return whole_path(root);
+  const std::string windows = windows_path(whole_path(root));
   if (!windows.empty()) return windows;
   return usage_error(
-      fmt::format("a .bat there cannot find {}: Windows has no path for it", absolute(root)),
+      fmt::format("a .bat there cannot find {}: Windows has no path for it", whole_path(root)),
       fmt::format("Write it into that folder: --write {}",
                   (root / fs::path(script).filename()).string()));
 }
@@ -88,7 +88,7 @@ Result<LaunchStart> find_start(const Checkout& checkout, ScriptKind kind, const 
                                const std::string& python) {
   const fs::path folder = checkout.folder;
   const bool portable = checkout.portable && kind == ScriptKind::bat;
-  const fs::path root = portable ? fs::path(absolute(folder)).parent_path() : folder;
+  const fs::path root = portable ? fs::path(whole_path(folder)).parent_path() : folder;
   LaunchStart start;
   start.kind = kind;
   auto place = folder_of_script(root, kind, script);
@@ -109,7 +109,7 @@ Result<LaunchStart> find_start(const Checkout& checkout, ScriptKind kind, const 
     start.command = {kind == ScriptKind::bat ? "python" : "python3"};
     start.python_from = "PATH";
   }
-  const std::string name = fs::path(absolute(folder)).filename().string();
+  const std::string name = fs::path(whole_path(folder)).filename().string();
   start.command.push_back(portable ? name + "\\main.py" : "main.py");
   for (const std::string& word : start.command) {
     if (can_be_quoted(word) && can_be_quoted(start.folder)) continue;
