@@ -7,6 +7,7 @@
 #include "ebb/demand.h"
 #include "ebb/explain.h"
 #include "ebb/file.h"
+#include "ebb/launch.h"
 #include "ebb/machine.h"
 #include "ebb/pass.h"
 #include "ebb/patch.h"

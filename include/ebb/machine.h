@@ -88,6 +88,10 @@ Result<Done> check_flags(const Checkout& checkout, const ComfyFlags& flags);
 /// unreadable, no line that starts main.py.
 Result<std::string> read_launch_flags(const std::string& path);
 
+/// What else a launch file does, a line each: variables it sets, programs it calls. Comments and
+/// what any launch file has (`cd`, `pause`) are not among them. Errors: unreadable.
+Result<std::vector<std::string>> other_launch_lines(const std::string& path);
+
 enum class Os { linux, windows };
 
 /// One row of the table of graphics cards. Rates are the maker's; what is reached is assumed.

@@ -98,7 +98,7 @@ bool write_all(int file, const std::string& text) {
 
 }  // namespace
 
-Result<Done> write_file(const std::string& path, const std::string& text) {
+Result<Done> write_file(const std::string& path, const std::string& text, unsigned int new_mode) {
   struct stat old {};
   const bool exists = stat(path.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) {
@@ -110,7 +110,7 @@ Result<Done> write_file(const std::string& path, const std::string& text) {
   std::string temporary = path + ".ebb-XXXXXX";
   const Descriptor file(mkstemp(temporary.data()));
   if (file.get() < 0) return system_error(path, "cannot be written");
-  const mode_t mode = exists ? old.st_mode & 07777 : 0644;
+  const mode_t mode = exists ? old.st_mode & 07777 : static_cast<mode_t>(new_mode);
   const bool whole = write_all(file.get(), text) && fchmod(file.get(), mode) == 0 &&
                      fsync(file.get()) == 0 && rename(temporary.c_str(), path.c_str()) == 0;
   if (!whole) {

@@ -29,6 +29,7 @@ std::function<int()> declare_clean(CLI::App& app);
 std::function<int()> declare_plan(CLI::App& app);
 std::function<int()> declare_explain(CLI::App& app);
 std::function<int()> declare_compare(CLI::App& app);
+std::function<int()> declare_launch(CLI::App& app);
 std::function<int()> declare_simulate(CLI::App& app);
 std::function<int()> declare_convert(CLI::App& app);
 std::function<int()> declare_show(CLI::App& app);

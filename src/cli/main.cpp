@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
     {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},
     {"clean", "Which nodes are there to free memory, what do they really do, and out with them.",
      declare_clean},
+    {"launch", "The script that starts ComfyUI with the flags that suit these workflows.",
+     declare_launch},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",

@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/command_line.h"
 #include "base/text.h"
 #include "ebb/file.h"
 #include "ebb/machine.h"
+#include "machine/flag_words.h"
 
 namespace ebb {
 namespace {
@@ -126,13 +128,13 @@ Result<Checkout> read_checkout(const std::string& folder) {
   if (!fs::is_regular_file(root / "main.py", ignored) &&
       fs::is_regular_file(root / "ComfyUI" / "main.py", ignored)) {
     root /= "ComfyUI";
-    checkout.portable = fs::is_directory(root.parent_path() / "python_embeded", ignored);
     checkout.launch_files = find_launch_files(root.parent_path());
   }
   if (!fs::is_regular_file(root / "main.py", ignored)) {
     return input_error("is no ComfyUI folder: main.py is not in it", folder, {}, kHint);
   }
   checkout.folder = root.string();
+  checkout.portable = fs::is_directory(root / ".." / "python_embeded", ignored);
   if (auto done = read_version(checkout); !done) return done.error();
   const auto arguments = read_file((root / "comfy" / "cli_args.py").string(), kTextLimitBytes);
   if (!arguments) return arguments.error();
@@ -159,11 +161,8 @@ std::string to_string(const Checkout& checkout) {
 }
 
 Result<Done> check_flags(const Checkout& checkout, const ComfyFlags& flags) {
-  const std::string text = to_string(flags);
-  for (const std::string_view word : split(text, ' ')) {
-    const auto equals = word.find('=');
-    const std::string name(word.substr(0, equals));
-    if (!name.starts_with("--")) continue;
+  for (const FlagWords& words : to_words(flags)) {
+    const std::string& name = words.front();
     if (std::binary_search(checkout.flags.begin(), checkout.flags.end(), name)) continue;
     return usage_error(fmt::format("ComfyUI {} in {} has no flag {}", to_string(checkout.version),
                                    checkout.folder, name),
@@ -172,17 +171,52 @@ Result<Done> check_flags(const Checkout& checkout, const ComfyFlags& flags) {
   return Done{};
 }
 
+Result<std::vector<std::string>> other_launch_lines(const std::string& path) {
+  const auto text = read_file(path, kTextLimitBytes);
+  if (!text) return text.error();
+  std::vector<std::string> lines;
+  for (const std::string_view whole : split(*text, '\n')) {
+    std::string_view line = trim(whole);
+    if (line.starts_with('@')) line.remove_prefix(1);
+    const std::string word = lower(line.substr(0, line.find_first_of(" \t(")));
+    constexpr std::string_view kUsual[] = {"",     "rem",  "echo", "cd",    "pause",    "setlocal",
+                                           "exit", "chcp", "set",  "title", "endlocal", "cls"};
+    const bool sets = word == "set" && line.find('=') != std::string_view::npos;
+    const bool usual = std::find(std::begin(kUsual), std::end(kUsual), word) != std::end(kUsual);
+    if ((usual && !sets) || line.starts_with('#') || line.starts_with("::")) continue;
+    if (line.starts_with("--")) continue;  // a continued line
+    if (!contains(lower(line), "main.py")) {
+      lines.emplace_back(line);
+    } else if (const auto first = line.substr(0, line.find_first_of(" \t\"'"));
+               contains(first, "=")) {
+      lines.emplace_back(first);  // a variable for this one command
+    }
+    if (lines.size() == kLaunchFilesMax) break;
+  }
+  return lines;
+}
+
 Result<std::string> read_launch_flags(const std::string& path) {
   const auto text = read_file(path, kTextLimitBytes);
   if (!text) return text.error();
+  const std::string name = lower(path);
+  const bool batch = name.ends_with(".bat") || name.ends_with(".cmd");
+  std::size_t at = 0;  // of the line
   for (const std::string_view line : split(*text, '\n')) {
+    const std::string_view rest = std::string_view(*text).substr(at);
+    at += line.size() + 1;
     if (!starts_comfyui(line)) continue;
-    std::string flags(line.substr(lower(line).rfind("main.py") + 7));
-    if (flags.starts_with('"')) flags.erase(0, 1);
-    for (const char* rest : {"%*", "\"$@\"", "$@"}) {  // what the caller of the file adds
-      if (const auto at = flags.find(rest); at != std::string::npos) flags.erase(at);
+    auto commands = line_commands(rest, batch ? Shell::cmd : Shell::posix);
+    if (!commands) return input_error("has a quotation that does not end, at main.py", path);
+    for (std::vector<std::string>& words : *commands) {
+      const auto script = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+        return lower(base_name(word)) == "main.py";
+      });
+      if (script == words.end()) continue;
+      words.erase(words.begin(), script + 1);
+      for (const char* from_caller : {"%*", "$@", "$*"}) std::erase(words, from_caller);
+      return join_words(words);
     }
-    return std::string(trim(flags));
   }
   return input_error("starts no ComfyUI: no line runs main.py", path, {},
                      "Give the flags themselves, as on ComfyUI's command line.");
