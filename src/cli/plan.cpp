@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/plan_options.h"
 #include "ebb/ebb.h"
 
@@ -72,9 +73,15 @@ const Fix* best_fix(const std::vector<Fix>& fixes) {
 }
 
 /// The file is let go as soon as the prompt is there.
-Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version) {
-  const auto workflow = read_workflow(file);
-  return workflow ? to_prompt(*workflow, version) : workflow.error();
+Result<Prompt> read_prompt(const PlanArguments& arguments, const Machine& machine) {
+  const auto definitions = open_definitions(arguments.object_info);
+  if (!definitions) return definitions.error();
+  const auto workflow = open_workflow(arguments.file);
+  if (!workflow) return workflow.error();
+  PromptOptions options(machine.comfyui);
+  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
+  if (*definitions) options.definitions = &**definitions;
+  return to_prompt(*workflow, options);
 }
 
 /// Everything that is found by predicting the run again.
@@ -111,7 +118,7 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
 Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  const auto prompt = read_prompt(arguments.file, machine->comfyui);
+  const auto prompt = read_prompt(arguments, *machine);
   if (!prompt) return prompt.error();
   const auto order = order_steps(*prompt, machine->comfyui);
   if (!order) return order.error();
@@ -120,7 +127,7 @@ Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& op
   search.comfyui = machine->comfyui;
   const Predict predict = predictor(*prompt, *order, remembering(search));
   Report report;
-  report.file = arguments.file;
+  report.file = arguments.file == "-" ? "stdin" : arguments.file;
   report.trial = {*machine, options.sizes, {}};
   auto prediction = predict(report.trial);
   if (!prediction) return prediction.error();
@@ -147,7 +154,8 @@ int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
   const auto report = make_report(arguments, *options);
-  if (!report) return fail("plan", in_file(report.error(), arguments.file));
+  if (!report)
+    return fail("plan", in_file(report.error(), arguments.file == "-" ? "stdin" : arguments.file));
 
   // Nothing is written before the answer is there.
   if (!arguments.save_machine.empty()) {

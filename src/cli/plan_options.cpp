@@ -125,7 +125,7 @@ Result<Done> read_bytes(const PlanArguments& arguments, WeightsSearch& search) {
 }  // namespace
 
 void declare(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")->required();
   app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
   app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
   app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");
@@ -133,6 +133,8 @@ void declare(CLI::App& app, PlanArguments& a) {
   app.add_option("--os", a.os, "linux or windows");
   app.add_option("--comfyui", a.comfyui, "ComfyUI's version, such as 0.3.73");
   app.add_option("--flags", a.flags, "ComfyUI's own flags, such as \"--reserve-vram 4\"");
+  app.add_option("--object-info", a.object_info,
+                 "your server's address, or a saved answer to its GET /object_info, for packs");
   app.add_option("--models", a.models, "ComfyUI's models folder; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--bytes", a.bytes, "NAME=SIZE of a model file that is not at hand")

@@ -17,7 +17,7 @@ namespace ebb::cli {
 /// As typed; empty means absent.
 struct PlanArguments {
   std::string file;
-  std::string gpu, vram, vram_free, ram, os, comfyui, machine_file, save_machine;
+  std::string gpu, vram, vram_free, ram, os, comfyui, object_info, machine_file, save_machine;
   std::optional<std::string> flags;
   std::vector<std::string> models, bytes, frames, sizes;
   std::string html, svg, colour = "auto", fail_on;
