@@ -147,8 +147,9 @@ async def object_info(session, url, process, base):
                      pathlib.Path(base, "server.log").read_text(errors="replace")[-3000:])
 
 
-async def executed(session, url, prompt):
-    """Node ids in the order of the server's last `executing` message for each."""
+async def executed(session, url, prompt, may_reuse=False):
+    """Node ids in the order of the server's last `executing` message for each. Unless the server
+    may reuse what earlier prompts left, it is an error if it does."""
     client = uuid.uuid4().hex
     order = []
     async with session.ws_connect(f"{url}/ws?clientId={client}") as socket_:
@@ -166,7 +167,7 @@ async def executed(session, url, prompt):
                 continue
             if event["type"] == "execution_error":
                 raise SystemExit(f"{data['node_type']} failed: {data['exception_message']}")
-            if event["type"] == "execution_cached" and data["nodes"]:
+            if event["type"] == "execution_cached" and data["nodes"] and not may_reuse:
                 raise SystemExit(f"the cache was not empty: {data}")
             if event["type"] == "executing":
                 if data["node"] is None:
