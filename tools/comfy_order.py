@@ -10,6 +10,10 @@ describes is a plain node. Output: id, order, served ([node, the node it is serv
 Only comfy_execution/ of the checkout is imported, so plain Python is enough. Nodes do nothing;
 a node asks for all of its lazy inputs, a coroutine (`"async": true` in its class) returns when
 nothing else can run.
+
+A line with `queue` (a list of objects with prompt and outputs) in place of prompt runs them one
+after another through one node cache, `cache` being classic, lru (with `entries`), ram or none.
+Output: id, and runs: for each its order, served, and kept: nodes whose results were there before.
 """
 import asyncio
 import gzip
@@ -36,6 +40,9 @@ def import_scheduler(folder):
          InputTypeOptions=dict)
     for name in ("torch", "psutil"):
         stub(name)
+    stub("comfy_api", __path__=[])
+    stub("comfy_api.latest", __path__=[])
+    stub("comfy_api.latest._caching", CacheProvider=object, CacheContext=object, CacheValue=object)
     from comfy_execution import caching, graph
     return nodes, graph, caching
 
@@ -78,26 +85,49 @@ class Result:
     """What a node leaves in the cache: which node ran."""
 
     def __init__(self, node):
-        self.ui, self.outputs, self.node = None, [[]], node
+        self.ui, self.outputs, self.node, self.kept = None, [[]], node, False
+
+
+def make_cache(caching, kind, entries):
+    """The cache of results that execution.py makes for ComfyUI's flags."""
+    keys = caching.CacheKeySetInputSignature
+    if kind == "lru":
+        return caching.LRUCache(keys, max_size=entries)
+    if kind == "ram":
+        return caching.RAMPressureCache(keys)
+    if kind == "none":
+        return caching.NullCache() if hasattr(caching, "NullCache") else \
+            caching.DependencyAwareCache(keys)
+    return caching.HierarchicalCache(keys)
 
 
 class Executor:
-    def __init__(self, modules, prompt, classes):
+    def __init__(self, modules, prompt, classes, cache):
         self.nodes, self.graph, self.caching = modules
-        self.prompt, self.classes = prompt, classes
+        self.prompt, self.classes, self.cache = prompt, classes, cache
         self.order, self.served, self.asked = [], [], set()
+        self.running = set()
         self.started = {}  # coroutines whose result is waited for: node -> how to unblock it
+        self.kept = []
 
     def info(self, node):
         return self.classes.get(self.prompt[node].get("class_type"), {})
 
-    def cached(self, node):
-        get = getattr(self.cache, "get_local", self.cache.get)
-        return get(node)
+    async def cached(self, node):
+        value = self.cache.get(node)
+        return await value if asyncio.iscoroutine(value) else value
 
-    def keep(self, node, value):
-        getattr(self.cache, "set_local", self.cache.set)(node, value)
+    async def keep(self, node, value):
+        done = self.cache.set(node, value)
+        if asyncio.iscoroutine(done):
+            await done
         self.update(node, value)
+
+    async def handed_over(self, source, node):
+        """What `node` gets from `source`: from 0.3.73 on the list of nodes keeps it for it."""
+        if hasattr(self.list, "get_cache"):
+            return self.list.get_cache(source, node)
+        return await self.cached(source)
 
     def update(self, node, value):
         if hasattr(self.list, "cache_update"):
@@ -110,8 +140,13 @@ class Executor:
             self.nodes.NODE_CLASS_MAPPINGS[name] = make_class(self.classes.get(name, {}))
         self.caching.NODE_CLASS_CONTAINS_UNIQUE_ID.clear()
         dynamic = self.graph.DynamicPrompt(self.prompt)
-        self.cache = self.caching.HierarchicalCache(self.caching.CacheKeySetInputSignature)
         await self.cache.set_prompt(dynamic, self.prompt.keys(), NeverChanged())
+        self.cache.clean_unused()
+        for node in self.prompt:
+            value = await self.cached(node)
+            if value is not None:
+                self.kept.append(node)
+                value.kept = True
         self.list = self.graph.ExecutionList(dynamic, self.cache)
         for node in outputs:
             self.list.add_node(node)
@@ -121,44 +156,68 @@ class Executor:
             node, error, _ = await self.list.stage_node_execution()
             if error is not None:
                 return {"error": error["exception_message"]}
-            if self.execute(node):
+            if await self.execute(node):
                 self.list.complete_node_execution()
             else:
                 self.list.unstage_node_execution()
-        return {"order": self.order, "served": self.served}
+        return {"order": self.order, "served": self.served, "kept": self.kept}
 
-    def execute(self, node):
+    async def execute(self, node):
         """False: the node waits for something and will be staged again."""
-        value = self.cached(node)
+        value = await self.cached(node)
         if value is not None:
-            if node not in self.order:  # else a coroutine that was overtaken by its twin
+            # Else a coroutine that was overtaken by its twin, or a result of an earlier prompt.
+            if node not in self.running and not value.kept:
                 self.served.append([node, value.node])
             self.update(node, value)
             return True
         if node not in self.asked:
             self.asked.add(node)
-            missing = self.lazy_missing(node)
+            missing = await self.lazy_missing(node)
             for name in missing:
                 self.list.make_input_strong_link(node, name)
             if missing:
                 return False
-        if node not in self.order:
+        if node not in self.running:
+            self.running.add(node)
             self.order.append(node)
             if self.info(node).get("async"):
                 self.started[node] = self.list.add_external_block(node)
                 return False
-        self.keep(node, Result(node))
+        await self.keep(node, Result(node))
+        self.running.discard(node)
+        self.asked.discard(node)
         return True
 
-    def lazy_missing(self, node):
-        return [name for name, value in self.prompt[node]["inputs"].items()
-                if self.graph.is_link(value) and is_lazy(self.info(node), name)
-                and self.cached(value[0]) is None]
+    async def lazy_missing(self, node):
+        missing = []
+        for name, value in self.prompt[node]["inputs"].items():
+            if self.graph.is_link(value):
+                there = await self.handed_over(value[0], node)
+                if there is None and is_lazy(self.info(node), name):
+                    missing.append(name)
+        return missing
 
 
 def read_json(path):
     with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as file:
         return json.load(file)
+
+
+def answer(modules, job, known):
+    classes = job.get("classes", known)
+    queue = job.get("queue", [job])
+    cache = make_cache(modules[2], job.get("cache", "classic"), job.get("entries", 0))
+    runs = []
+    for item in queue:
+        prompt, outputs = item["prompt"], item.get("outputs")
+        if outputs is None:
+            outputs = [node for node, value in prompt.items()
+                       if classes.get(value.get("class_type"), {}).get("output_node")]
+        runs.append(asyncio.run(Executor(modules, prompt, classes, cache).run(outputs)))
+    if "queue" in job:
+        return {"runs": runs}
+    return {key: value for key, value in runs[0].items() if key != "kept"}
 
 
 def main(folder, info_path=None):
@@ -167,14 +226,7 @@ def main(folder, info_path=None):
     modules = import_scheduler(os.path.abspath(folder))
     for line in sys.stdin:
         job = json.loads(line)
-        classes = job.get("classes", known)
-        prompt = job["prompt"]
-        outputs = job.get("outputs")
-        if outputs is None:
-            outputs = [node for node, value in prompt.items()
-                       if classes.get(value.get("class_type"), {}).get("output_node")]
-        answer = asyncio.run(Executor(modules, prompt, classes).run(outputs))
-        print(json.dumps({"id": job.get("id"), **answer}))
+        print(json.dumps({"id": job.get("id"), **answer(modules, job, known)}))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,9 @@ struct Demand {
   int repeats = 1;                ///< denoising steps, twice as many for methods like heun
   int forwards = 1;               ///< conditionings that a repeat computes: 2 with CFG, else 1
   double flops = 0;               ///< of one repeat, all forwards; 0 if unknown
+
+  /// What ComfyUI takes off the budget for weights: its one-batch estimate.
+  const Quantity& subtracted() const { return minimum.known() ? minimum : asked; }
 };
 
 /// Values that replace what the workflow says: a table over --frames, or a fix being tried.

@@ -34,19 +34,40 @@ struct Order {
   std::vector<std::string> notes;
 };
 
-/// ComfyUI's scheduler for this version, its node cache empty. `outputs` (positions in
-/// prompt.nodes) names the output nodes to run and their order; empty: all, as they stand in the
-/// prompt. An output node that needs a cycle or a node that is not there is left out with a note,
-/// as ComfyUI does. Errors: no output node, or none of them left; with the node's label.
+/// ComfyUI's scheduler for this version and kind of node cache, the cache empty. `outputs`
+/// (positions in prompt.nodes) names the output nodes to run and their order; empty: all, as they
+/// stand in the prompt. An output node that needs a cycle or a node that is not there is left out
+/// with a note, as ComfyUI does. With --cache-none a node may run more than once. Errors: no output
+/// node, or none of them left; with the node's label.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
-                          const std::vector<int>& outputs = {});
+                          const std::vector<int>& outputs = {},
+                          CacheKind cache = CacheKind::standard);
+
+/// One of several prompts that are queued one after another.
+struct QueuedPrompt {
+  const Prompt* prompt = nullptr;  ///< must outlive the call
+  std::vector<int> outputs;        ///< as order_steps takes them
+};
+
+/// What running it does.
+struct Queued {
+  /// Nodes whose results an earlier prompt left in the node cache, as ComfyUI's message
+  /// `execution_cached` names them; in the order of the prompt.
+  std::vector<int> kept;
+  Order order;  ///< what runs; empty where everything was kept
+};
+
+/// ComfyUI's node cache over several prompts, the first of which finds it empty: what a second
+/// queue runs again. Assumes that every prompt runs to its end, that files named by inputs don't
+/// change, and that RAM does not run short (--cache-ram). Errors: as order_steps.
+Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
+                                      const ComfyVersion& version, const ComfyFlags& flags);
 
 /// One execution of one node.
 struct Step {
   int node = -1;  ///< position in prompt.nodes
   std::string id;
   std::string class_type;
-  std::string title;
   StepKind kind = StepKind::other;
   std::vector<int> uses;   ///< weights in use, main one first
   std::vector<int> reads;  ///< weights read from disk by this step
@@ -55,7 +76,6 @@ struct Step {
   Demand demand;
   /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
   std::vector<int> consumers;
-  std::vector<std::string> output_types;
 };
 
 /// A maximal run of steps with the same set of weights in use.
@@ -69,9 +89,9 @@ struct Pass {
 
 /// Data that crosses a cut: it was made before and is needed after.
 struct Crossing {
-  std::string type;  ///< `LATENT`, `CONDITIONING`, `IMAGE`
-  std::string node;  ///< id of the node that made it
-  Quantity bytes;
+  std::string type;                   ///< `LATENT`, `CONDITIONING`, `IMAGE`
+  std::string node;                   ///< id of the node that made it
+  std::optional<std::int64_t> bytes;  ///< computed from its shape, where that is known
 };
 
 /// The boundary after pass `after_pass`.
@@ -143,6 +163,7 @@ struct StepState {
   std::int64_t reserved_bytes = 0;
   bool demand_known = true;
   std::int64_t ram_pinned_bytes = 0;  ///< of the weights' RAM, page-locked: it can't be paged out
+  std::int64_t ram_file_bytes = 0;    ///< pages of files being read: the system drops them at need
   std::int64_t ram_data_bytes = 0;    ///< latents, images, conditioning kept by the cache
   std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
   std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included
@@ -173,13 +194,11 @@ const char* to_string(Verdict verdict);
 /// Higher is worse; unknown is the worst.
 int rank(Verdict verdict);
 
-/// One pass summed up. Numbers are those of its main step and main weights.
+/// One pass summed up. Numbers are those of its main step, which has the demand, and of its main
+/// weights.
 struct PassOutcome {
   Verdict verdict = Verdict::unknown;
   std::string cause;  ///< the terms that bind, one sentence; empty when it fits
-  Quantity asked;     ///< the demand that ComfyUI subtracts (its one-batch estimate)
-  Quantity live;
-  Quantity reserved;
   std::optional<std::int64_t> usable_bytes;
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;

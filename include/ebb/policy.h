@@ -15,6 +15,12 @@ namespace ebb {
 /// and are named in the notes. Levers of a plan act where it puts them.
 Timeline simulate(const Passes& passes, const Machine& machine, const Levers& levers = {});
 
+/// The same for a prompt that is queued after another one, in the state that one left: `again` is
+/// of the steps that run again (run_queue), with the same weights in the same order. One state per
+/// step of `again`. With --cache-none nothing is left; results that are made again replace the old
+/// ones.
+Timeline simulate_again(const Passes& first, const Passes& again, const Machine& machine);
+
 enum class ScenarioMode { play, check };
 
 /// What became of a file of scenarios.

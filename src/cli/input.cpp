@@ -64,4 +64,18 @@ Result<PromptOptions> prompt_options(const std::string& version,
   return options;
 }
 
+Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
+                           const Machine& machine) {
+  const auto definitions = open_definitions(object_info);
+  if (!definitions) return definitions.error();
+  const auto workflow = open_workflow(file);
+  if (!workflow) return workflow.error();
+  PromptOptions options(machine.comfyui);
+  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
+  if (*definitions) options.definitions = &**definitions;
+  return to_prompt(*workflow, options);
+}
+
+std::string shown_name(const std::string& file) { return file == "-" ? "stdin" : file; }
+
 }  // namespace ebb::cli

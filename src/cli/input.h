@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "ebb/machine.h"
 #include "ebb/workflow.h"
 
 namespace ebb::cli {
@@ -19,5 +20,12 @@ Result<std::optional<NodeDefinitions>> open_definitions(const std::string& file_
 /// Options from --comfyui (empty: assumed) and definitions, which must outlive them.
 Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions);
+
+/// The prompt for a machine; the file is let go as soon as it is there.
+Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
+                           const Machine& machine);
+
+/// `stdin` for `-`.
+std::string shown_name(const std::string& file);
 
 }  // namespace ebb::cli

@@ -72,18 +72,6 @@ const Fix* best_fix(const std::vector<Fix>& fixes) {
   return best;
 }
 
-/// The file is let go as soon as the prompt is there.
-Result<Prompt> read_prompt(const PlanArguments& arguments, const Machine& machine) {
-  const auto definitions = open_definitions(arguments.object_info);
-  if (!definitions) return definitions.error();
-  const auto workflow = open_workflow(arguments.file);
-  if (!workflow) return workflow.error();
-  PromptOptions options(machine.comfyui);
-  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
-  if (*definitions) options.definitions = &**definitions;
-  return to_prompt(*workflow, options);
-}
-
 /// Everything that is found by predicting the run again.
 Result<Done> explore(Report& report, const PlanOptions& options, const Predict& predict,
                      bool picture) {
@@ -118,16 +106,16 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
 Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  const auto prompt = read_prompt(arguments, *machine);
+  const auto prompt = read_prompt(arguments.file, arguments.object_info, *machine);
   if (!prompt) return prompt.error();
-  const auto order = order_steps(*prompt, machine->comfyui);
+  const auto order = order_steps(*prompt, machine->comfyui, {}, machine->flags.cache);
   if (!order) return order.error();
 
   WeightsSearch search = options.search;
   search.comfyui = machine->comfyui;
   const Predict predict = predictor(*prompt, *order, remembering(search));
   Report report;
-  report.file = arguments.file == "-" ? "stdin" : arguments.file;
+  report.file = shown_name(arguments.file);
   report.trial = {*machine, options.sizes, {}};
   auto prediction = predict(report.trial);
   if (!prediction) return prediction.error();
@@ -153,9 +141,9 @@ Error in_file(Error error, const std::string& file) {
 int run(const PlanArguments& arguments) {
   const auto options = understand(arguments);
   if (!options) return fail("plan", options.error());
+  if (arguments.again) return run_again(arguments, *options);
   const auto report = make_report(arguments, *options);
-  if (!report)
-    return fail("plan", in_file(report.error(), arguments.file == "-" ? "stdin" : arguments.file));
+  if (!report) return fail("plan", in_file(report.error(), shown_name(arguments.file)));
 
   // Nothing is written before the answer is there.
   if (!arguments.save_machine.empty()) {

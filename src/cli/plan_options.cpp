@@ -18,6 +18,7 @@ constexpr const char* kExamples =
     "  ebb plan flow.json --vram 24G --models ~/ComfyUI/models --json\n"
     "  ebb plan flow.json --vram 12G --bytes my_model.safetensors=13.3GiB\n"
     "  ebb plan picture.png --gpu rtx4070 --html timeline.html --svg timeline.svg\n"
+    "  ebb plan flow.json --again --flags --cache-none       what runs again after a change\n"
     "Exit codes: 0 answered, 1 worse than --fail-on, 2 bad usage, 3 bad input, 4 internal error.";
 
 Result<std::optional<std::int64_t>> size_of(const std::string& text, const char* option) {
@@ -150,6 +151,8 @@ void declare(CLI::App& app, PlanArguments& a) {
   app.add_option("--svg", a.svg, "write the picture alone to this file");
   app.add_option("--machine", a.machine_file, "read the machine from this file");
   app.add_option("--save-machine", a.save_machine, "write the machine used to this file");
+  app.add_flag("--again", a.again,
+               "print what a second queue runs and reads when one value changes");
   app.add_option("--fail-on", a.fail_on,
                  "exit with 1 if the verdict is worse than this one: fits, tight, offloads, ...");
   app.add_option("--color", a.colour, "auto, always or never")

@@ -22,6 +22,7 @@ struct PlanArguments {
   std::vector<std::string> models, bytes, frames, sizes;
   std::string html, svg, colour = "auto", fail_on;
   bool json = false;
+  bool again = false;
 };
 
 /// As understood.
@@ -35,5 +36,8 @@ struct PlanOptions {
 
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
+
+/// `ebb plan --again`; returns the exit code.
+int run_again(const PlanArguments& arguments, const PlanOptions& options);
 
 }  // namespace ebb::cli

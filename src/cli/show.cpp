@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <optional>
 
 #include "cli/command.h"
 #include "cli/input.h"

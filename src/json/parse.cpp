@@ -216,7 +216,8 @@ Result<JsonDocument> JsonDocument::parse(std::string text, const std::string& fi
   if (state->text.find_first_not_of(" \t\r\n") == std::string::npos) {
     return input_error("is empty", file, "", kHint);
   }
-  state->nodes.reserve(state->text.size() / 16 + 16);
+  // Room for the shortest values that files have; what is not used is never touched.
+  state->nodes.reserve(state->text.size() / 8 + 16);
   if (auto error = Parser(*state, file).run()) return *std::move(error);
   return JsonDocument(std::move(state));
 }

@@ -25,14 +25,12 @@ Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
   step.node = position;
   step.id = node.id;
   step.class_type = node.class_type;
-  step.title = node.title;
   step.kind = demand.kind;
   step.uses = std::move(demand.uses);
   step.reads = std::move(demand.reads);
   step.loras = std::move(demand.loras);
   step.shape = demand.shape;
   step.demand = std::move(demand.demand);
-  step.output_types = node.output_types;
   return step;
 }
 
@@ -119,23 +117,23 @@ std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>
   return products;
 }
 
-std::optional<Crossing> crossing_of(const Step& step, int slot) {
-  const auto& types = step.output_types;
-  if (slot < 0 || slot >= static_cast<int>(types.size())) return std::nullopt;
-  const std::string& type = types[static_cast<std::size_t>(slot)];
+std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step>& steps,
+                                    const Product& product) {
+  const Step& step = steps[static_cast<std::size_t>(product.step)];
+  const auto& types = prompt.nodes[static_cast<std::size_t>(step.node)].output_types;
+  if (product.slot < 0 || product.slot >= static_cast<int>(types.size())) return std::nullopt;
+  const std::string& type = types[static_cast<std::size_t>(product.slot)];
   if (!carries_data(type)) return std::nullopt;
-  Quantity bytes{0, NumberKind::unknown, "not known"};
+  Crossing crossing{type, step.id, std::nullopt};
   const bool main = type == "LATENT" || type == "IMAGE" || types.size() == 1;
-  if (main && step.demand.result_bytes > 0) {
-    bytes = {step.demand.result_bytes, NumberKind::computed, "from its shape"};
-  }
-  return Crossing{type, step.id, bytes};
+  if (main && step.demand.result_bytes > 0) crossing.bytes = step.demand.result_bytes;
+  return crossing;
 }
 
 /// The cuts, with what was made before each and is needed after it, the largest first. `live`
 /// carries the results still needed from cut to cut, so that long prompts stay linear.
-std::vector<Cut> find_cuts(const std::vector<Product>& products, const std::vector<Step>& steps,
-                           const std::vector<Pass>& passes) {
+std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<Product>& products,
+                           const std::vector<Step>& steps, const std::vector<Pass>& passes) {
   std::vector<Cut> cuts;
   std::vector<Product> live;
   std::size_t next = 0;
@@ -148,11 +146,11 @@ std::vector<Cut> find_cuts(const std::vector<Product>& products, const std::vect
     Cut cut{p, {}};
     cut.crossing.reserve(live.size());
     for (const Product& product : live) {
-      auto crossing = crossing_of(steps[static_cast<std::size_t>(product.step)], product.slot);
+      auto crossing = crossing_of(prompt, steps, product);
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }
     std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {
-      return a.bytes.value().value_or(-1) > b.bytes.value().value_or(-1);
+      return a.bytes.value_or(-1) > b.bytes.value_or(-1);
     });
     cuts.push_back(std::move(cut));
   }
@@ -167,9 +165,9 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   result.picture = demand.picture;
   result.notes = std::move(demand.notes);
   result.steps.reserve(order.nodes.size());
-  for (const int position : order.nodes) {
+  for (const int position : order.nodes) {  // with --cache-none a node may come twice
     result.steps.push_back(
-        make_step(prompt, position, std::move(demand.nodes[static_cast<std::size_t>(position)])));
+        make_step(prompt, position, NodeDemand(demand.nodes[static_cast<std::size_t>(position)])));
   }
   const auto step_of = find_steps(prompt, order);
   for_each_link(prompt, result.steps, step_of, [&](std::size_t from, int, int to) {
@@ -178,7 +176,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   });
   result.passes = split(result.steps);
   result.cuts =
-      find_cuts(find_products(prompt, result.steps, step_of), result.steps, result.passes);
+      find_cuts(prompt, find_products(prompt, result.steps, step_of), result.steps, result.passes);
   return result;
 }
 

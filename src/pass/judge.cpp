@@ -72,7 +72,9 @@ void raise(PassOutcome& outcome, Verdict verdict, const std::string& cause) {
 /// Demand against what the weights leave of the card.
 void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
                   const Timeline& timeline, const Machine& machine) {
-  if (!outcome.live.known() || !outcome.reserved.known()) return;
+  const Quantity& live = step.demand.live;
+  const Quantity& reserved = step.demand.reserved;
+  if (!live.known() || !reserved.known()) return;
   const std::int64_t room = timeline.vram_limit_bytes - peaks.base;
   const bool windows = machine.os == Os::windows;
   if (room < 0) {
@@ -82,25 +84,25 @@ void judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
                       windows ? "they spill into shared memory" : "it runs out of memory"));
     return;
   }
-  if (outcome.live.bytes > room) {
+  if (live.bytes > room) {
     const bool image = step.kind == StepKind::decode || step.kind == StepKind::encode_image;
     raise(outcome, windows ? Verdict::spills : Verdict::tight,
           fmt::format("the step allocates about {} MiB, but there are {} beside the weights: {}",
-                      format_mib(outcome.live.bytes), format_mib(room),
+                      format_mib(live.bytes), format_mib(room),
                       windows ? "the rest spills into shared memory"
                       : image ? "ComfyUI will run out, then retry in tiles"
                               : "it may run out of memory"));
     return;
   }
   // What is live may be more than expected; slack is given back on Linux, and kept on Windows.
-  const auto live_most = static_cast<std::int64_t>(static_cast<double>(outcome.live.bytes) *
-                                                   std::max(1.0, step.demand.high));
-  const std::int64_t most = windows ? std::max(live_most, outcome.reserved.bytes) : live_most;
+  const auto live_most =
+      static_cast<std::int64_t>(static_cast<double>(live.bytes) * std::max(1.0, step.demand.high));
+  const std::int64_t most = windows ? std::max(live_most, reserved.bytes) : live_most;
   if (most > room) {
     raise(outcome, Verdict::tight,
           fmt::format("fits unless the step takes more than {} MiB beside the weights; "
                       "{} are expected, up to {} possible",
-                      format_mib(room), format_mib(outcome.live.bytes), format_mib(most)));
+                      format_mib(room), format_mib(live.bytes), format_mib(most)));
   }
 }
 
@@ -145,9 +147,6 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
   PassOutcome outcome;
   outcome.verdict = Verdict::fits;
-  outcome.asked = step.demand.minimum.known() ? step.demand.minimum : step.demand.asked;
-  outcome.live = step.demand.live;
-  outcome.reserved = step.demand.reserved;
   sum_costs(outcome, timeline, pass, step);
   const Peaks peaks = find_peaks(timeline, pass);
   const std::string unknown = unknown_weights(passes, pass);
@@ -166,8 +165,9 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
           fmt::format("RAM peaks at {} of {}", format_gib(peaks.ram),
                       format_gib(timeline.ram_limit_bytes)));
   }
-  if (!outcome.asked.known()) {
-    raise(outcome, Verdict::unknown, outcome.asked.source);
+  const Quantity& asked = step.demand.subtracted();
+  if (!asked.known()) {
+    raise(outcome, Verdict::unknown, asked.source);
     return outcome;
   }
   outcome.vram_peak_bytes = peaks.vram;

@@ -187,12 +187,9 @@ void note_served(const Prompt& prompt, Order& order) {
 
 }  // namespace
 
-// The scheduler's rules are the same in all versions at hand; see order_run.cpp.
-Result<Order> order_steps(const Prompt& prompt, const ComfyVersion&,
-                          const std::vector<int>& outputs) {
-  auto wanted = output_nodes(prompt, outputs);
+Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outputs) {
+  auto wanted = output_nodes(problem.prompt, outputs);
   if (!wanted) return wanted.error();
-  const OrderProblem problem = make_order_problem(prompt);
   Order order;
   auto runnable = sound_outputs(problem, std::move(*wanted), order.notes);
   if (!runnable) return runnable.error();
@@ -202,8 +199,16 @@ Result<Order> order_steps(const Prompt& prompt, const ComfyVersion&,
   order.served = std::move(run.served);
   order.notes.insert(order.notes.end(), problem.notes.begin(), problem.notes.end());
   note_coroutines(problem, order);
-  note_served(prompt, order);
+  note_served(problem.prompt, order);
   return order;
+}
+
+// The scheduler's rules are the same in all versions at hand; see order_run.cpp.
+Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
+                          const std::vector<int>& outputs, CacheKind cache) {
+  OrderProblem problem = make_order_problem(prompt);
+  problem.keeping = keeping_of(version, cache);
+  return order_of(problem, outputs);
 }
 
 }  // namespace ebb

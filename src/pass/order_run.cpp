@@ -7,6 +7,7 @@
 // are added, so that a heap finds the next one.
 #include "pass/order_run.h"
 
+#include <algorithm>
 #include <deque>
 #include <queue>
 
@@ -19,7 +20,11 @@ namespace {
 class Scheduler {
  public:
   explicit Scheduler(const OrderProblem& problem)
-      : problem_(problem), graph_(problem.graph), nodes_(size_t(graph_.size())) {}
+      : problem_(problem), graph_(problem.graph), nodes_(size_t(graph_.size())) {
+    for (std::size_t i = 0; i < problem.kept.size(); ++i)
+      if (problem.kept[i]) same(static_cast<int>(i)).there = true;
+    if (problem.keeping == Keeping::needed) count_readers();
+  }
 
   OrderRun run(const std::vector<int>& outputs) {
     for (int node : outputs) add_node(node);
@@ -41,6 +46,9 @@ class Scheduler {
     int first_out = -1;    // edges to nodes that wait for this one, last added first
     int first_in = -1;     // edges from nodes this one waits for
     int executed_as = -1;  // of the first of several same nodes: the one that ran
+    bool there = false;    // of the first of several same nodes: the cache holds its result
+    bool ran = false;
+    int readers = 0;  // nodes that link to this one and have not run; only counted where needed
   };
 
   struct Edge {
@@ -51,7 +59,7 @@ class Scheduler {
   bool output(int node) const { return problem_.prompt.nodes[size_t(node)].output_node; }
   bool async(int node) const { return problem_.async[size_t(node)]; }
   Node& same(int node) { return at(problem_.same[size_t(node)]); }
-  bool cached(int node) { return same(node).executed_as >= 0; }
+  bool cached(int node) { return same(node).there; }
 
   void add_node(int root) {
     const std::size_t discovered = by_discovery_.size();
@@ -60,7 +68,8 @@ class Scheduler {
     while (!stack.empty()) {
       const int node = stack.back();
       stack.pop_back();
-      if (at(node).state != State::unseen) continue;
+      if (at(node).state == State::pending) continue;
+      if (at(node).state == State::done) forget(node);
       at(node).state = State::pending;
       at(node).discovered = static_cast<int>(by_discovery_.size());
       by_discovery_.push_back(node);
@@ -78,11 +87,46 @@ class Scheduler {
     for (std::size_t i = discovered; i < by_discovery_.size(); ++i) push(by_discovery_[i]);
   }
 
-  // A node whose twin ran before it was discovered is never scheduled.
+  // A result that was not kept is needed again: the node is scheduled as if it were new.
+  void forget(int node) {
+    const Node old = at(node);
+    at(node) = {};
+    at(node).executed_as = old.executed_as;
+    at(node).there = old.there;
+    at(node).ran = old.ran;
+    at(node).readers = old.readers;
+  }
+
+  // A node whose result was there before it was discovered is never scheduled.
   void note_served(int node) {
     if (at(node).state != State::unseen) return;
     at(node).state = State::done;
-    result_.served.push_back({node, same(node).executed_as, false});
+    if (same(node).executed_as >= 0)
+      result_.served.push_back({node, same(node).executed_as, false});
+  }
+
+  void count_readers() {
+    for (int node = 0; node < graph_.size(); ++node)
+      for (int source : sources(node)) ++at(source).readers;
+  }
+
+  std::vector<int> sources(int node) const {
+    std::vector<int> result;
+    for (const OrderLink& link : graph_.links(node))
+      if (link.source >= 0) result.push_back(link.source);
+    std::sort(result.begin(), result.end());
+    result.erase(std::unique(result.begin(), result.end()), result.end());
+    return result;
+  }
+
+  // What the cache does with a new result.
+  void keep(int node) {
+    same(node).executed_as = node;
+    same(node).there = problem_.keeping != Keeping::nothing;
+    if (problem_.keeping != Keeping::needed || at(node).ran) return;
+    at(node).ran = true;
+    for (int source : sources(node))
+      if (--at(source).readers == 0 && at(source).ran) same(source).there = false;
   }
 
   // `to` waits for `from`. Links of one node come together, so a repeated pair is the last edge.
@@ -123,9 +167,10 @@ class Scheduler {
   int next() {
     while (true) {
       while (!heap_.empty()) {
-        const int node = by_discovery_[size_t(heap_.top().second)];
+        const int place = heap_.top().second;
+        const int node = by_discovery_[size_t(place)];
         heap_.pop();
-        if (ready(node)) return node;
+        if (ready(node) && at(node).discovered == place) return node;
       }
       if (started_.empty()) return -1;
       const int node = started_.front();  // nothing else can run until a coroutine returns
@@ -138,7 +183,8 @@ class Scheduler {
   void execute(int node) {
     if (cached(node)) {
       // A coroutine may be overtaken by its twin while it waits: then both ran.
-      if (!at(node).started) result_.served.push_back({node, same(node).executed_as});
+      if (!at(node).started && same(node).executed_as >= 0)
+        result_.served.push_back({node, same(node).executed_as});
       return complete(node);
     }
     if (!at(node).asked_lazy) {
@@ -153,7 +199,7 @@ class Scheduler {
       started_.push_back(node);
       return;
     }
-    same(node).executed_as = node;
+    keep(node);
     complete(node);
   }
 
@@ -161,6 +207,10 @@ class Scheduler {
     const auto links = graph_.links(node);
     for (int i : problem_.asked[size_t(node)]) {
       const int source = links[size_t(i)].source;
+      const bool handed_over = std::any_of(links.begin(), links.end(), [&](const OrderLink& l) {
+        return !l.lazy && l.source == source;
+      });
+      if (handed_over) continue;
       if (cached(source)) {
         note_served(source);
         continue;
@@ -234,7 +284,7 @@ std::vector<int> lazy_links_asked(OrderProblem& problem, int position) {
 }  // namespace
 
 OrderProblem make_order_problem(const Prompt& prompt) {
-  OrderProblem problem{prompt, OrderGraph(prompt), {}, {}, {}, {}};
+  OrderProblem problem{prompt, OrderGraph(prompt), {}, {}, {}, {}, {}, {}};
   problem.same = same_nodes(prompt, problem.graph);
   problem.async.reserve(prompt.nodes.size());
   problem.asked.reserve(prompt.nodes.size());
@@ -243,6 +293,12 @@ OrderProblem make_order_problem(const Prompt& prompt) {
     problem.asked.push_back(lazy_links_asked(problem, static_cast<int>(i)));
   }
   return problem;
+}
+
+// Of the versions read, 0.3.73 is the first whose cache keeps nothing at all.
+Keeping keeping_of(const ComfyVersion& version, CacheKind cache) {
+  if (cache != CacheKind::none) return Keeping::everything;
+  return version >= ComfyVersion{0, 3, 73} ? Keeping::nothing : Keeping::needed;
 }
 
 OrderRun run_order(const OrderProblem& problem, const std::vector<int>& outputs) {

@@ -9,6 +9,13 @@
 
 namespace ebb {
 
+/// What the node cache keeps while a prompt runs.
+enum class Keeping {
+  everything,  ///< every result (classic, LRU, RAM pressure while there is enough RAM)
+  needed,      ///< a result until all nodes that link to it ran (--cache-none of 0.3.64)
+  nothing      ///< results are only handed over: same nodes all run (--cache-none later)
+};
+
 /// What the scheduler reads of a prompt, worked out once for many runs.
 struct OrderProblem {
   const Prompt& prompt;
@@ -18,9 +25,12 @@ struct OrderProblem {
   /// Per node the lazy links (position among its links) it asks for once it is reached.
   std::vector<std::vector<int>> asked;
   std::vector<std::string> notes;
+  Keeping keeping = Keeping::everything;
+  std::vector<char> kept;  ///< per node: its result is there before anything runs; empty: none
 };
 
 OrderProblem make_order_problem(const Prompt& prompt);
+Keeping keeping_of(const ComfyVersion& version, CacheKind cache);
 
 struct OrderRun {
   std::vector<int> nodes;
@@ -29,5 +39,9 @@ struct OrderRun {
 
 /// REQUIRES: every output is sound.
 OrderRun run_order(const OrderProblem& problem, const std::vector<int>& outputs);
+
+/// The same with its notes, and whether the order of the outputs matters. `outputs` as order_steps
+/// takes them; REQUIRES nothing of them.
+Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outputs);
 
 }  // namespace ebb

@@ -102,7 +102,7 @@ class Comparison {
   // Whether the nodes by themselves agree; their sources are listed in `pairs`.
   bool agree_alone(int a, int b, std::vector<std::pair<int, int>>& pairs) const {
     if (at(a).class_type != at(b).class_type || inputs(a).size() != inputs(b).size()) return false;
-    if (a != b && class_traits(at(a).class_type).unique) return false;
+    if (at(a).id != at(b).id && class_traits(at(a).class_type).unique) return false;
     for (std::size_t i = 0; i < inputs(a).size(); ++i) {
       const int ia = inputs(a)[i], ib = inputs(b)[i];
       const PromptInput &x = input(a, ia), &y = input(b, ib);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "ebb/bytes.h"
 #include "policy/simulation.h"
 
 namespace ebb {
@@ -169,6 +171,7 @@ void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
       plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
   state_.ram_needed_bytes = std::max(state_.ram_needed_bytes, now);
   state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, plus(now, mapped_bytes));
+  state_.ram_file_bytes = std::max(state_.ram_file_bytes, mapped_bytes);
 }
 
 std::int64_t Simulation::disk_bytes(int w) const {
@@ -193,6 +196,35 @@ void Simulation::drop_unneeded(int index) {
     data_bytes_ -= data.second;
     return true;
   });
+}
+
+// --cache-ram (0.3.73 to 0.18.2): when less than its headroom is free after a step, the largest
+// entries leave the cache until a tenth more is free. Models count whole, wherever they are,
+// results half. What a node still waits for is struck off as well, but lives on with that node.
+void Simulation::relieve_ram(int index) {
+  if (machine_.flags.cache != CacheKind::ram || !machine_.ram_total.known()) return;
+  constexpr double kUsualHeadroomGib = 4, kTenthMore = 1.1;
+  const double gib = machine_.flags.cache_ram_gib;
+  const double headroom = (gib > 0 ? gib : kUsualHeadroomGib) * static_cast<double>(1_GiB);
+  const auto free = [&] {
+    return static_cast<double>(machine_.ram_total.bytes - machine_.ram_others.bytes -
+                               ram_of_weights() - data_bytes_);
+  };
+  if (free() > headroom) return;
+  std::vector<std::pair<std::int64_t, int>> entries;  // size; weights, or results below zero
+  for (int w = 0; size_t(w) < held_.size(); ++w)
+    if (held(w).alive && held(w).last_step <= index) entries.emplace_back(weights(w).bytes, w);
+  for (std::size_t d = 0; d < data_.size(); ++d)
+    if (data_[d].first <= index) entries.emplace_back(data_[d].second / 2, -1 - int(d));
+  std::sort(entries.begin(), entries.end());
+  for (; !entries.empty() && free() < headroom * kTenthMore; entries.pop_back()) {
+    const int entry = entries.back().second;
+    if (entry >= 0)
+      drop(entry);
+    else
+      data_bytes_ -= std::exchange(data_[size_t(-1 - entry)].second, 0);
+  }
+  std::erase_if(data_, [](const auto& data) { return data.second == 0; });
 }
 
 void Simulation::cut(const CutOrder& order) {

@@ -2,6 +2,7 @@
 #include "policy/dynamic.h"
 
 #include <algorithm>
+#include <string>
 
 #include "policy/rules.h"
 
@@ -121,9 +122,31 @@ Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
   return repeat;
 }
 
-// A single repeat, layer by layer. In which order layers run is not in the module table: modules of
-// one size are taken to be spread evenly over the model, the last at the lowest address (names are
-// sorted downwards).
+// When the modules of each range run, from 0 to 1. Modules of one size have their addresses in the
+// order of their names as texts (block 10 before block 2) and run in that of their numbers. Names
+// are not in the module table: a range is taken to be spread evenly over numbered blocks, as many
+// as the smallest range that may be one module of each block.
+std::vector<std::vector<double>> Pager::run_times(const Model& model) {
+  constexpr std::int64_t kFewestBlocks = 8, kMostBlocks = 64;
+  std::int64_t usual = kMostBlocks;
+  for (const Range& range : model.ranges)
+    if (range.count >= kFewestBlocks) usual = std::min(usual, range.count);
+  std::vector<std::vector<double>> times;
+  for (const Range& range : model.ranges) {
+    const std::int64_t blocks = range.count <= kMostBlocks ? range.count : usual;
+    std::vector<std::string> names;
+    for (std::int64_t b = 0; b < blocks; ++b) names.push_back(std::to_string(b));
+    std::sort(names.begin(), names.end());
+    std::vector<double>& of_range = times.emplace_back();
+    for (std::int64_t i = 0; i < range.count && of_range.size() < kMostLayers; ++i) {
+      const double block = std::stod(names[size_t(i * blocks / range.count)]);
+      of_range.push_back((block + 0.5) / static_cast<double>(blocks));
+    }
+  }
+  return times;
+}
+
+// A single repeat, layer by layer.
 Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
                               std::int64_t others_pages) const {
   struct Layer {
@@ -132,10 +155,11 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
   };
   std::vector<Layer> layers;
   std::int64_t address = 0;
-  for (const Range& range : model.ranges) {
-    for (std::int64_t i = 0; i < range.count && layers.size() < kMostLayers; ++i)
-      layers.push_back({1 - (static_cast<double>(i) + 0.5) / static_cast<double>(range.count),
-                        address + i * range.bytes, range.bytes});
+  const auto times = run_times(model);
+  for (std::size_t r = 0; r < model.ranges.size(); ++r) {
+    const Range& range = model.ranges[r];
+    for (std::size_t i = 0; i < times[r].size() && layers.size() < kMostLayers; ++i)
+      layers.push_back({times[r][i], address + std::int64_t(i) * range.bytes, range.bytes});
     address += range.count * range.bytes;
   }
   std::stable_sort(layers.begin(), layers.end(),
@@ -208,7 +232,8 @@ PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
   work.resident_pages = repeat.pages;
   work.watermark_pages = repeat.watermark;
   work.kept_bytes = bytes_below(model, repeat.pages, nullptr);
-  work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
+  if (!model.spoiled) work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
+  model.spoiled = false;
   work.streamed_bytes = bytes_below(model, work.span_pages, nullptr) - work.kept_bytes;
   return work;
 }

@@ -53,6 +53,8 @@ class Pager {
 
   /// The model runs beside `activation_bytes` of other memory, once or in several repeats.
   PagedWork use(int weights, std::int64_t activation_bytes, bool once);
+  /// Other LoRAs: pages stay, but what is in them has to come again.
+  void spoil(int weights) { models_[size_t(weights)].spoiled = true; }
   /// Everything leaves, crumbs too. Returns the pages that did.
   std::vector<PagesLeft> unload_all();
   std::int64_t unload(int weights);  ///< the same for one model; its pages
@@ -80,7 +82,8 @@ class Pager {
     std::int64_t span_bytes = 0;
     std::int64_t crumbs_bytes = 0;
     std::int64_t pages = 0;
-    bool staged = false;  // has its crumbs on the card
+    bool staged = false;   // has its crumbs on the card
+    bool spoiled = false;  // its pages hold nothing that can be used
   };
 
   // What one repeat leaves: pages that stay and the buffers it streamed through.
@@ -89,6 +92,7 @@ class Pager {
     std::int64_t watermark = 0;
     std::int64_t cast_bytes = 0;
   };
+  static std::vector<std::vector<double>> run_times(const Model& model);
   Repeat run_once(const Model& model, std::int64_t room_bytes, std::int64_t others_pages) const;
   Repeat settle(const Model& model, std::int64_t room_bytes) const;
 

@@ -104,16 +104,11 @@ void Manager::count_device(State& state) {
   }
   device_bytes_ += bytes - state.device_bytes;
   state.device_bytes = bytes;
-}
-
-std::int64_t Manager::patched_device_bytes(int weights) const {
-  const State& state = states_[size_t(weights)];
-  std::int64_t bytes = 0;
-  if (state.weights.stays_on_gpu) return 0;
+  state.patched_bytes = 0;
+  if (state.weights.stays_on_gpu) return;
   for (std::size_t i = 0; i < state.loaded.size(); ++i)
     if (state.weights.runs[i].patched)
-      bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
-  return bytes;
+      state.patched_bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
 }
 
 std::int64_t Manager::streamed_bytes(int weights) const {

@@ -124,7 +124,9 @@ class Manager {
   /// Bytes really on the device.
   std::int64_t device_bytes(int weights) const { return states_[size_t(weights)].device_bytes; }
   /// Bytes on the device that are patched copies, whose originals stay in RAM.
-  std::int64_t patched_device_bytes(int weights) const;
+  std::int64_t patched_device_bytes(int weights) const {
+    return states_[size_t(weights)].patched_bytes;
+  }
   /// Castable listed bytes that are not on the device: what a pass streams.
   std::int64_t streamed_bytes(int weights) const;
   /// Registered weights, most recently used first.
@@ -145,6 +147,7 @@ class Manager {
     std::vector<std::int64_t> wrapped;  // modules at each run's end that are set up to stream
     std::int64_t loaded_bytes = 0;
     std::int64_t device_bytes = 0;
+    std::int64_t patched_bytes = 0;  // of these
     double buffer_bytes = 0;
     bool lowvram = false;
     bool outside_on_gpu = false;

@@ -25,12 +25,14 @@ void Simulation::apply_paged(const std::vector<PagesLeft>& left) {
 void Simulation::call_paged(const Step& step, int w) {
   const Demand& demand = step.demand;
   in_use_[size_t(w)] = true;
+  state_.ram_file_bytes = std::max(state_.ram_file_bytes, disk_bytes(w));
   if (!held(w).cached) count_read(w, disk_bytes(w));
   held(w).cached = true;
   if (manager_.managed(w).on_cpu) return;
   const std::int64_t activations =
       demand.reserved.known() ? known_bytes(demand.reserved) : known_bytes(demand.live);
   const int repeats = std::max(demand.repeats, 1);
+  patch_paged(step, w);
   const PagedWork work = pager_->use(w, activations, repeats == 1);
   apply_paged(work.left);
   state_.moved_bytes = plus(state_.moved_bytes, work.kept_bytes - work.hit_bytes);
@@ -53,6 +55,16 @@ void Simulation::call_paged(const Step& step, int w) {
   load.offloaded_bytes = work.streamed_bytes;
   load.buffer_bytes = work.cast_buffer_bytes;
   state_.loads.push_back(std::move(load));
+}
+
+// LoRAs are added to a weight when its page is filled, and to a streamed one every time. Another
+// set than before leaves the pages where they are, with nothing in them that can be used.
+void Simulation::patch_paged(const Step& step, int w) {
+  if (valid(step.uses).front() != w) return;
+  const int set = lora_set(step);
+  const auto [last, first_use] = paged_set_.emplace(w, set);
+  if (!first_use && last->second != set) pager_->spoil(w);
+  last->second = set;
 }
 
 // Copies of streamed weights are locked as they are made, and stay until somebody needs the room.

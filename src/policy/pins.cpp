@@ -5,19 +5,43 @@
 
 namespace ebb {
 
+namespace {
+
+// A module's weight without its bias and scales. What streaming it takes is a cast copy of the
+// weight in two or four times its bytes, or twice that under a LoRA: the first whole part of it
+// that is no larger than the module is the weight. Where nothing is cast the module counts as one
+// tensor.
+std::int64_t weight_bytes(const ModuleRun& module) {
+  if (module.extra_offload_bytes <= 0) return module.bytes;
+  for (const std::int64_t part : {2, 4, 8}) {
+    const std::int64_t weight = module.extra_offload_bytes / part;
+    if (weight <= module.bytes) return module.bytes - weight < weight ? weight : module.bytes;
+  }
+  return module.bytes;
+}
+
+}  // namespace
+
+// Tensor by tensor in load order: one that does not fit is passed over, and smaller ones still
+// lock.
 std::int64_t Pins::fitting(const Manager& manager, int weights) const {
   const std::vector<ManagedRun>& runs = manager.managed(weights).runs;
-  std::int64_t room = limit_bytes_ - total_bytes_;
-  std::int64_t bytes = 0;
+  std::int64_t room = std::max<std::int64_t>(limit_bytes_ - total_bytes_, 0);
+  const std::int64_t before = room;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const std::int64_t size = runs[i].modules.bytes;
     if (size <= 0) continue;
-    const std::int64_t modules =
-        std::min(manager.streamed_modules(weights, i), std::max<std::int64_t>(room, 0) / size);
-    bytes += modules * size;
-    room -= modules * size;
+    const std::int64_t streamed = manager.streamed_modules(weights, i);
+    const std::int64_t whole = std::min(streamed, room / size);
+    room -= whole * size;
+    const std::int64_t weight = weight_bytes(runs[i].modules);
+    if (whole < streamed && weight < size && weight <= room) room -= weight;
+    if (whole < streamed && weight < size) {
+      const std::int64_t rest = size - weight;
+      room -= std::min(streamed - whole, room / rest) * rest;
+    }
   }
-  return bytes;
+  return before - room;
 }
 
 void Pins::update(const Manager& manager) {

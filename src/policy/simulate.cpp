@@ -3,11 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ebb/policy.h"
 #include "policy/simulation.h"
 
 namespace ebb {
+namespace {
+
+// On the CPU, ComfyUI loads diffusion models and VAEs of 16 bits in fp32 (unet_dtype, vae_dtype);
+// text encoders stay fp16. 0: as they are.
+std::int64_t single_bytes(const Weights& w) {
+  const bool half = w.stored_type == "fp16" || w.stored_type == "bf16" || w.stored_type == "fp32";
+  const bool widened = w.role == WeightsRole::diffusion || w.role == WeightsRole::vae;
+  return half && widened && w.known() ? times(std::max<std::int64_t>(w.parameters, 0), 4) : 0;
+}
+
+}  // namespace
 
 Simulation::Simulation(const Passes& passes, const Machine& machine, const Levers& levers)
     : passes_(passes),
@@ -20,7 +32,7 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
                    manager_.settings().streams);
 }
 
-Timeline Simulation::run() {
+Timeline Simulation::run(int queued_at) {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
   timeline_.policy =
@@ -28,19 +40,22 @@ Timeline Simulation::run() {
   add_weights();
   pinned_.assign(held_.size(), 0);
   in_use_.assign(held_.size(), false);
-  find_last_steps();
+  const std::size_t count = passes_.steps.size();
+  find_last_steps(0, queued_at < 0 ? count : size_t(queued_at));
   note_limits();
   std::multimap<int, const CutOrder*> cuts;
   for (const CutOrder& order : levers_.cuts)
     if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size())
       cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
   timeline_.steps.reserve(passes_.steps.size());
-  for (int i = 0; size_t(i) < passes_.steps.size(); ++i) {
+  for (int i = 0; size_t(i) < count; ++i) {
+    if (i == queued_at) start_prompt(size_t(i));
     play(i);
     timeline_.steps.push_back(std::move(state_));
     state_ = {};
     ahead_bytes_ = warm_bytes_ = 0;
     drop_unneeded(i);
+    relieve_ram(i);
     const auto [first, last] = cuts.equal_range(i);
     for (auto it = first; it != last; ++it) cut(*it->second);
   }
@@ -64,6 +79,7 @@ void Simulation::add_weights() {
     }
     managed.on_cpu = flags.cpu || (flags.cpu_vae && w.role == WeightsRole::vae) ||
                      (!paged() && text && (state == VramState::low || state == VramState::none));
+    if (managed.on_cpu) managed.size_bytes = std::max(managed.size_bytes, single_bytes(w));
     managed.stays_on_gpu =
         !managed.on_cpu && (flags.gpu_only || (state == VramState::high && !text &&
                                                w.role != WeightsRole::vae && !held.by_hand));
@@ -74,6 +90,8 @@ void Simulation::add_weights() {
     }
     manager_.add(std::move(managed));
     held_.push_back(held);
+    if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf"))
+      note(w.name + " is a GGUF file, which ComfyUI does not page: it is predicted as if it were.");
     if (!w.known())
       note(fmt::format("The size of {} is unknown: it takes no room in this prediction.",
                        w.files.empty() ? w.name : w.files.front()));
@@ -97,8 +115,8 @@ void Simulation::note_limits() {
   if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
   if (flags.cache == CacheKind::ram)
     note(
-        "--cache-ram gives results back when RAM runs short; models of the running prompt are the "
-        "last to go, and results are small: this prediction keeps them all.");
+        "--cache-ram: when RAM runs short, the largest models and results leave that no node waits "
+        "for; results whose size is unknown are not counted.");
   if (flags.cache == CacheKind::lru)
     note("--cache-lru drops nothing within one prompt, only when the next one starts.");
   const bool loras = std::any_of(passes_.steps.begin(), passes_.steps.end(),
@@ -109,16 +127,32 @@ void Simulation::note_limits() {
         "weights stay in RAM.");
 }
 
-void Simulation::find_last_steps() {
-  for (int i = 0; size_t(i) < passes_.steps.size(); ++i) {
-    const Step& step = passes_.steps[size_t(i)];
+void Simulation::find_last_steps(std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i) {
+    const Step& step = passes_.steps[i];
+    const int at = static_cast<int>(i);
     for (const auto* list : {&step.uses, &step.loras})
-      for (int w : valid(*list)) held(w).last_step = i;
+      for (int w : valid(*list)) held(w).last_step = at;
     for (int w : valid(step.reads)) {
-      held(w).last_step = std::max(held(w).last_step, i);
+      held(w).last_step = std::max(held(w).last_step, at);
       for (int consumer : step.consumers) held(w).last_step = std::max(held(w).last_step, consumer);
     }
   }
+}
+
+// The node cache lets go of what the new prompt makes again, unless it outlives a prompt.
+void Simulation::start_prompt(std::size_t first_step) {
+  drop_unneeded(static_cast<int>(first_step));
+  find_last_steps(first_step, passes_.steps.size());
+  const CacheKind cache = machine_.flags.cache;
+  if (cache != CacheKind::standard && cache != CacheKind::classic) return;
+  std::map<int, std::int64_t> results;
+  for (std::size_t i = 0; i < first_step; ++i)
+    results[passes_.steps[i].node] =
+        std::clamp<std::int64_t>(passes_.steps[i].demand.result_bytes, 0, kMostSummedBytes);
+  for (std::size_t i = first_step; i < passes_.steps.size(); ++i)
+    if (const auto old = results.find(passes_.steps[i].node); old != results.end())
+      data_bytes_ = std::max<std::int64_t>(0, data_bytes_ - std::exchange(old->second, 0));
 }
 
 std::vector<int> Simulation::valid(const std::vector<int>& list) const {
@@ -150,7 +184,8 @@ void Simulation::play(int index) {
   const std::int64_t result =
       std::clamp<std::int64_t>(step.demand.result_bytes, 0, kMostSummedBytes);
   data_bytes_ = plus(data_bytes_, result);
-  if (result > 0 && machine_.flags.cache == CacheKind::none) {
+  const CacheKind cache = machine_.flags.cache;
+  if (result > 0 && (cache == CacheKind::none || cache == CacheKind::ram)) {
     int last = index;
     for (int consumer : step.consumers) last = std::max(last, consumer);
     data_.emplace_back(last, result);
@@ -317,6 +352,12 @@ void Simulation::bring_back(int w) {
   peak_ram(0, disk_bytes(w));
 }
 
+// A number for the LoRAs of a step; 0: none.
+int Simulation::lora_set(const Step& step) {
+  if (step.loras.empty()) return 0;
+  return lora_sets_.emplace(step.loras, static_cast<int>(lora_sets_.size()) + 1).first->second;
+}
+
 void Simulation::set_loras(const Step& step) {
   const std::vector<int> uses = valid(step.uses);
   const int main = uses.front();
@@ -324,9 +365,8 @@ void Simulation::set_loras(const Step& step) {
   std::vector<ManagedRun> runs;
   for (const ModuleRun& run : weights(main).modules) runs.push_back({run, false});
   if (runs.empty()) return;
-  int patches = 0;
-  if (!step.loras.empty()) {
-    patches = lora_sets_.emplace(step.loras, static_cast<int>(lora_sets_.size()) + 1).first->second;
+  const int patches = lora_set(step);
+  if (patches != 0) {
     for (ManagedRun& run : runs) {
       run.patched = run.modules.castable && run.modules.bytes > 0;
       std::int64_t& extra = run.modules.extra_offload_bytes;
@@ -336,6 +376,18 @@ void Simulation::set_loras(const Step& step) {
     if (manager_.settings().rules.streaming_buffer) sort_for_streaming(runs);
   }
   manager_.set_patches(main, patches, std::move(runs));
+}
+
+Timeline simulate_again(const Passes& first, const Passes& again, const Machine& machine) {
+  Passes both = first;
+  const int queued_at = static_cast<int>(both.steps.size());
+  for (Step step : again.steps) {
+    for (int& consumer : step.consumers) consumer += queued_at;
+    both.steps.push_back(std::move(step));
+  }
+  Timeline timeline = Simulation(both, machine, {}).run(queued_at);
+  timeline.steps.erase(timeline.steps.begin(), timeline.steps.begin() + queued_at);
+  return timeline;
 }
 
 Timeline simulate(const Passes& passes, const Machine& machine, const Levers& levers) {

@@ -26,7 +26,8 @@ std::int64_t known_bytes(const Quantity& quantity);
 class Simulation {
  public:
   Simulation(const Passes& passes, const Machine& machine, const Levers& levers);
-  Timeline run();
+  /// `queued_at`: the step with which another prompt starts.
+  Timeline run(int queued_at = -1);
 
  private:
   struct Held {
@@ -43,7 +44,8 @@ class Simulation {
 
   void add_weights();
   void note_limits();
-  void find_last_steps();
+  void find_last_steps(std::size_t begin, std::size_t end);
+  void start_prompt(std::size_t first_step);
   void note(std::string text);
 
   void play(int index);
@@ -58,18 +60,21 @@ class Simulation {
   void call(const Step& step, const std::vector<int>& group);
   void bring_back(int w);
   void set_loras(const Step& step);
+  int lora_set(const Step& step);
   void apply(const CallRecord& call);
   void apply(const Victim& victim);
   void add_load(const LoadRecord& record);
   void measure(const Step& step);
   void compute_seconds(const Step& step);
   void drop_unneeded(int index);
+  void relieve_ram(int index);
   void cut(const CutOrder& order);
   void drop(int w);
 
   // Where weights are paged (paged_run.cpp); the rest is common.
   bool paged() const { return pager_.has_value(); }
   void call_paged(const Step& step, int w);
+  void patch_paged(const Step& step, int w);
   void apply_paged(const std::vector<PagesLeft>& left);
   void pin_paged(int w, std::int64_t streamed_bytes);
   std::int64_t pinned_paged() const;
@@ -91,6 +96,7 @@ class Simulation {
   std::optional<Pager> pager_;
   Pins pins_;
   std::vector<std::int64_t> pinned_;  // paged: by weights
+  std::map<int, int> paged_set_;      // paged: by weights, the LoRA set in their pages
   std::vector<bool> in_use_;          // paged: by the step being played
   Timeline timeline_;
   std::vector<Held> held_;
@@ -101,7 +107,7 @@ class Simulation {
   std::int64_t warm_bytes_ = 0;                     // read from the page cache
   std::int64_t ram_now_ = 0;                        // weights in RAM
   std::int64_t data_bytes_ = 0;                     // results in RAM
-  std::vector<std::pair<int, std::int64_t>> data_;  // (last consumer, bytes), for --cache-none
+  std::vector<std::pair<int, std::int64_t>> data_;  // (last consumer, bytes) where not all stay
 };
 
 }  // namespace ebb

@@ -166,7 +166,7 @@ void Page::pass_row(const PassView& pass) {
     out_ += (i > 0 ? "<br/>" : "") + model(pass.weights[i]);
   }
   out_ += "</td>";
-  number(mib_cell(o.asked.value(), used));
+  number(mib_cell(pass.demand->subtracted().value(), used));
   number(mib_cell(o.usable_bytes, used));
   number(mib_cell(o.loaded_bytes, used));
   if (offloads_) number(mib_cell(o.offloaded_bytes, used));
@@ -306,9 +306,10 @@ void Page::card(const PassView& pass) {
   }
   out_ += "<dl>\n";
   if (!pass.weights.empty()) {
-    fact("asked", o.asked.value(), &o.asked);
-    fact("live", o.live.value(), &o.live);
-    fact("reserved", o.reserved.value(), &o.reserved);
+    const Demand& demand = *pass.demand;
+    fact("asked", demand.subtracted().value(), &demand.subtracted());
+    fact("live", demand.live.value(), &demand.live);
+    fact("reserved", demand.reserved.value(), &demand.reserved);
     fact("usable", o.usable_bytes, nullptr);
     fact("on GPU", o.loaded_bytes, nullptr);
     fact("offloaded", o.offloaded_bytes, nullptr);

@@ -218,9 +218,9 @@ void PlanWriter::pass(const PassView& pass) {
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));
   text("cause", outcome.cause);
-  quantity("asked", outcome.asked, number);
-  quantity("live", outcome.live, number);
-  quantity("reserved", outcome.reserved, number);
+  quantity("asked", pass.demand->subtracted(), number);
+  quantity("live", pass.demand->live, number);
+  quantity("reserved", pass.demand->reserved, number);
   json_.member("demand_low_factor", pass.demand->low);
   json_.member("demand_high_factor", pass.demand->high);
   maybe("usable_bytes", outcome.usable_bytes, number, absent);
@@ -255,9 +255,10 @@ void PlanWriter::cuts() {
       json_.begin_object();
       text("type", crossing.type);
       text("node", crossing.node);
-      json_.member("bytes", crossing.bytes.value());
-      json_.member("bytes_kind", to_string(crossing.bytes.kind));
-      if (!crossing.bytes.known()) {
+      json_.member("bytes", crossing.bytes);
+      json_.member("bytes_kind",
+                   to_string(crossing.bytes ? NumberKind::computed : NumberKind::unknown));
+      if (!crossing.bytes) {
         nulls_.add("bytes of the " + printable(crossing.type) + " that crosses after it is unknown",
                    cut.after_pass + 1);
       }

@@ -72,23 +72,22 @@ class Stacker {
 };
 
 void Stacker::demand(Stack& stack, const PassView& pass) const {
-  const PassOutcome& outcome = *pass.outcome;
-  const std::int64_t live = outcome.live.value().value_or(0);
-  const std::int64_t reserved = std::max(outcome.reserved.value().value_or(0), live);
-  const std::int64_t asked = outcome.asked.value().value_or(0);
+  const Demand& demand = *pass.demand;
+  const std::int64_t live = demand.live.value().value_or(0);
+  const std::int64_t reserved = std::max(demand.reserved.value().value_or(0), live);
+  const std::int64_t asked = demand.subtracted().value().value_or(0);
   std::string spread;
-  if (pass.demand->low != 1 || pass.demand->high != 1) {
-    spread =
-        fmt::format(", between {:.2f} and {:.2f} times that", pass.demand->low, pass.demand->high);
+  if (demand.low != 1 || demand.high != 1) {
+    spread = fmt::format(", between {:.2f} and {:.2f} times that", demand.low, demand.high);
   }
   stack.add(BandKind::live, -1, live, "live", format_mib(live) + " MiB",
-            "Live demand: " + exact(live) + origin(outcome.live) + spread +
+            "Live demand: " + exact(live) + origin(demand.live) + spread +
                 ". Taken from the driver: " + exact(reserved));
   const std::int64_t slack = std::max(asked, reserved) - live;
   stack.add(BandKind::slack, -1, slack, live > 0 ? "asked, not used" : "asked",
             format_mib(slack) + " MiB",
             "Asked by ComfyUI beyond what is live: " + exact(slack) +
-                ". Asked in all: " + exact(asked) + origin(outcome.asked));
+                ". Asked in all: " + exact(asked) + origin(demand.subtracted()));
 }
 
 /// Takes away what lies between `limit` and `peak`: the spill is drawn there.
@@ -109,7 +108,6 @@ void make_room(std::vector<Band>& bands, double limit, double peak) {
 std::vector<Band> Stacker::vram(const PassView& pass) const {
   Stack stack;
   const StepState& state = *pass.vram;
-  const PassOutcome& outcome = *pass.outcome;
   stack.add(BandKind::others, -1, state.vram_others_bytes, "others",
             format_mib(state.vram_others_bytes) + " MiB",
             "Held by others before ComfyUI loads anything: " + exact(state.vram_others_bytes) +
@@ -123,7 +121,8 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   const double peak = as_double(state.vram_peak_bytes);
   const double limit = as_double(view_.prediction->timeline.vram_limit_bytes);
   demand(stack, pass);
-  const bool unknown = !pass.weights.empty() && !outcome.asked.known() && !outcome.live.known();
+  const Quantity& asked = pass.demand->subtracted();
+  const bool unknown = !pass.weights.empty() && !asked.known() && !pass.demand->live.known();
   stack.add(BandKind::reserve, -1, pass.reserve_bytes, "reserve",
             format_mib(pass.reserve_bytes) + " MiB",
             "Kept free by ComfyUI (reserve): " + exact(pass.reserve_bytes));
@@ -137,7 +136,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   }
   const double top = stack.top();
   std::vector<Band> bands = std::move(stack).take();
-  if (peak > limit && limit > 0 && outcome.reserved.known()) {
+  if (peak > limit && limit > 0 && pass.demand->reserved.known()) {
     const auto bytes = static_cast<std::int64_t>(std::min(peak - limit, 0x1p62));
     make_room(bands, limit, peak);
     const bool windows = report_.trial.machine.os == Os::windows;
@@ -147,7 +146,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   }
   if (unknown && limit > top) {
     bands.push_back({BandKind::doubt, -1, top, limit - top, "demand unknown", "unknown", "",
-                     "Demand unknown" + origin(outcome.asked)});
+                     "Demand unknown" + origin(asked)});
   }
   return bands;
 }

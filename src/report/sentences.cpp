@@ -373,8 +373,8 @@ std::vector<std::string> all_notes(const Report& report, const View& view) {
   }
   std::vector<std::pair<std::string, std::vector<int>>> unknown;  // in order of appearance
   for (const PassView& pass : view.passes) {
-    const Quantity& asked = pass.outcome->asked;
-    const Quantity& live = pass.outcome->live;
+    const Quantity& asked = pass.demand->subtracted();
+    const Quantity& live = pass.demand->live;
     if (pass.weights.empty() || (asked.known() && live.known())) continue;
     const std::string why = asked.known() ? live.source : asked.source;
     const std::string what =

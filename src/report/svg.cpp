@@ -24,8 +24,8 @@ std::string pass_title(const PassView& pass) {
   const auto mib = [&](const char* name, const std::optional<std::int64_t>& bytes) {
     if (bytes) parts.push_back(std::string(name) + " " + format_mib(*bytes) + " MiB");
   };
-  mib("asked", o.asked.value());
-  mib("live", o.live.value());
+  mib("asked", pass.demand->subtracted().value());
+  mib("live", pass.demand->live.value());
   mib("usable for weights", o.usable_bytes);
   mib("on GPU", o.loaded_bytes);
   mib("offloaded", o.offloaded_bytes);

@@ -87,10 +87,10 @@ void put_passes(std::string& out, const View& view) {
     const PassOutcome& outcome = *pass.outcome;
     const bool used = !pass.weights.empty();
     table.row({fmt::format("{:>{}} {}", pass.number, digits, pass.label),
-               mib_cell(outcome.asked.value(), used), mib_cell(outcome.usable_bytes, used),
-               mib_cell(outcome.loaded_bytes, used), mib_cell(outcome.offloaded_bytes, used),
-               mib_cell(outcome.vram_peak_bytes, used), gib_cell(outcome.ram_peak_bytes, true),
-               gib_cell(outcome.read_bytes, true)});
+               mib_cell(pass.demand->subtracted().value(), used),
+               mib_cell(outcome.usable_bytes, used), mib_cell(outcome.loaded_bytes, used),
+               mib_cell(outcome.offloaded_bytes, used), mib_cell(outcome.vram_peak_bytes, used),
+               gib_cell(outcome.ram_peak_bytes, true), gib_cell(outcome.read_bytes, true)});
     const std::string cut = view.cut_text(row.pass);
     if (!cut.empty()) table.line("cut: " + cut);
   }

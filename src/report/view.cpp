@@ -102,8 +102,9 @@ bool same_pass(const PassView& a, const PassView& b) {
     return p.weights == q.weights && p.bytes == q.bytes && p.partial == q.partial;
   };
   return a.kind == b.kind && a.weights == b.weights && a.vram->vram == b.vram->vram &&
-         a.seconds == b.seconds && x.verdict == y.verdict && x.asked.value() == y.asked.value() &&
-         x.live.value() == y.live.value() && x.usable_bytes == y.usable_bytes &&
+         a.seconds == b.seconds && x.verdict == y.verdict &&
+         a.demand->subtracted().value() == b.demand->subtracted().value() &&
+         a.demand->live.value() == b.demand->live.value() && x.usable_bytes == y.usable_bytes &&
          x.loaded_bytes == y.loaded_bytes && x.offloaded_bytes == y.offloaded_bytes &&
          x.vram_peak_bytes == y.vram_peak_bytes &&
          format_gib(x.ram_peak_bytes.value_or(-1)) == format_gib(y.ram_peak_bytes.value_or(-1)) &&
@@ -148,9 +149,9 @@ std::vector<PassRow> fold(const std::vector<PassView>& passes, int& left_out) {
 /// `LATENT crosses, 20 MiB.`, `LATENT (20 MiB) and CONDITIONING (8 MiB) cross.`
 std::string crossing_words(const std::vector<Crossing>& crossing) {
   constexpr std::size_t kNamed = 3;
-  const auto size = [](const Quantity& bytes) -> std::string {
-    if (!bytes.known()) return "size unknown";
-    return bytes.bytes < 1_MiB / 2 ? "<1 MiB" : format_mib(bytes.bytes) + " MiB";
+  const auto size = [](const std::optional<std::int64_t>& bytes) -> std::string {
+    if (!bytes) return "size unknown";
+    return *bytes < 1_MiB / 2 ? "<1 MiB" : format_mib(*bytes) + " MiB";
   };
   if (crossing.empty()) return "nothing crosses.";
   if (crossing.size() == 1) {

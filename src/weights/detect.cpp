@@ -40,12 +40,15 @@ std::string detect_flux_like(const TensorSet& part) {
   return "flux";
 }
 
+/// U-Nets under the names of ComfyUI's files or, as diffusers saves them, of its own.
 std::string detect_unet(const TensorSet& part) {
-  if (!part.has("input_blocks.0.0.weight")) return {};
+  const bool diffusers = part.has("conv_in.weight") && part.has_prefix("down_blocks.0.");
+  if (!diffusers && !part.has("input_blocks.0.0.weight")) return {};
+  const std::string_view blocks = diffusers ? "down_blocks." : "input_blocks.";
   std::int64_t context = 0;
   bool over_time = false;
   for (const NamedTensor& one : part.tensors()) {
-    if (!one.name.starts_with("input_blocks.")) continue;
+    if (!one.name.starts_with(blocks)) continue;
     if (one.name.ends_with("attn2.to_k.weight") && one.tensor->shape.size() == 2 && context == 0) {
       context = one.tensor->shape[1];
     }
@@ -71,6 +74,16 @@ std::string detect_transformer_blocks(const TensorSet& part) {
   if (part.has_prefix("transformer_blocks.0.img_mod.")) return "qwen-image";
   if (part.has("genre_embedder.weight")) return "ace-step";
   return {};
+}
+
+/// Transformers as diffusers saves them, which ComfyUI renames while loading.
+std::string detect_diffusers(const TensorSet& part) {
+  if (!part.has("transformer_blocks.0.attn.add_q_proj.weight")) return {};
+  if (part.has_prefix("single_transformer_blocks.0.") && part.has("x_embedder.weight")) {
+    return "flux";
+  }
+  if (!part.has("pos_embed.proj.weight")) return {};
+  return part.dimension("pos_embed.proj.weight", 0) >= 2432 ? "sd35-large" : "sd3-medium";
 }
 
 std::string detect_lumina(const TensorSet& part) {
@@ -102,8 +115,8 @@ constexpr Mark kDiffusionMarks[] = {
 };
 
 std::string detect_diffusion(const TensorSet& part) {
-  for (const auto detect :
-       {detect_wan, detect_flux_like, detect_unet, detect_transformer_blocks, detect_lumina}) {
+  for (const auto detect : {detect_wan, detect_flux_like, detect_unet, detect_transformer_blocks,
+                            detect_diffusers, detect_lumina}) {
     std::string found = detect(part);
     if (!found.empty()) return found;
   }

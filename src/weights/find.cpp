@@ -28,8 +28,16 @@ std::string version_text(const ComfyVersion& version) {
   return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
 }
 
+bool is_diffusers(const WeightsRequest& request) { return request.folder == "diffusers"; }
+
+/// Whether one name stands for several models.
 bool is_checkpoint(const WeightsRequest& request) {
-  return folder_kind(request.folder) == "checkpoints" || !request.id_suffix.empty();
+  return folder_kind(request.folder) == "checkpoints" || is_diffusers(request) ||
+         !request.id_suffix.empty();
+}
+
+bool loads_audio(const WeightsRequest& request) {
+  return request.role == WeightsRole::vae && contains(request.loader_class, "Audio");
 }
 
 bool casts_to_fp8(const WeightsRequest& request) {
@@ -163,8 +171,9 @@ std::int64_t stored_values(const Header& header) {
 
 Weights weights_from_header(const Header& header, const FoundFile& found,
                             const WeightsRequest& request, const ComfyVersion& version) {
-  const bool audio = contains(request.loader_class, "Audio");
-  const TensorSet part = select_tensors(header, request.role, is_checkpoint(request), audio);
+  // The folders of a diffusers model have one model each, without the prefixes of a checkpoint.
+  const bool one_of_several = is_checkpoint(request) && !is_diffusers(request);
+  const TensorSet part = select_tensors(header, request.role, one_of_several, loads_audio(request));
   Weights weights;
   weights.role = request.role;
   weights.file_bytes = header.file_bytes;
@@ -176,7 +185,7 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   weights.architecture = detect_architecture(part, request.role, header.architecture);
   count_header(weights, part, header, request, version);
   if (request.role == WeightsRole::text_encoder) {
-    const std::int64_t values = is_checkpoint(request) ? weights.parameters : stored_values(header);
+    const std::int64_t values = one_of_several ? weights.parameters : stored_values(header);
     weights.loader_bytes = 2 * values;
   }
   if (!found.exact) weights.source += " (found by its name in another folder)";
@@ -210,17 +219,17 @@ Weights weights_from_model(const KnownModel& model, const KnownFile& file,
     weights.bytes = bytes;
     weights.source = fmt::format("known file: computed from {} values in {}",
                                  format_count(model.parameters), model.stored_type);
-    if (model.parameters == 0) weights.source = fmt::format("known file: {}", model.key);
+    if (model.parameters == 0) weights.source = "known file: computed from its layers";
   } else if (file.file_bytes > 0) {
     weights.bytes = model.stored_type == "fp32" ? file.file_bytes / 2 : file.file_bytes;
     weights.source = "known file: counted from its size";
     if (!whole_file) {
-      for (const std::string_view other : {file.clip, file.vae}) {
+      for (const std::string_view other : {file.clip, file.vae, file.audio_vae}) {
         if (const KnownModel* part = find_known_model(other)) {
           weights.bytes -= counted_bytes(*part, version);
         }
       }
-      weights.source = "known file: its size less the text encoder and VAE in it";
+      weights.source = "known file: its size less the other models in it";
     }
   } else {
     weights.bytes_from = BytesFrom::unknown;
@@ -275,9 +284,15 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
                                               ? sampling_table_bytes(guess.architecture)
                                               : 0);
   weights.file_bytes = bytes_of(guess.parameters, guess.bits > 0 ? guess.bits : 16);
-  weights.source = fmt::format("computed: {}, guessed from the name, has {} values at {} bits{}",
-                               guess.architecture, format_count(guess.parameters),
-                               std::min(bits, 16.0), gguf ? ", within about 8%" : "");
+  weights.source =
+      guess.lora_rank > 0
+          ? fmt::format("assumed: rank {} in every linear layer of the blocks, {}", guess.lora_rank,
+                        guess.stored_type)
+          : fmt::format("computed: {}, guessed from the name, has {} values at {} bits",
+                        guess.architecture, format_count(guess.parameters), std::min(bits, 16.0));
+  if (guess.within_percent > 0) {
+    weights.source += fmt::format(", within about {}%", guess.within_percent);
+  }
   if (const ModuleRow* row = find_module_row(guess.structure, version);
       row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
                  kSameModelTolerance * static_cast<double>(row->bytes)) {
@@ -290,24 +305,38 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
   return weights;
 }
 
+/// The model of a known file that a request means: one of a checkpoint's parts, or the only one.
+/// A loader of text encoders or VAEs that names a checkpoint takes that part of it.
+std::string_view known_part(const KnownFile& file, const WeightsRequest& request) {
+  const KnownModel* main = find_known_model(file.model);
+  const bool other_role = main && main->role != request.role;
+  if (loads_audio(request) && (other_role || !file.audio_vae.empty())) return file.audio_vae;
+  if (request.id_suffix == ".clip" || (request.role == WeightsRole::text_encoder && other_role)) {
+    return file.clip;
+  }
+  if (request.id_suffix == ".vae" || (request.role == WeightsRole::vae && other_role)) {
+    return file.vae;
+  }
+  return file.model;
+}
+
 Weights weights_by_name(const std::string& name, const WeightsRequest& request,
                         const ComfyVersion& version) {
   if (const KnownFile* file = find_known_file(name)) {
-    std::string_view key = file->model;
-    if (request.id_suffix == ".clip") key = file->clip;
-    if (request.id_suffix == ".vae") key = file->vae;
+    const std::string_view key = known_part(*file, request);
     const bool part = is_checkpoint(request);
-    if (part && request.role == WeightsRole::text_encoder && !file->clip.empty()) key = file->clip;
-    if (part && request.role == WeightsRole::vae && !file->vae.empty()) key = file->vae;
     const KnownModel* model = find_known_model(key);
     if (model && model->role == request.role) {
       return weights_from_model(*model, *file, request, version);
     }
-    if (part && !request.id_suffix.empty() && key.empty()) {
+    if (part && !request.id_suffix.empty() && (key.empty() || key == kNoPart)) {
       Weights weights;
       weights.role = request.role;
+      if (key == kNoPart) weights.bytes_from = BytesFrom::known;
       weights.source =
-          fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
+          key == kNoPart
+              ? fmt::format("known file: {} holds no {}", name, to_string(request.role))
+              : fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
       return weights;
     }
   }
@@ -386,6 +415,35 @@ Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& r
     apply_given(weights, *bytes, name, search.comfyui);
   }
   return weights;
+}
+
+/// The files of one role in a diffusers folder, one Weights each; by its name where it is not
+/// there.
+Result<std::vector<Weights>> weights_of_folder(const std::string& name,
+                                               const WeightsRequest& request,
+                                               const WeightsSearch& search,
+                                               const std::vector<std::string>& folders) {
+  const DiffusersFolder found = locate_diffusers(folders, name, request.role);
+  std::vector<Weights> parts;
+  for (const std::string& path : found.files) {
+    const auto header = read_header(path);
+    if (!header) return header.error();
+    parts.push_back(header->note.empty()
+                        ? weights_from_header(*header, {path, true}, request, search.comfyui)
+                        : weights_by_size(*header, name, request, search.comfyui));
+  }
+  if (!parts.empty()) return parts;
+  Weights weights = weights_by_name(name, request, search.comfyui);
+  if (!found.path.empty()) {
+    weights = {};
+    weights.role = request.role;
+    weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
+  }
+  if (const std::int64_t* bytes = given_size(search, request, name)) {
+    apply_given(weights, *bytes, name, search.comfyui);
+  }
+  parts.push_back(std::move(weights));
+  return parts;
 }
 
 /// The recorded pair, if both files are the ones that were recorded together.
@@ -495,6 +553,12 @@ Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch&
   if (!folders) return folders.error();
   std::vector<Weights> parts;
   for (const std::string& file : request.files) {
+    if (is_diffusers(request)) {
+      auto some = weights_of_folder(file, request, search, *folders);
+      if (!some) return some.error();
+      std::move(some->begin(), some->end(), std::back_inserter(parts));
+      continue;
+    }
     auto part = weights_of_file(file, request, search, *folders);
     if (!part) return part.error();
     parts.push_back(std::move(*part));

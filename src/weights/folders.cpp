@@ -6,10 +6,12 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <span>
 
 #include "base/text.h"
 #include "ebb/file.h"
@@ -93,6 +95,31 @@ std::string expand_home(std::string path) {
   return home ? home + path.substr(1) : path;
 }
 
+/// `$NAME` and `${NAME}` as ComfyUI expands them in base_path; an unset name stays as it is.
+std::string expand_variables(const std::string& path) {
+  std::string result;
+  for (std::size_t at = 0; at < path.size();) {
+    const bool braces = path.compare(at, 2, "${") == 0;
+    std::size_t end = at + (braces ? 2 : 1);
+    const std::size_t begin = end;
+    while (end < path.size() &&
+           (std::isalnum(static_cast<unsigned char>(path[end])) || path[end] == '_')) {
+      ++end;
+    }
+    const bool closed = !braces || (end < path.size() && path[end] == '}');
+    const char* value = path[at] == '$' && end > begin && closed
+                            ? std::getenv(path.substr(begin, end - begin).c_str())
+                            : nullptr;
+    if (!value) {
+      result += path[at++];
+      continue;
+    }
+    result += value;
+    at = end + braces;
+  }
+  return result;
+}
+
 /// One section of extra_model_paths.yaml: base_path, is_default, and folders per kind.
 void add_section(std::vector<std::string>& list, std::string_view kind, const YAML::Node& section,
                  const fs::path& yaml_folder) {
@@ -100,7 +127,9 @@ void add_section(std::vector<std::string>& list, std::string_view kind, const YA
   bool is_default = false;
   for (const auto& entry : section) {
     const auto key = entry.first.as<std::string>("");
-    if (key == "base_path") base = expand_home(entry.second.as<std::string>(""));
+    if (key == "base_path") {
+      base = expand_variables(expand_home(entry.second.as<std::string>("")));
+    }
     if (key == "is_default") is_default = entry.second.as<bool>(false);
   }
   const fs::path root = base.empty() ? fs::path() : yaml_folder / base;
@@ -166,17 +195,19 @@ Result<Done> check_is_models(const fs::path& models) {
                      "that holds models.");
 }
 
-std::string with_slashes(std::string_view name) {
-  std::string result(name);
-  std::replace(result.begin(), result.end(), '\\', '/');
-  return result;
+/// What stands after the last slash of either kind.
+std::string last_name(std::string_view name) {
+  const auto slash = name.find_last_of("/\\");
+  return std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
 }
 
-bool leaves_folder(const std::string& name) {
-  for (const std::string_view part : split(name, '/')) {
-    if (part == "..") return true;
-  }
-  return name.starts_with('/') || (name.size() > 1 && name[1] == ':');
+/// A name below a folder: as ComfyUI reads it, `..` ends at the folder and `/x` is `x`. Names of
+/// Windows drives are below none.
+std::string relative_name(std::string_view name) {
+  std::string text = "/" + std::string(name);
+  std::replace(text.begin(), text.end(), '\\', '/');
+  if (text.size() > 2 && text[2] == ':') return {};
+  return fs::path(text).lexically_normal().relative_path().string();
 }
 
 /// Walks a folder for a file: the whole relative path first if it only differs in case, else any
@@ -186,7 +217,10 @@ std::string search_folder(const std::string& folder, const std::string& name, in
   const std::string wanted_name(base_name(wanted_path));
   std::string by_name;
   std::error_code error;
-  fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied,
+  // ComfyUI lists linked folders, too; a ring of links ends at the depth limit.
+  fs::recursive_directory_iterator entry(folder,
+                                         fs::directory_options::skip_permission_denied |
+                                             fs::directory_options::follow_directory_symlink,
                                          error);
   const fs::recursive_directory_iterator end;
   for (; !error && entry != end && entries_left > 0; entry.increment(error)) {
@@ -207,7 +241,6 @@ std::string search_folder(const std::string& folder, const std::string& name, in
 std::string_view folder_kind(std::string_view kind) {
   if (kind == "unet" || kind == "unet_gguf") return "diffusion_models";
   if (kind == "clip" || kind == "clip_gguf") return "text_encoders";
-  if (kind == "t2i_adapter") return "controlnet";
   return kind;
 }
 
@@ -245,21 +278,59 @@ Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& 
 
 FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name) {
   if (name.empty()) return {};
-  const std::string relative = with_slashes(name);
-  if (!leaves_folder(relative)) {
-    for (const std::string& folder : folders) {
-      const std::string path = folder + "/" + relative;
-      std::error_code ignored;
-      if (fs::is_regular_file(path, ignored)) return {path, true};
-      if (fs::is_regular_file(path + ".index.json", ignored)) return {path + ".index.json", true};
-    }
+  const std::string relative = relative_name(name);
+  for (const std::string& folder : folders) {
+    if (relative.empty()) break;
+    const std::string path = folder + "/" + relative;
+    std::error_code ignored;
+    if (fs::is_regular_file(path, ignored)) return {path, true};
+    if (fs::is_regular_file(path + ".index.json", ignored)) return {path + ".index.json", true};
   }
   int entries_left = kEntryLimit;
   for (const std::string& folder : folders) {
-    std::string path = search_folder(folder, relative, entries_left);
+    std::string path =
+        search_folder(folder, relative.empty() ? last_name(name) : relative, entries_left);
     if (!path.empty()) return {std::move(path), false};
   }
   return {};
+}
+
+DiffusersFolder locate_diffusers(const std::vector<std::string>& folders, std::string_view name,
+                                 WeightsRole role) {
+  static constexpr std::string_view kModelNames[] = {
+      "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors",
+      "diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.fp16.bin",
+      "diffusion_pytorch_model.bin"};
+  static constexpr std::string_view kEncoderNames[] = {
+      "model.fp16.safetensors", "model.safetensors", "model.safetensors.index.json",
+      "pytorch_model.fp16.bin", "pytorch_model.bin"};
+  DiffusersFolder found;
+  const std::string relative = relative_name(name);
+  if (relative.empty()) return found;
+  std::error_code ignored;
+  for (const std::string& folder : folders) {
+    if (!fs::is_directory(folder + "/" + relative, ignored)) continue;
+    found.path = folder + "/" + relative;
+    break;
+  }
+  if (found.path.empty()) return found;
+  const auto add = [&](std::string_view part, std::span<const std::string_view> names) {
+    for (const std::string_view file : names) {
+      const std::string path = fmt::format("{}/{}/{}", found.path, part, file);
+      if (!fs::is_regular_file(path, ignored)) continue;
+      found.files.push_back(path);
+      return true;
+    }
+    return false;
+  };
+  if (role == WeightsRole::diffusion && !add("unet", kModelNames)) add("transformer", kModelNames);
+  if (role == WeightsRole::vae) add("vae", kModelNames);
+  if (role == WeightsRole::text_encoder) {
+    for (const char* part : {"text_encoder", "text_encoder_2", "text_encoder_3"}) {
+      add(part, kEncoderNames);
+    }
+  }
+  return found;
 }
 
 }  // namespace ebb

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ebb/result.h"
+#include "ebb/weights.h"
 
 namespace ebb {
 
@@ -29,5 +30,17 @@ struct FoundFile {
 /// Looks for `name` (subfolders with / or \) under folders: by direct path first, then ignoring
 /// case and subfolders, over at most 20,000 entries.
 FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name);
+
+/// A model that diffusers saved: NAME/model_index.json, NAME/unet/, NAME/vae/, NAME/text_encoder/.
+struct DiffusersFolder {
+  std::string path;                ///< empty: not there
+  std::vector<std::string> files;  ///< of the role; none if the folder lacks it
+};
+
+/// Looks for NAME in each folder, in order, as DiffusersLoader does, and takes the files that it
+/// takes: the fp16 variant first. Beyond ComfyUI, which stops there, sharded files (by their index)
+/// and `transformer/` are found, too.
+DiffusersFolder locate_diffusers(const std::vector<std::string>& folders, std::string_view name,
+                                 WeightsRole role);
 
 }  // namespace ebb

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "base/text.h"
 #include "weights/module_table.h"
@@ -69,6 +70,7 @@ struct NameFamily {
   std::string_view architecture;
   std::int64_t parameters = 0;
   std::string_view structure = {};
+  int gguf_within_percent = 8;  ///< how far the files of different publishers differ
 };
 
 // The first that fits wins. Parameters are counted from the architectures, see known_models.inc.
@@ -81,7 +83,8 @@ constexpr NameFamily kFamilies[] = {
      "wan22_i2v_14b_fp16"},
     {{"wan", "vace"}, diffusion, "wan-vace-14b"},
     {{"wan", "animate"}, diffusion, "wan-animate-14b"},
-    {{"wan", "s2v"}, diffusion, "wan-s2v-14b"},
+    {{"wan", "s2v"}, diffusion, "wan-s2v-14b", 16295755609, "wan22_i2v_14b_fp16"},
+    {{"wan", "humo", "14b|17b"}, diffusion, "wan-14b", 17055925312, "wan22_i2v_14b_fp16"},
     {{"wan", "humo|infinitetalk|multitalk|ati-|wanmove"}, diffusion, "wan-14b"},
     {{"wan", "ti2v|-5b-"}, diffusion, "wan-5b", 4999787712, "wan22_ti2v_5b_fp16"},
     {{"wan", "1-3b", "!fun|control|camera|inp"},
@@ -89,7 +92,20 @@ constexpr NameFamily kFamilies[] = {
      "wan-1.3b",
      1419096640,
      "wan21_t2v_1.3b_fp16"},
+    {{"wan", "1-3b", "fun", "camera"}, diffusion, "wan-1.3b", 1616313152, "wan21_t2v_1.3b_fp16"},
+    {{"wan", "1-3b", "fun", "inp"}, diffusion, "wan-1.3b", 1564428608, "wan21_t2v_1.3b_fp16"},
+    {{"wan", "1-3b", "fun", "control"}, diffusion, "wan-1.3b", 1564502336, "wan21_t2v_1.3b_fp16"},
     {{"wan", "1-3b"}, diffusion, "wan-1.3b"},
+    {{"wan2-1|wan-2-1", "fun", "14b", "camera"},
+     diffusion,
+     "wan-14b",
+     16898128704,
+     "wan22_i2v_14b_fp16"},
+    {{"wan2-1|wan-2-1", "fun", "14b", "inp|control"},
+     diffusion,
+     "wan-14b",
+     16395124544,
+     "wan22_i2v_14b_fp16"},
     {{"wan2-1|wan-2-1", "i2v|flf2v", "14b"},
      diffusion,
      "wan-14b",
@@ -105,6 +121,9 @@ constexpr NameFamily kFamilies[] = {
      "qwen-image",
      20430401088,
      "qwen_image_fp8_e4m3fn"},
+    {{"flux2|flux-2", "klein", "9b"}, diffusion, "flux2", 9078581248},
+    {{"flux2|flux-2", "klein", "4b"}, diffusion, "flux2", 3875544576},
+    {{"flux2|flux-2", "dev", "!lora"}, diffusion, "flux2", 32223281152},
     {{"flux2|flux-2"}, diffusion, "flux2"},
     {{"chroma", "radiance"}, diffusion, "chroma-radiance"},
     {{"chroma"}, diffusion, "chroma", 8900000000},
@@ -114,6 +133,7 @@ constexpr NameFamily kFamilies[] = {
     {{"flux", "dev|krea|kontext", "!lora"}, diffusion, "flux", 11901408320, "flux1_dev_bf16"},
     {{"flux", "!lora"}, diffusion, "flux"},
     {{"hunyuan", "video1-5|video-1-5|video15"}, diffusion, "hunyuan-video-15", 8326000000},
+    {{"hunyuan", "image", "!refiner|distilled"}, diffusion, "hunyuan-image-21", 17425795520},
     {{"hunyuan", "image"}, diffusion, "hunyuan-image-21"},
     {{"hunyuan", "3d"}, diffusion, "hunyuan3d"},
     {{"hunyuan", "video|i2v|t2v"},
@@ -123,6 +143,8 @@ constexpr NameFamily kFamilies[] = {
      "hunyuan_video_t2v_bf16"},
     {{"ltx", "13b"}, diffusion, "ltxv-13b", 13042569344, "ltxv_13b_bf16"},
     {{"ltxv|ltx-video", "2b"}, diffusion, "ltxv-2b", 1923385472, "ltxv_2b_bf16"},
+    {{"ltx-2-19b|ltx2-19b"}, diffusion, "ltxav", 19585115392, {}, 20},
+    {{"ltx-2-3-22b|ltx2-3-22b|ltx23-22b"}, diffusion, "ltxav", 21010000000, {}, 20},
     {{"ltx"}, diffusion, "ltxav"},
     {{"z-image|zimage"}, diffusion, "z-image", 6154900000},
     {{"lumina"}, diffusion, "lumina2"},
@@ -131,7 +153,7 @@ constexpr NameFamily kFamilies[] = {
     {{"cosmos", "predict2"}, diffusion, "cosmos-predict2"},
     {{"cosmos"}, diffusion, "cosmos"},
     {{"mochi"}, diffusion, "mochi"},
-    {{"sd3-5|sd35", "large"}, diffusion, "sd35-large"},
+    {{"sd3-5|sd35", "large"}, diffusion, "sd35-large", 8146280768},
     {{"sd3"}, diffusion, "sd3-medium"},
     {{"svd"}, diffusion, "svd"},
     {{"cascade", "-b-|-b"}, diffusion, "stable-cascade-b"},
@@ -146,8 +168,10 @@ constexpr NameFamily kFamilies[] = {
      "qwen25-vl-7b",
      7747169280,
      "qwen_2.5_vl_7b_fp8_scaled"},
-    {{"gemma-3|gemma3", "12b"}, text_encoder, "gemma3-12b"},
+    {{"gemma-3|gemma3", "12b"}, text_encoder, "gemma3-12b", 12187325040},
     {{"gemma-2|gemma2", "2b"}, text_encoder, "gemma-2-2b", 2614341888},
+    {{"qwen-3-8b|qwen3-8b"}, text_encoder, "qwen3-8b", 7568405504},
+    {{"qwen-3-vl-4b|qwen3-vl-4b|qwen3vl-4b|qwen3vl4b"}, text_encoder, "qwen3vl-4b", 4437817344},
     {{"qwen-3-4b|qwen3-4b"}, text_encoder, "qwen3-4b", 4022468096},
     {{"mistral", "flux2|24b|small"}, text_encoder, "mistral3-24b"},
     {{"clip-g|bigg"}, text_encoder, "clip-g", 694659840, "clip_g"},
@@ -186,6 +210,23 @@ constexpr NameFamily kCheckpointFamilies[] = {
     {{"sd15|sd1-5|v1-5|v15-"}, diffusion, "sd15", 859520964},
 };
 
+/// LoRAs of a family hold, for each unit of rank, one value per input and output of the layers that
+/// they change: here all linear layers of the blocks (Qwen's but for the modulation), which is what
+/// those of known size hold. Some change fewer.
+struct LoraFamily {
+  std::array<std::string_view, 4> words;
+  std::int64_t values_per_rank = 0;
+};
+constexpr LoraFamily kLoraFamilies[] = {
+    {{"wan|lightx2v|causvid", "1-3b"}, 1367040},
+    {{"wan|lightx2v|causvid", "14b", "i2v", "!a14b|wan2-2|wan-2-2|wan22"}, 5611520},
+    {{"wan|lightx2v|causvid", "14b"}, 4792320},
+    {{"qwen", "image|edit"}, 6635520},
+    {{"ltx-2|ltx2"}, 9910272},
+};
+constexpr int kLoraWithinPercent = 25;
+constexpr int kLargestRank = 4096;
+
 /// The parts that checkpoints of a family hold beside the diffusion model.
 struct FamilyParts {
   std::string_view architecture;
@@ -213,13 +254,56 @@ bool holds_any(std::string_view text, std::string_view words) {
   return false;
 }
 
-bool fits(std::string_view text, const NameFamily& family) {
-  for (const std::string_view words : family.words) {
+bool fits(std::string_view text, const std::array<std::string_view, 4>& all_words) {
+  for (const std::string_view words : all_words) {
     if (words.empty()) break;
     const bool forbidden = words.starts_with('!');
     if (holds_any(text, forbidden ? words.substr(1) : words) == forbidden) return false;
   }
   return true;
+}
+
+/// The number after `rank`; 0 without one.
+int rank_in(std::string_view text) {
+  const auto at = text.find("rank");
+  if (at == std::string_view::npos) return 0;
+  std::string_view rest = text.substr(at + 4);
+  if (rest.starts_with('-')) rest.remove_prefix(1);
+  int rank = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), rank);
+  return rank > 0 && rank <= kLargestRank ? rank : 0;
+}
+
+std::optional<NameGuess> guess_lora(std::string_view text) {
+  const int rank = rank_in(text);
+  if (rank == 0) return std::nullopt;
+  for (const LoraFamily& family : kLoraFamilies) {
+    if (!fits(text, family.words)) continue;
+    NameGuess guess;
+    guess.role = lora;
+    guess.architecture = "lora";
+    guess.parameters = rank * family.values_per_rank;
+    guess.stored_type = contains(text, "fp16") ? "fp16" : "bf16";
+    guess.bits = 16;
+    guess.within_percent = kLoraWithinPercent;
+    guess.lora_rank = rank;
+    return guess;
+  }
+  return std::nullopt;
+}
+
+/// A name as it was before a browser or a user made it unlike another in the same folder.
+std::string without_copy_mark(std::string name) {
+  const auto dot = name.rfind('.');
+  if (dot == std::string::npos) return name;
+  std::string stem = name.substr(0, dot);
+  if (const auto open = stem.rfind(" ("); open != std::string::npos && stem.ends_with(')')) {
+    const std::string_view inside = std::string_view(stem).substr(open + 2);
+    if (inside.size() > 1 && inside.find_first_not_of("0123456789") == inside.size() - 1)
+      stem.resize(open);
+  }
+  while (stem.ends_with('_')) stem.pop_back();
+  return stem + name.substr(dot);
 }
 
 NameGuess to_guess(const NameFamily& family) {
@@ -256,10 +340,13 @@ const KnownModel* find_known_model(std::string_view key) {
 }
 
 const KnownFile* find_known_file(std::string_view name) {
-  const std::string wanted = lower(base_name(name));
-  const auto at = std::find_if(std::begin(kFiles), std::end(kFiles),
-                               [&](const KnownFile& file) { return file.name == wanted; });
-  return at != std::end(kFiles) ? at : nullptr;
+  const std::string given = lower(base_name(name));
+  for (const std::string& wanted : {given, without_copy_mark(given)}) {
+    const auto at = std::find_if(std::begin(kFiles), std::end(kFiles),
+                                 [&](const KnownFile& file) { return file.name == wanted; });
+    if (at != std::end(kFiles)) return at;
+  }
+  return nullptr;
 }
 
 double bits_per_value(std::string_view stored_type) {
@@ -272,18 +359,21 @@ double bits_per_value(std::string_view stored_type) {
 std::optional<NameGuess> guess_from_name(std::string_view name, WeightsRole role, bool checkpoint,
                                          std::string_view part) {
   const std::string text = normalise(name);
+  if (role == lora) return guess_lora(text);
   std::optional<NameGuess> guess;
+  int gguf_within_percent = 0;
   if (checkpoint) {
     for (const NameFamily& family : kCheckpointFamilies) {
-      if (!fits(text, family)) continue;
+      if (!fits(text, family.words)) continue;
       guess = to_guess(family);
       break;
     }
   }
   if (!guess && (!checkpoint || part.empty())) {
     for (const NameFamily& family : kFamilies) {
-      if (family.role != role || !fits(text, family)) continue;
+      if (family.role != role || !fits(text, family.words)) continue;
       guess = to_guess(family);
+      gguf_within_percent = family.gguf_within_percent;
       break;
     }
   }
@@ -301,6 +391,9 @@ std::optional<NameGuess> guess_from_name(std::string_view name, WeightsRole role
     guess->bits = mark.bits;
     break;
   }
+  // Mixes of types, whose share publishers choose.
+  const std::string_view type = guess->stored_type;
+  if (type.starts_with('Q') || type.starts_with("IQ")) guess->within_percent = gguf_within_percent;
   return guess;
 }
 

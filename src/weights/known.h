@@ -29,17 +29,24 @@ struct KnownModel {
 std::span<const KnownModel> known_models();
 const KnownModel* find_known_model(std::string_view key);
 
+/// Stands for a part that a checkpoint is known not to hold.
+constexpr std::string_view kNoPart = "none";
+
 /// One public file. A checkpoint has up to three models in it.
 struct KnownFile {
   std::string_view name = {};  ///< lower case, without folder
   std::string_view model = {};
   std::int64_t file_bytes = 0;       ///< 0: not known
   std::string_view repository = {};  ///< whose public listing states file_bytes; empty: computed
-  std::string_view clip = {};        ///< checkpoints: key of the text encoder inside
-  std::string_view vae = {};         ///< checkpoints: key of the VAE inside
+  std::string_view clip = {};        ///< checkpoints: key of the text encoder inside, kNoPart
+  std::string_view vae = {};         ///< checkpoints: key of the VAE inside, kNoPart
+  std::string_view audio_vae = {};   ///< checkpoints: key of the audio VAE inside
 };
 
 std::span<const KnownFile> known_files();
+
+/// By the name without its folder, in any case; also as downloads are renamed (`x (1).safetensors`)
+/// and with underscores before the extension.
 const KnownFile* find_known_file(std::string_view name);
 
 /// What a name says by its pattern alone.
@@ -50,6 +57,8 @@ struct NameGuess {
   std::int64_t parameters = 0;  ///< 0: not known for this family
   double bits = 0;              ///< per value as stored; 0: not known
   std::string structure;        ///< module-table key of a relative; may be empty
+  int within_percent = 0;       ///< how far off files of this kind are; 0: the count is exact
+  int lora_rank = 0;            ///< LoRAs: the rank that the name says
 };
 
 /// `part`: the id suffix of a checkpoint's part (`.clip`, `.vae`), which changes what is meant.

@@ -383,6 +383,24 @@ class Reader {
     return tensor;
   }
 
+  /// A dictionary from a list of pairs, as Python 2 pickled OrderedDict.
+  Index dict_of_pairs(Index list) {
+    // One list may be given to many calls; what they copy is bounded together.
+    pairs_copied_ += tree_.values[list].items.size();
+    if (pairs_copied_ > kValueLimit) return add(PickleKind::opaque);
+    std::vector<Index> entries;
+    for (const Index pair : tree_.values[list].items) {
+      const PickleValue& value = tree_.values[pair];
+      const bool is_pair = value.kind == PickleKind::list || value.kind == PickleKind::tuple;
+      if (!is_pair || value.items.size() != 2) return add(PickleKind::opaque);
+      entries.insert(entries.end(), value.items.begin(), value.items.end());
+    }
+    if (tree_.values[list].kind != PickleKind::list) return add(PickleKind::opaque);
+    const Index dict = add(PickleKind::dict);
+    tree_.values[dict].items = std::move(entries);
+    return dict;
+  }
+
   /// What calling `callable` would give, for the calls that torch's own files hold.
   Index result_of(Index callable, Index arguments) {
     const PickleValue& function = tree_.values[callable];
@@ -391,8 +409,8 @@ class Reader {
       return add(PickleKind::opaque);
     }
     const std::vector<Index> items = tree_.values[arguments].items;
-    if (is_global(function, "collections", "OrderedDict") && items.empty()) {
-      return add(PickleKind::dict);
+    if (is_global(function, "collections", "OrderedDict") && items.size() <= 1) {
+      return items.empty() ? add(PickleKind::dict) : dict_of_pairs(items[0]);
     }
     if (is_global(function, "torch", "Size") && items.size() == 1) return items[0];
     if (is_global(function, "torch._utils", "_rebuild_tensor_v3")) return tensor_of(items, true);
@@ -421,6 +439,7 @@ class Reader {
   std::size_t at_ = 0;
   std::size_t opcode_at_ = 0;
   bool stopped_ = false;
+  std::size_t pairs_copied_ = 0;
   std::string problem_;
   PickleTree tree_;
   std::vector<Index> stack_;

@@ -19,7 +19,8 @@ using namespace std::string_view_literals;
 constexpr std::int64_t kPickleLimitBytes = 32 << 20;
 constexpr std::size_t kTensorLimit = 1'000'000;
 constexpr std::int64_t kTotalLimit = std::int64_t{1} << 56;  // so that no sum of sizes overflows
-constexpr auto kLegacyMagic = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."sv;
+// The number that legacy files begin with, as a pickle without its protocol.
+constexpr auto kLegacyMagic = "\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."sv;
 constexpr int kLegacyPicklesBefore = 3;  // magic number, protocol, system
 
 struct TorchType {
@@ -187,10 +188,11 @@ class StateReader {
     const auto end = reach(tensor, value);
     const auto end_bytes = end ? dtype_bytes(*tensor.dtype, *end) : std::nullopt;
     const bool in_bytes = at(storage.items[0]).text == "UntypedStorage";
-    if (!end_bytes || (in_bytes ? *end_bytes : *end) > storage.number) {
+    const std::int64_t needed_bytes = end_bytes.value_or(-1);
+    if (needed_bytes < 0 || (in_bytes ? needed_bytes : *end) > storage.number) {
       return broken("is a tensor that does not fit its storage", header_.file, name);
     }
-    if (auto done = check_storage(storage, *end_bytes, name); !done) return done;
+    if (auto done = check_storage(storage, needed_bytes, name); !done) return done;
     total_ += tensor.bytes;
     if (total_ > kTotalLimit || header_.tensors.size() >= kTensorLimit) {
       return broken("has more tensors than any model", header_.file, name);
@@ -274,7 +276,13 @@ Result<Header> read_legacy(const FileStart& start, Header header) {
 }  // namespace
 
 bool is_torch_start(std::string_view first_bytes) {
-  return first_bytes.starts_with("PK\3\4") || first_bytes.starts_with(kLegacyMagic);
+  if (first_bytes.starts_with("PK\3\4")) return true;
+  if (first_bytes.size() < 2 || first_bytes[0] != '\x80') return false;
+  const int protocol = first_bytes[1];
+  if (protocol < 2 || protocol > 5) return false;
+  first_bytes.remove_prefix(2);
+  if (first_bytes.starts_with('\x95') && first_bytes.size() >= 9) first_bytes.remove_prefix(9);
+  return first_bytes.starts_with(kLegacyMagic);  // from protocol 4 on in a frame
 }
 
 Result<Header> read_torch(FileStart start) {

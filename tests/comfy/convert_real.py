@@ -62,9 +62,9 @@ async def check(ebb, folder):
                         continue
                     prompt = convert(ebb, path, "--comfyui", version)
                     told = convert(ebb, path, "--comfyui", version, "--object-info", url)
-                    order = await asyncio.wait_for(server_real.executed(session, url, prompt,
-                                                                        may_reuse=True),
-                                                   PROMPT_SECONDS)
+                    ran = await asyncio.wait_for(server_real.executed(session, url, prompt),
+                                                 PROMPT_SECONDS)
+                    order = ran["order"]
                     outputs = {key for key, node in prompt.items()
                                if classes[node["class_type"]]["output_node"]}
                     run.append(path.stem)

@@ -14,6 +14,8 @@ import support
 
 SHUFFLES = 2
 RANDOM_PROMPTS = 400
+RANDOM_QUEUES = 60
+QUEUED = 4  # prompts in a queue
 
 
 def is_link(value):
@@ -138,6 +140,80 @@ def all_jobs(rng):
         yield from jobs_of(f"random {i}", random_prompt(rng), RANDOM_CLASSES, rng)
 
 
+# ---- queues: what a second prompt finds in the node cache ------------------------------------
+
+def changed(prompt, rng):
+    """Another prompt: some values differ, now and then a link or a node goes."""
+    result = json.loads(json.dumps(prompt))
+    for _ in range(rng.randint(0, 3)):
+        node = result[rng.choice(list(result))]
+        values = [k for k, v in node["inputs"].items() if not is_link(v)]
+        if values:
+            node["inputs"][rng.choice(values)] = rng.randint(0, 3)
+    if rng.random() < 0.2:
+        result.pop(rng.choice([key for key, node in result.items()
+                               if node["class_type"] not in ("Save", "Show")] or list(result)))
+    return unlink_missing(result)
+
+
+def queue_of(rng, twins):
+    """Prompts that come back after others, so that caches differ in what they still have."""
+    prompts = [random_prompt(rng)]
+    while len(prompts) < QUEUED:
+        prompts.append(changed(rng.choice(prompts), rng))
+    queue = []
+    for prompt in prompts:
+        if not twins:
+            for number, node in enumerate(prompt.values()):
+                node["inputs"]["alone"] = number
+        outputs = [node for node, value in prompt.items()
+                   if RANDOM_CLASSES[value["class_type"]].get("output_node")]
+        if outputs:
+            queue.append({"prompt": prompt, "outputs": rng.sample(outputs, len(outputs))})
+    return queue
+
+
+def caches(version, rng):
+    yield "classic", "", 0
+    entries = rng.choice([1, 8, 30, 60])
+    yield "lru", f"--cache-lru {entries}", entries
+    yield "none", "--cache-none", 0
+    if version != "0.3.64":
+        yield "ram", "--cache-ram", 0
+
+
+def compare_queues(print_order, folder, seed):
+    rng = random.Random(seed)
+    version = support.version_of(folder)
+    jobs = []
+    for i in range(RANDOM_QUEUES):
+        queue = queue_of(rng, twins=i % 3 > 0)
+        for cache, flags, entries in caches(version, rng):
+            # 0.3.64 --cache-none takes a result away from the twin of the node that made it.
+            if queue and (version, cache, i % 3 > 0) != ("0.3.64", "none", True):
+                jobs.append({"id": f"queue {i} {cache}", "queue": queue, "classes": RANDOM_CLASSES,
+                             "version": version, "flags": flags, "cache": cache,
+                             "entries": entries})
+    text = "".join(json.dumps(job) + "\n" for job in jobs)
+    ours = ask([print_order], text)
+    real = ask([sys.executable, str(support.ROOT / "tools/comfy_order.py"), folder], text)
+    failures = kept = 0
+    for job, mine, theirs in zip(jobs, ours, real, strict=True):
+        runs = zip(job["queue"], mine.get("runs", [{}] * len(job["queue"])), theirs["runs"],
+                   strict=True)
+        for number, (item, run, real_run) in enumerate(runs):
+            kept += len(real_run.get("kept", []))
+            if any(run.get(key) != real_run.get(key) for key in ("order", "served", "kept")):
+                failures += 1
+                if failures <= 3:
+                    print(f"{job['id']} {job['flags']}, prompt {number}: {json.dumps(item)}\n"
+                          f"  Ebb  {run or mine}\n  real {real_run}")
+                break
+    print(f"ComfyUI {version}: {len(jobs)} queues of up to {QUEUED} prompts, {kept} results kept, "
+          f"{failures} differences")
+    return failures
+
+
 def ask(command, text):
     run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if run.returncode != 0:
@@ -165,6 +241,7 @@ def main(print_order, seed):
         names = len({job["id"] for job in jobs})
         print(f"ComfyUI {support.version_of(folder)}: {names} prompts, {len(jobs)} orders, "
               f"{served} nodes served from another")
+        failures += compare_queues(print_order, folder, seed)
     print(f"seed {seed}: {failures} differences")
     return 1 if failures else 0
 

@@ -97,9 +97,7 @@ def agree(server, mine):
 def changed(prompt, rng):
     """A copy with one value or link that a user or a script might get wrong."""
     prompt = copy.deepcopy(prompt)
-    node = rng.choice([n for n in prompt.values() if n["inputs"]] or list(prompt.values()))
-    if not node["inputs"]:
-        return prompt
+    node = rng.choice([n for n in prompt.values() if n["inputs"]])
     name = rng.choice(list(node["inputs"]))
     value = node["inputs"][name]
     if isinstance(value, list) and rng.random() < 0.8:
@@ -135,7 +133,8 @@ def compare(ebb, folder, seed):
                                  for n in answer[0].values()):
                 continue
             check(path.name, *answer)
-            whole.append((path.name, answer[0]))
+            if any(n["inputs"] for n in answer[0].values()):
+                whole.append((path.name, answer[0]))
         for name, prompt in rng.sample(whole, min(CHANGED_PROMPTS, len(whole))):
             for i in range(CHANGES):
                 file = pathlib.Path(scratch, "changed.json")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ebb's order against what a real ComfyUI server says it executes, prompt by prompt.
+"""Ebb's order, and what a later prompt finds in the node cache, against a real ComfyUI server.
 
 usage: server_real.py PRINT_ORDER [SEED]
 
 Starts each checkout of EBB_COMFYUI_DIR on the CPU and a free port of the loopback interface, with a
-folder of its own, queues small prompts that need no models, listens to its `executing` messages,
-and always stops it again. Runs itself with EBB_COMFYUI_PYTHON.
+folder of its own, once with each kind of node cache, queues small prompts that need no models,
+listens to its messages `executing` and `execution_cached`, and always stops it again. Runs itself
+with EBB_COMFYUI_PYTHON.
 """
 import asyncio
 import contextlib
@@ -22,8 +23,9 @@ import uuid
 
 import support
 
-START_SECONDS, PROMPT_SECONDS = 180, 60
+START_SECONDS, PROMPT_SECONDS = 300, 120
 RANDOM_PROMPTS = 6
+RANDOM_QUEUES = 3
 
 
 # ---- prompts -------------------------------------------------------------------------------
@@ -102,6 +104,30 @@ def all_prompts(rng, classes):
         yield f"random {i}", random_prompt(rng, 10_000 + 10 * i)
 
 
+def changed(prompt, rng):
+    """The same prompt with another colour, place or count: what hangs on it runs again."""
+    result = json.loads(json.dumps(prompt))
+    names = [(node, name) for node, value in result.items() for name in value["inputs"]
+             if name in ("color", "x")
+             or (name == "batch_size" and value["class_type"] == "EmptyLatentImage")]
+    node, name = rng.choice(names)
+    result[node]["inputs"][name] += 1
+    return result
+
+
+def again(rng, color, twins):
+    """Prompts that come back after others: the second and later ones find results."""
+    firsts = [(name, prompt) for name, prompt in fixed_prompts(color)
+              if twins or name != "same nodes"]
+    if twins:
+        firsts += [(f"random {i}", random_prompt(rng, color + 10 * i))
+                   for i in range(RANDOM_QUEUES)]
+    for name, prompt in firsts:
+        other = changed(prompt, rng)
+        for number, queued in enumerate([prompt, prompt, other, prompt, changed(other, rng)]):
+            yield f"{name}, time {number}", queued
+
+
 # ---- the server ----------------------------------------------------------------------------
 
 def free_port():
@@ -111,11 +137,13 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(folder, base, port):
+def server(folder, base, port, flags="", custom_nodes=False):
     log = open(pathlib.Path(base, "server.log"), "wb")
     command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port),
-               "--base-directory", base, "--disable-all-custom-nodes", "--disable-auto-launch",
-               "--database-url", "sqlite:///:memory:"]
+               "--base-directory", base, "--disable-auto-launch", "--database-url",
+               "sqlite:///:memory:", *flags.split()]
+    if not custom_nodes:
+        command.append("--disable-all-custom-nodes")
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
                                start_new_session=True)
     try:
@@ -147,11 +175,10 @@ async def object_info(session, url, process, base):
                      pathlib.Path(base, "server.log").read_text(errors="replace")[-3000:])
 
 
-async def executed(session, url, prompt, may_reuse=False):
-    """Node ids in the order of the server's last `executing` message for each. Unless the server
-    may reuse what earlier prompts left, it is an error if it does."""
+async def executed(session, url, prompt):
+    """Node ids in the order of the server's last `executing` messages, and those cached."""
     client = uuid.uuid4().hex
-    order = []
+    order, kept = [], []
     async with session.ws_connect(f"{url}/ws?clientId={client}") as socket_:
         body = {"prompt": prompt, "client_id": client}
         async with session.post(url + "/prompt", json=body) as answer:
@@ -167,11 +194,11 @@ async def executed(session, url, prompt, may_reuse=False):
                 continue
             if event["type"] == "execution_error":
                 raise SystemExit(f"{data['node_type']} failed: {data['exception_message']}")
-            if event["type"] == "execution_cached" and data["nodes"] and not may_reuse:
-                raise SystemExit(f"the cache was not empty: {data}")
+            if event["type"] == "execution_cached":
+                kept = data["nodes"]
             if event["type"] == "executing":
                 if data["node"] is None:
-                    return order
+                    return {"order": order, "kept": kept}
                 order = [x for x in order if x != data["node"]] + [data["node"]]
     raise SystemExit("the server hung up")
 
@@ -189,34 +216,52 @@ def outputs_as_the_server_takes_them(prompt, classes):
     return list(good)
 
 
-def ebb_order(print_order, prompt, classes):
-    job = {"id": None, "prompt": prompt,
-           "outputs": outputs_as_the_server_takes_them(prompt, classes),
-           "classes": {v["class_type"]: classes[v["class_type"]] for v in prompt.values()}}
+def ebb_runs(print_order, version, flags, prompts, classes):
+    """All prompts of a server's life, one after another."""
+    queue = [{"prompt": prompt, "outputs": outputs_as_the_server_takes_them(prompt, classes)}
+             for _, prompt in prompts]
+    used = {v["class_type"] for _, prompt in prompts for v in prompt.values()}
+    job = {"id": None, "queue": queue, "version": version, "flags": flags,
+           "classes": {name: classes[name] for name in used}}
     run = subprocess.run([print_order], input=json.dumps(job) + "\n", capture_output=True,
                          text=True, check=True)
-    return json.loads(run.stdout)
+    answer = json.loads(run.stdout)
+    return answer.get("runs", [answer] * len(queue))
 
 
-async def compare(print_order, folder, seed):
+def caches(version):
+    yield from ("--cache-classic", "--cache-lru 12", "--cache-none")
+    if version != "0.3.64":
+        yield "--cache-ram"
+
+
+async def compare(print_order, folder, flags, seed):
     import aiohttp
 
-    failures = count = 0
+    version = support.version_of(folder)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
-        with server(folder, base, port) as process:
+        with server(folder, base, port, flags) as process:
             async with aiohttp.ClientSession() as session:
                 classes = await object_info(session, url, process, base)
-                for name, prompt in all_prompts(random.Random(seed), classes):
-                    real = await asyncio.wait_for(executed(session, url, prompt), PROMPT_SECONDS)
-                    mine = ebb_order(print_order, prompt, classes)
-                    count += 1
-                    if mine.get("order") != real:
-                        failures += 1
-                        print(f"{name}: {json.dumps(prompt)}\n  Ebb  {mine}\n  real {real}")
-    print(f"ComfyUI {support.version_of(folder)}: {count} prompts, {failures} differences "
-          f"(seed {seed}, hash seed {os.environ['PYTHONHASHSEED']})")
+                # 0.3.64 --cache-none takes a result away from the twin of the node that made it.
+                twins = (version, flags) != ("0.3.64", "--cache-none")
+                prompts = list(again(rng, 50_000, twins))
+                if flags == "--cache-classic":
+                    prompts = list(all_prompts(rng, classes)) + prompts
+                real = [await asyncio.wait_for(executed(session, url, prompt), PROMPT_SECONDS)
+                        for _, prompt in prompts]
+    failures = 0
+    mine = ebb_runs(print_order, version, flags, prompts, classes)
+    for (name, prompt), run, theirs in zip(prompts, mine, real, strict=True):
+        if any(run.get(key) != theirs[key] for key in ("order", "kept")):
+            failures += 1
+            print(f"{name}: {json.dumps(prompt)}\n  Ebb  {run}\n  real {theirs}")
+    print(f"ComfyUI {version} {flags}: {len(prompts)} prompts, {sum(len(x['order']) for x in real)}"
+          f" nodes executed, {sum(len(x['kept']) for x in real)} cached, {failures} differences "
+          f"(seed {seed}, hash seed {os.environ['PYTHONHASHSEED']})", flush=True)
     return failures
 
 
@@ -232,7 +277,10 @@ def main(arguments):
             code |= subprocess.run([python, __file__, arguments[0], seed], env=environment,
                                    check=False).returncode
         return code
-    return 1 if asyncio.run(compare(arguments[0], folders[0], int(arguments[1]))) else 0
+    failures = 0
+    for flags in caches(support.version_of(folders[0])):
+        failures += asyncio.run(compare(arguments[0], folders[0], flags, int(arguments[1])))
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ TEST(Passes, CutsNameWhatCrosses) {
   const auto& crossing = example.passes.cuts[1].crossing;
   ASSERT_FALSE(crossing.empty());
   EXPECT_EQ(crossing[0].type, "LATENT");
-  EXPECT_EQ(crossing[0].bytes.bytes, 20_MiB);
+  EXPECT_EQ(crossing[0].bytes, 20_MiB);
   for (const auto& c : crossing) EXPECT_NE(c.type, "MODEL");
 }
 

@@ -132,5 +132,16 @@ TEST(Dynamic, UnloadingBetweenPassesGainsNothingAndCostsReloading) {
   EXPECT_EQ(needed_with, needed_without);
 }
 
+TEST(Dynamic, OtherLorasKeepThePagesAndNothingInThem) {
+  Pager pager(16_GiB, 0, 2);
+  const int w = pager.add({{100_MiB, 0, 32, true}}, 3200_MiB);
+  pager.use(w, 0, false);
+  pager.spoil(w);
+  const PagedWork spoiled = pager.use(w, 0, false);
+  EXPECT_EQ(spoiled.hit_bytes, 0);
+  EXPECT_EQ(spoiled.resident_pages, 100);
+  EXPECT_EQ(pager.use(w, 0, false).hit_bytes, 3200_MiB);
+}
+
 }  // namespace
 }  // namespace ebb

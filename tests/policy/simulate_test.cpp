@@ -337,5 +337,75 @@ TEST(Simulate, TenThousandStepsTakeMilliseconds) {
   EXPECT_LT(taken.count(), 1.0 * test::kPatience);  // measured: 0.02 s; catches a wrong order
 }
 
+// ---- queued again --------------------------------------------------------------------------
+
+// The second sampler and what hangs on it: its seed was changed.
+Passes second_half(const WanCase& wan) {
+  Passes again = wan.passes;
+  again.passes.clear();
+  again.cuts.clear();
+  again.steps.erase(again.steps.begin(), again.steps.begin() + WanCase::kSampleLow);
+  again.steps.erase(again.steps.begin() + 1);  // the VAE's loader was kept
+  return again;
+}
+
+TEST(SimulateAgain, StartsWithWhatTheFirstRunLeft) {
+  const WanCase wan(81);
+  const Timeline first = simulate(wan.passes, wan.machine);
+  const Timeline again = simulate_again(wan.passes, second_half(wan), wan.machine);
+  ASSERT_EQ(again.steps.size(), 2u);
+  EXPECT_EQ(read_bytes(again), 0);  // all are in RAM
+  EXPECT_EQ(load_at(again, 0).offloaded_bytes, load_at(first, WanCase::kSampleLow).offloaded_bytes);
+  EXPECT_EQ(sum(again.steps[0].vram) + sum(again.steps[0].ram),
+            sum(first.steps.back().vram) + sum(first.steps.back().ram));
+  // The latent that is made again replaces the old one.
+  EXPECT_EQ(again.steps.back().ram_data_bytes, first.steps.back().ram_data_bytes);
+}
+
+TEST(SimulateAgain, WithoutACacheReadsEverything) {
+  WanCase wan(81);
+  wan.machine.flags.cache = CacheKind::none;
+  const Timeline first = simulate(wan.passes, wan.machine);
+  const Timeline again = simulate_again(wan.passes, wan.passes, wan.machine);
+  EXPECT_GT(read_bytes(first), 33 * 1_GiB);
+  EXPECT_EQ(read_bytes(again), read_bytes(first));
+  EXPECT_EQ(ram_needed(again), ram_needed(first));
+}
+
+TEST(Simulate, CacheRamLetsModelsGoThatNoNodeWaitsFor) {
+  WanCase wan(81);
+  wan.machine.ram_total = {32_GiB, NumberKind::given, ""};
+  const Timeline all = simulate(wan.passes, wan.machine);
+  wan.machine.flags.cache = CacheKind::ram;
+  const Timeline relieved = simulate(wan.passes, wan.machine);
+  EXPECT_EQ(all.steps[WanCase::kDecode].ram[WanCase::high],
+            wan.passes.weights[WanCase::high].bytes);
+  EXPECT_EQ(relieved.steps[WanCase::kDecode].ram[WanCase::high], 0);
+  EXPECT_LT(ram_needed(relieved), ram_needed(all));
+  wan.machine.ram_total = {128_GiB, NumberKind::given, ""};  // never short: nothing leaves
+  EXPECT_EQ(ram_needed(simulate(wan.passes, wan.machine)), ram_needed(all));
+}
+
+TEST(Simulate, TheCpuHoldsHalfPrecisionModelsInFp32) {
+  WanCase wan(81);
+  wan.machine.flags.cpu = true;
+  Weights& vae = wan.passes.weights[WanCase::vae];
+  vae.stored_type = "bf16";
+  vae.parameters = vae.bytes / 2;
+  const Timeline timeline = simulate(wan.passes, wan.machine);
+  EXPECT_EQ(timeline.steps.back().ram[WanCase::vae], vae.parameters * 4);
+  EXPECT_EQ(timeline.steps.back().ram[WanCase::high],
+            wan.passes.weights[WanCase::high].bytes);  // fp8_scaled
+}
+
+TEST(Simulate, FilesBeingReadAreABandOfTheirOwn) {
+  const WanCase wan(81);
+  const Timeline timeline = simulate(wan.passes, wan.machine);
+  const StepState& loader = timeline.steps[WanCase::kSampleHigh - 1];
+  EXPECT_EQ(loader.ram_file_bytes, wan.passes.weights[WanCase::high].file_bytes);
+  EXPECT_EQ(timeline.steps[WanCase::kSampleHigh].ram_file_bytes, 0);
+  EXPECT_LE(loader.ram_peak_bytes, loader.ram_needed_bytes + loader.ram_file_bytes);
+}
+
 }  // namespace
 }  // namespace ebb

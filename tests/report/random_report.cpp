@@ -98,9 +98,6 @@ PassOutcome random_outcome(Dice& dice) {
   PassOutcome o;
   o.verdict = static_cast<Verdict>(dice.number(0, 5));
   o.cause = dice.text();
-  o.asked = dice.quantity();
-  o.live = dice.quantity();
-  o.reserved = dice.quantity();
   o.usable_bytes = dice.maybe(dice.bytes());
   o.loaded_bytes = dice.maybe(dice.bytes());
   o.offloaded_bytes = dice.maybe(dice.bytes());
@@ -139,6 +136,9 @@ Prediction random_prediction(Dice& dice) {
       step.id = dice.text(1);
       step.kind = pass.kind;
       step.reads = {dice.number(-1, weights)};
+      step.demand.minimum = dice.quantity();
+      step.demand.live = dice.quantity();
+      step.demand.reserved = dice.quantity();
       test::own_passes(p).steps.push_back(step);
       p.timeline.steps.push_back(random_state(dice, weights));
     }
@@ -146,7 +146,8 @@ Prediction random_prediction(Dice& dice) {
     pass.main_step = dice.coin(0.02) ? 1000000 : pass.last_step;
     for (int w = dice.number(0, 3); w > 0; --w) pass.weights.push_back(dice.number(-1, weights));
     test::own_passes(p).passes.push_back(pass);
-    test::own_passes(p).cuts.push_back({i, {{dice.text(1), dice.text(1), dice.quantity()}}});
+    test::own_passes(p).cuts.push_back(
+        {i, {{dice.text(1), dice.text(1), dice.quantity().value()}}});
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
   p.timeline.policy = dice.text(2);

@@ -67,8 +67,7 @@ class SampleBuilder {
     if (!all.passes.empty()) {
       Cut cut;
       cut.after_pass = static_cast<int>(all.passes.size()) - 1;
-      cut.crossing = {
-          {crossing_.first, last_node_, computed(mib(crossing_.second), "latent of the sampler")}};
+      cut.crossing = {{crossing_.first, last_node_, mib(crossing_.second)}};
       all.cuts.push_back(cut);
     }
     crossing_ = {p.crossing, p.crossing_mib};
@@ -154,9 +153,6 @@ class SampleBuilder {
     const Load& load = state.loads[0];
     PassOutcome o;
     o.verdict = p.offloaded > 0 ? Verdict::offloads : Verdict::fits;
-    o.asked = asked(p);
-    o.live = live(p);
-    o.reserved = reserved(p);
     o.usable_bytes = load.usable_bytes;
     o.loaded_bytes = load.loaded_bytes;
     o.offloaded_bytes = load.offloaded_bytes;
@@ -449,8 +445,9 @@ Report picture_that_spills() {
   Report r = picture_that_fits();
   r.trial.machine.os = Os::windows;
   PassOutcome& o = r.prediction.outcome.passes[2];
-  o.live.bytes = 6400_MiB;
-  o.reserved.bytes = 7300_MiB;
+  Demand& demand = own_passes(r.prediction).steps[3].demand;
+  demand.live.bytes = 6400_MiB;
+  demand.reserved.bytes = 7300_MiB;
   o.verdict = r.prediction.outcome.verdict = Verdict::spills;
   StepState& state = r.prediction.timeline.steps[3];
   state.vram_peak_bytes += 7300_MiB - state.reserved_bytes;
@@ -478,7 +475,6 @@ Report unknown_weights() {
   const Quantity unknown{0, NumberKind::unknown, "the architecture is not known"};
   PassOutcome& o = p.outcome.passes[1];
   o = {};
-  o.asked = o.live = o.reserved = unknown;
   StepState& state = p.timeline.steps[2];
   state = {};
   state.demand_known = false;
@@ -487,7 +483,8 @@ Report unknown_weights() {
   p.timeline.steps[3].vram = {1560_MiB, 0, 160_MiB};
   p.timeline.steps[0].ram = p.timeline.steps[1].ram = {0, 0, 160_MiB};
   state.ram = {0, 0, 160_MiB};
-  own_passes(p).steps[2].demand.asked = own_passes(p).steps[2].demand.live = unknown;
+  Demand& demand = own_passes(p).steps[2].demand;
+  demand.asked = demand.minimum = demand.live = demand.reserved = unknown;
   p.outcome.verdict = Verdict::unknown;
   p.outcome.seconds.reset();
   r.fixes = {{"give-bytes", FixKind::parameter, "give --bytes mystery_merge_v7.safetensors=SIZE",

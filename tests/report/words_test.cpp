@@ -122,9 +122,8 @@ TEST(ReportView, sentences_use_the_short_names_of_models_but_files_keep_theirs) 
 TEST(ReportView, equal_crossings_are_counted) {
   Report report = test::wan_two_passes();
   auto& crossing = test::own_passes(report.prediction).cuts[0].crossing;
-  crossing = {{"CONDITIONING", "6", {8_MiB, NumberKind::computed, ""}},
-              {"CONDITIONING", "7", {8_MiB, NumberKind::computed, ""}},
-              {"IMAGE", "9", {0, NumberKind::unknown, "not followed"}}};
+  crossing = {
+      {"CONDITIONING", "6", 8_MiB}, {"CONDITIONING", "7", 8_MiB}, {"IMAGE", "9", std::nullopt}};
   EXPECT_EQ(make_view(report.prediction).cut_text(0),
             "two CONDITIONING (8 MiB each) and IMAGE (size unknown) cross.");
 }

@@ -249,5 +249,58 @@ TEST(Find, AThousandModelsInAFolderCostNothingExtra) {
   EXPECT_LT(taken_ms, 3000.0);  // sanitizers take twenty times as long
 }
 
+WeightsRequest diffusers(const std::string& name, const std::string& suffix) {
+  WeightsRequest request = checkpoint(name, suffix);
+  request.folder = "diffusers";
+  request.loader_class = "DiffusersLoader";
+  return request;
+}
+
+TEST(Find, DiffusersFoldersByTheirHeaders) {
+  const test::TempDir dir;
+  test::ModelHeader unet_header;
+  unet_header.add("conv_in.weight", "F16", {320, 4, 3, 3});
+  unet_header.add("down_blocks.0.resnets.0.conv1.weight", "F16", {320, 320, 3, 3});
+  unet_header.add("down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight", "F16",
+                  {640, 2048});
+  test::ModelHeader vae_header;
+  vae_header.add("decoder.conv_in.weight", "F32", {512, 4, 3, 3});
+  test::ModelHeader clip_l, clip_g;
+  clip_l.add("text_model.encoder.layers.11.mlp.fc1.weight", "F16", {3072, 768});
+  clip_g.add("text_model.encoder.layers.31.mlp.fc1.weight", "F16", {5120, 1280});
+  const std::string base = "models/diffusers/sub/my-xl/";
+  dir.write(base + "model_index.json", "{}");
+  for (const char* part : {"unet", "vae", "text_encoder", "text_encoder_2", "tokenizer"}) {
+    std::filesystem::create_directories(dir.path() / base / part);
+  }
+  unet_header.write(dir, base + "unet/diffusion_pytorch_model.fp16.safetensors");
+  dir.write(base + "unet/diffusion_pytorch_model.safetensors", "broken, but not the one taken");
+  vae_header.write(dir, base + "vae/diffusion_pytorch_model.safetensors");
+  clip_l.write(dir, base + "text_encoder/model.safetensors");
+  clip_g.write(dir, base + "text_encoder_2/model-00001-of-00001.safetensors");
+  dir.write(base + "text_encoder_2/model.safetensors.index.json",
+            R"({"weight_map": {"text_model.encoder.layers.31.mlp.fc1.weight":
+               "model-00001-of-00001.safetensors"}})");
+  const WeightsSearch search{{dir.path().string()}, {}, {0, 3, 73}};
+
+  const Weights model = find(diffusers("sub/my-xl", ""), search);
+  EXPECT_EQ(model.bytes_from, BytesFrom::header) << model.source;
+  EXPECT_EQ(model.architecture, "sdxl");
+  const std::int64_t values = 320 * 4 * 9 + 320 * 320 * 9 + 640 * 2048;
+  EXPECT_EQ(model.parameters, values);
+  EXPECT_EQ(find(diffusers("sub\\my-xl", ".vae"), search).architecture, "kl-vae");
+  const Weights encoders = find(diffusers("sub/my-xl", ".clip"), search);
+  EXPECT_EQ(encoders.architecture, "sdxl-clip");
+  EXPECT_EQ(encoders.parameters, 3072 * 768 + 5120 * 1280);
+
+  dir.write("models/diffusers/empty/model_index.json", "{}");
+  const Weights none = find(diffusers("empty", ""), search);
+  EXPECT_FALSE(none.known());
+  EXPECT_NE(none.source.find("holds no diffusion model"), std::string::npos) << none.source;
+  EXPECT_FALSE(find(diffusers("../../secret", ""), search).known());
+  EXPECT_FALSE(find(diffusers("missing", ""), search).known());
+  EXPECT_EQ(find(diffusers("stable-diffusion-xl-base-1.0", ""), search).architecture, "sdxl");
+}
+
 }  // namespace
 }  // namespace ebb

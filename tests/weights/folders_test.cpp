@@ -148,5 +148,36 @@ TEST(Folders, StrangeYamlIsNoCrash) {
   EXPECT_FALSE(expand_folders({(dir.path() / "models").string()}, "vae").ok());
 }
 
+TEST(Folders, NamesEndAtTheirFolderAsInComfyUi) {
+  const test::TempDir dir;
+  dir.write("vae/x.safetensors", "");
+  dir.write("secret.safetensors", "");
+  const std::string folders = dir.path().string();
+  for (const char* name : {"../x.safetensors", "/x.safetensors", "sub/../x.safetensors"}) {
+    EXPECT_EQ(base_name(locate(folders, "vae", name).path), "x.safetensors") << name;
+  }
+  for (const char* name : {"../secret.safetensors", "..", ""}) {
+    EXPECT_TRUE(locate(folders, "vae", name).path.empty()) << name;
+  }
+}
+
+TEST(Folders, BasePathsMayHoldVariables) {
+  const test::TempDir dir;
+  dir.write("ComfyUI/models/checkpoints/y.safetensors", "");
+  dir.write("more/vae/x.safetensors", "");
+  setenv("EBB_TEST_MORE", (dir.path() / "more").c_str(), 1);
+  for (const char* base : {"$EBB_TEST_MORE", "${EBB_TEST_MORE}/", "$EBB_TEST_MORE/../more"}) {
+    dir.write("ComfyUI/extra_model_paths.yaml",
+              std::string("a:\n  base_path: ") + base + "\n  vae: vae\n");
+    EXPECT_TRUE(locate((dir.path() / "ComfyUI").string(), "vae", "x.safetensors").exact) << base;
+  }
+  for (const char* base : {"$EBB_TEST_UNSET", "${EBB_TEST_MORE", "$", "${}"}) {
+    dir.write("ComfyUI/extra_model_paths.yaml",
+              std::string("a:\n  base_path: ") + base + "\n  vae: vae\n");
+    EXPECT_TRUE(locate((dir.path() / "ComfyUI").string(), "vae", "x.safetensors").path.empty());
+  }
+  unsetenv("EBB_TEST_MORE");
+}
+
 }  // namespace
 }  // namespace ebb

@@ -87,6 +87,34 @@ TEST(Torch, ReadsLegacyFiles) {
   EXPECT_EQ(header->tensors.size(), 2u);
 }
 
+// lpips' published weights are such files: Python 2 gave OrderedDict its pairs as lists.
+TEST(Torch, ReadsDictionariesThatPython2Pickled) {
+  std::string pairs = "ccollections\nOrderedDict\n](";
+  for (const auto& tensor : {kWeight, kBias}) {
+    pairs += "](" + test::pickle_text(tensor.name) + test::pickle_tensor(tensor) + "e";
+  }
+  const auto header = read(test::legacy_torch_file(test::pickle(pairs + "e\x85R"), 64), "x.pth");
+  ASSERT_TRUE(header) << message(header);
+  EXPECT_EQ(header->tensors.size(), 2u);
+  for (const char* broken : {"]", "](NNe", "](](Nee", "](](NNNee", "N"}) {
+    const auto none =
+        read(test::legacy_torch_file(
+                 test::pickle(std::string("ccollections\nOrderedDict\n") + broken + "\x85R"), 64),
+             "x.pth");
+    ASSERT_TRUE(none) << message(none);
+    EXPECT_TRUE(none->tensors.empty()) << broken;
+  }
+}
+
+TEST(Torch, ReadsLegacyFilesOfLaterProtocols) {
+  std::string text =
+      test::legacy_torch_file(test::pickle(test::pickle_state({kWeight, kBias})), 64);
+  text.replace(0, 2, "\x80\4\x95" + test::little_endian(14, 8));
+  const auto header = read(text, "x.pth");
+  ASSERT_TRUE(header) << message(header);
+  EXPECT_EQ(header->tensors.size(), 2u);
+}
+
 TEST(Torch, SharesAStorageBetweenTensors) {
   TorchTensor second = kWeight;
   second.name = "b.weight";
@@ -169,6 +197,12 @@ TEST(Torch, KeepsHostilePicklesBounded) {
   std::string calls = "\x80\2(" + std::string(100'000, 'N') + "tq\1ctorch\nSize\nq\2";
   for (int i = 0; i < 100'000; ++i) calls += "h\2h\1R";
   EXPECT_TRUE(read(test::torch_file(calls + ".", {})));
+  // A list of pairs that is given to call after call.
+  std::string lists = "\x80\2](";
+  for (int i = 0; i < 20'000; ++i) lists += "](NNe";
+  lists += "eq\1ccollections\nOrderedDict\nq\2";
+  for (int i = 0; i < 100'000; ++i) lists += "h\2h\1\x85R";
+  EXPECT_TRUE(read(test::torch_file(lists + ".", {})));
   // A list that holds itself.
   EXPECT_TRUE(read(test::torch_file("\x80\2]q\1h\1a.", {})));
   // A dictionary that is its own state.
