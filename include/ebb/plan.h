@@ -62,6 +62,7 @@ std::vector<Fix> search_fixes(const Trial& base, const Prediction& prediction,
 struct SweepRow {
   SizeOverrides sizes;
   Outcome outcome;
+  std::optional<std::int64_t> frames;        ///< that the result has: 61 where 64 were asked of Wan
   std::optional<std::int64_t> usable_bytes;  ///< least of the sampling passes
   std::int64_t offloaded_bytes = 0;          ///< most of the sampling passes
 };

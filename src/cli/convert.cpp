@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/json_text.h"
@@ -133,7 +134,7 @@ std::function<int()> declare_convert(CLI::App& app) {
                  "a workflow, or a picture, video or sound that carries one; - reads stdin")
       ->required();
   app.add_option("-o,--output", a->output, "write the prompt to this file, not to stdout");
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
   app.add_option("--object-info", a->object_info,
                  "your server's address, or a saved answer to its GET /object_info, for its packs");
   auto* graph = app.add_flag("--workflow", a->graph, "convert the graph, where a file has both");

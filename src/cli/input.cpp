@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/input.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
+
+#include "cli/comfyui.h"
 
 namespace ebb::cli {
 namespace {
@@ -54,26 +58,29 @@ Result<std::optional<NodeDefinitions>> open_definitions(const std::string& file_
 Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions) {
   PromptOptions options;
-  options.version_assumed = version.empty();
-  if (!version.empty()) {
-    const auto parsed = parse_comfy_version(version);
-    if (!parsed) return parsed.error();
-    options.version = *parsed;
-  }
+  const auto comfyui = choose_comfyui(version);
+  if (!comfyui) return comfyui.error();
+  options.version_assumed = !comfyui->version;
+  if (comfyui->version) options.version = *comfyui->version;
+  if (comfyui->checkout) fmt::print(stderr, "{}\n", to_string(*comfyui->checkout));
   if (definitions) options.definitions = &*definitions;
   return options;
 }
 
-Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
+Result<Prompt> make_prompt(const Workflow& workflow, const std::string& object_info,
                            const Machine& machine) {
   const auto definitions = open_definitions(object_info);
   if (!definitions) return definitions.error();
-  const auto workflow = open_workflow(file);
-  if (!workflow) return workflow.error();
   PromptOptions options(machine.comfyui);
   options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
   if (*definitions) options.definitions = &**definitions;
-  return to_prompt(*workflow, options);
+  return to_prompt(workflow, options);
+}
+
+Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
+                           const Machine& machine) {
+  const auto workflow = open_workflow(file);
+  return workflow ? make_prompt(*workflow, object_info, machine) : workflow.error();
 }
 
 std::string shown_name(const std::string& file) { return file == "-" ? "stdin" : file; }

@@ -17,11 +17,16 @@ Result<Workflow> open_workflow(const std::string& file, WorkflowPart part = Work
 /// the user's cache folder; nothing if `file_or_url` is empty.
 Result<std::optional<NodeDefinitions>> open_definitions(const std::string& file_or_url);
 
-/// Options from --comfyui (empty: assumed) and definitions, which must outlive them.
+/// Options from --comfyui (empty: assumed; what a folder says is told on stderr) and definitions,
+/// which must outlive them.
 Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions);
 
-/// The prompt for a machine; the file is let go as soon as it is there.
+/// The prompt for a machine.
+Result<Prompt> make_prompt(const Workflow& workflow, const std::string& object_info,
+                           const Machine& machine);
+
+/// The same; the file is let go as soon as the prompt is there.
 Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
                            const Machine& machine);
 

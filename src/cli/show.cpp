@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/json_text.h"
@@ -225,7 +226,7 @@ std::function<int()> declare_show(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   app.add_option("FILES", a->files, "workflows, or media that carry them; - reads stdin")
       ->required();
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
   app.add_option("--object-info", a->object_info,
                  "your server's address, or a saved answer to its GET /object_info");
   app.add_flag("--json", a->json, "print one JSON object");

@@ -12,6 +12,7 @@ namespace {
 
 /// Changes below these are the same run: they are within what differs from one run to the next.
 constexpr std::int64_t kSameBytes = 16_MiB;
+constexpr double kSameOffload = 0.02;  ///< of what is offloaded: 1 % less streaming is no fix
 constexpr std::int64_t kSameRamBytes = 256_MiB;
 constexpr double kSameSeconds = 1;
 constexpr std::int64_t kTrialsOfASize = 16;  ///< what finding a smaller size takes
@@ -99,8 +100,13 @@ class Search {
   /// Whether the run is better by something that matters and not worse in its verdict.
   bool helps(const Outcome& was, const Outcome& is, const Fix& fix) const {
     if (rank(is.verdict) > rank(was.verdict)) return false;
-    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > kSameBytes ||
+    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > same_bytes(was) ||
            relieves(was, is) || *fix.ram_bytes > kSameRamBytes || changes_seconds(was, fix) > 0;
+  }
+
+  static std::int64_t same_bytes(const Outcome& was) {
+    return std::max(kSameBytes, static_cast<std::int64_t>(
+                                    kSameOffload * static_cast<double>(was.offloaded_bytes)));
   }
 
   /// Whether less is above the card's limit.
