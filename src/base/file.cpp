@@ -26,8 +26,24 @@ class Descriptor {
   int fd_;
 };
 
+/// The way out of what the system says.
+const char* way_out(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG: return "Check the path; is there a typing error in it?";
+    case EACCES:
+    case EPERM: return "Give the user who runs this the right to it.";
+    case ENOSPC:
+    case EDQUOT: return "Make room on the disk.";
+    case EROFS: return "Choose a folder that can be written.";
+    default: return "Copy the file to another disk, or give another one.";
+  }
+}
+
 Error system_error(const std::string& path, const char* what) {
-  return input_error(fmt::format("{}: {}", what, std::strerror(errno)), path);
+  const int error = errno;
+  return input_error(fmt::format("{}: {}", what, std::strerror(error)), path, "", way_out(error));
 }
 
 /// Opens a regular file for reading and returns its size.
@@ -36,8 +52,10 @@ Result<std::int64_t> check_regular(int fd, const std::string& path) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return system_error(path, "cannot be read");
   if (!S_ISREG(info.st_mode)) {
-    return input_error(S_ISDIR(info.st_mode) ? "is a folder, not a file" : "is not a regular file",
-                       path);
+    const bool folder = S_ISDIR(info.st_mode);
+    return input_error(
+        folder ? "is a folder, not a file" : "is not a regular file", path, "",
+        folder ? "Give a file that is in it." : "Copy what it gives into a file, and give that.");
   }
   return static_cast<std::int64_t>(info.st_size);
 }
@@ -66,7 +84,7 @@ Result<std::string> read_file(const std::string& path, std::int64_t limit_bytes)
   if (!size) return size.error();
   if (*size > limit_bytes) {
     return input_error(fmt::format("has {} bytes; more than {} are not read", *size, limit_bytes),
-                       path);
+                       path, "", "Is it the right file? What Ebb reads is far smaller.");
   }
   return read_from(file.get(), path, 0, *size);
 }

@@ -10,9 +10,9 @@
 namespace ebb::cli {
 namespace {
 
-constexpr std::size_t kColumns = 96;   // of a line shown
-constexpr std::size_t kAround = 32;    // bytes before a change in a long line
-constexpr std::size_t kLines = 24;     // of one change
+constexpr std::size_t kColumns = 96;  // of a line shown
+constexpr std::size_t kAround = 32;   // bytes before a change in a long line
+constexpr std::size_t kLines = 24;    // of one change
 
 std::string shortened(std::string_view line) {
   if (line.size() <= kColumns) return std::string(line);

@@ -15,10 +15,10 @@ struct PatchResult {
   std::string file;
   std::string original;  ///< text before
   Patch patch;
-  bool already = false;            ///< our nodes were there and stay as they are
-  std::vector<std::string> plan;   ///< why nothing, or what the plan is: a line each
-  std::string written;             ///< path; empty if nothing was written
-  std::string error;               ///< of this file, in folders
+  bool already = false;           ///< our nodes were there and stay as they are
+  std::vector<std::string> plan;  ///< why nothing, or what the plan is: a line each
+  std::string written;            ///< path; empty if nothing was written
+  std::string error;              ///< of this file, in folders
   bool changed() const { return error.empty() && !already && !patch.changes_nothing(); }
 };
 

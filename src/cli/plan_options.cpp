@@ -158,6 +158,8 @@ void declare_machine(CLI::App& app, PlanArguments& a) {
   app.add_option("--flags", a.flags,
                  "ComfyUI's own flags, such as \"--reserve-vram 4\"; @FILE takes those of a launch "
                  "file");
+  app.add_option("--object-info", a.object_info,
+                 "your server's address, or a saved answer to its GET /object_info, for packs");
   app.add_option("--models", a.models, "ComfyUI's models folder; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--bytes", a.bytes, "NAME=SIZE of a model file that is not at hand")
@@ -172,7 +174,7 @@ void declare_machine(CLI::App& app, PlanArguments& a) {
 }
 
 void declare_run(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")->required();
   declare_machine(app, a);
   app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
 }
@@ -193,6 +195,7 @@ void declare(CLI::App& app, PlanArguments& a) {
 
 Result<PlanOptions> understand(const PlanArguments& arguments) {
   PlanOptions options;
+  options.object_info = arguments.object_info;
   for (auto& done :
        {read_machine(arguments, options.machine), read_bytes(arguments, options.search),
         read_sizes(arguments, options), read_comfyui(arguments, options)}) {

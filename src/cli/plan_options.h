@@ -17,7 +17,7 @@ namespace ebb::cli {
 /// As typed; empty means absent.
 struct PlanArguments {
   std::string file;
-  std::string gpu, vram, vram_free, ram, os, comfyui, machine_file, save_machine;
+  std::string gpu, vram, vram_free, ram, os, comfyui, object_info, machine_file, save_machine;
   std::optional<std::string> flags;
   std::vector<std::string> models, bytes, frames, sizes;
   std::string html, svg, colour = "auto", fail_on;
@@ -32,6 +32,7 @@ struct PlanOptions {
   SizeOverrides sizes;               ///< when --frames or --size names one value, it replaces
   std::vector<SizeOverrides> table;  ///< one row per value given
   std::optional<Verdict> fail_on;
+  std::string object_info;         ///< file or address of a server's definitions
   std::vector<std::string> notes;  ///< what was detected in a ComfyUI folder
 };
 

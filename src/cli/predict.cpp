@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "cli/input.h"
+
 namespace ebb::cli {
 namespace {
 
@@ -78,28 +80,25 @@ Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const
   return run;
 }
 
-/// The file is let go as soon as the prompt is there.
-Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version) {
-  const auto workflow = read_workflow(file);
-  return workflow ? to_prompt(*workflow, version) : workflow.error();
-}
-
 }  // namespace
 
 Result<Run> predict_run(const std::string& file, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  return predict_prompt(read_prompt(file, machine->comfyui), file, *machine, options);
+  return predict_prompt(read_prompt(file, options.object_info, *machine), shown_name(file),
+                        *machine, options);
 }
 
 Result<Run> predict_run(const Workflow& workflow, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  return predict_prompt(to_prompt(workflow, machine->comfyui), workflow.file(), *machine, options);
+  return predict_prompt(make_prompt(workflow, options.object_info, *machine), workflow.file(),
+                        *machine, options);
 }
 
 Error in_file(Error error, const std::string& file) {
-  if (error.code == ErrorCode::input && error.where.file.empty()) error.where.file = file;
+  if (error.code == ErrorCode::input && error.where.file.empty())
+    error.where.file = shown_name(file);
   return error;
 }
 

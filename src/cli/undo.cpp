@@ -42,11 +42,11 @@ int run(const Arguments& a) {
   }
   const auto undone = undo_patch(*workflow);
   if (!undone) return fail("undo", undone.error());
-  const std::string said = fmt::format(
-      "{} node{} {} {}", undone->nodes, undone->nodes == 1 ? "" : "s",
-      undone->nodes == 1 ? "is" : "are",
-      undone->exact ? "out: byte for byte the file before Ebb changed it"
-                    : "out; the file was edited since, the rest stays as it is");
+  const std::string said =
+      fmt::format("{} node{} {} {}", undone->nodes, undone->nodes == 1 ? "" : "s",
+                  undone->nodes == 1 ? "is" : "are",
+                  undone->exact ? "out: byte for byte the file before Ebb changed it"
+                                : "out; the file was edited since, the rest stays as it is");
   if (a.output.empty() && !a.in_place) {
     std::fwrite(undone->text.data(), 1, undone->text.size(), stdout);
     if (std::fflush(stdout) != 0) return kInternal;

@@ -25,7 +25,8 @@ Result<Done> check_override(std::string_view name, const std::optional<std::int6
                             std::int64_t least, std::int64_t most) {
   if (!value || (*value >= least && *value <= most)) return Done{};
   return usage_error(fmt::format("{} {} is not usable; it must be from {} to {}", name, *value,
-                                 format_count(least), format_count(most)));
+                                 format_count(least), format_count(most)),
+                     "Give a value in that range.");
 }
 
 void set_unknown(Demand& demand, const std::string& why) {

@@ -159,13 +159,15 @@ std::size_t values_max(Values values) {
 std::optional<Error> check_values(const Given& given) {
   const std::string name(given.flag->name);
   if (given.values.size() < values_min(given.flag->values))
-    return usage_error(name + " needs a value");
+    return usage_error(name + " needs a value", "Write it after the flag: \"" + name + " VALUE\".");
   for (const std::string& value : given.values) {
     const auto number = parse_double(value);
     if (given.flag->type == ValueType::real && (!number || !std::isfinite(*number)))
-      return usage_error(name + " needs a number, not \"" + value + "\"");
+      return usage_error(name + " needs a number, not \"" + value + "\"",
+                         "Such as " + name + " 4.");
     if (given.flag->type == ValueType::whole && !parse_int(value))
-      return usage_error(name + " needs a whole number, not \"" + value + "\"");
+      return usage_error(name + " needs a whole number, not \"" + value + "\"",
+                         "Such as " + name + " 4.");
   }
   return std::nullopt;
 }
@@ -191,7 +193,9 @@ Result<std::vector<Given>> read_flags(const std::vector<std::string>& words) {
     Given given{*flag, {}};
     const std::size_t most = values_max(given.flag->values);
     if (equals != std::string::npos) {
-      if (most == 0) return usage_error(std::string(given.flag->name) + " takes no value");
+      if (most == 0)
+        return usage_error(std::string(given.flag->name) + " takes no value",
+                           "Give it without \"=\" and what follows.");
       given.values.push_back(word.substr(equals + 1));
     } else {
       while (given.values.size() < most && i < words.size() && !is_flag(words[i]))
@@ -248,10 +252,13 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
     meaning->second(flags);
     if (name == "--normalvram") keep(flags, given);
   } else if (name == "--reserve-vram") {
-    if (number < 0) return usage_error("--reserve-vram can't be negative");
+    if (number < 0)
+      return usage_error("--reserve-vram can't be negative",
+                         "It is in GiB: --reserve-vram 0 reserves none.");
     flags.reserve_vram_gib = number;
   } else if (name == "--cache-lru") {
-    if (number < 0 || number > 1e9) return usage_error("--cache-lru needs a count of results");
+    if (number < 0 || number > 1e9)
+      return usage_error("--cache-lru needs a count of results", "Such as --cache-lru 10.");
     flags.cache_lru_entries = static_cast<int>(number);
     flags.cache = number > 0 ? CacheKind::lru : CacheKind::standard;
   } else if (name == "--cache-ram") {
