@@ -2,28 +2,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns rows of trace_demand.py into the table of traced facts, or into coefficients.
 
-usage: make_traced_table.py ROWS.jsonl ... > tests/demand/traced.inc
-       make_traced_table.py --fit ROWS.jsonl ...      coefficients for src/demand/*_rows.cpp
+usage: make_traced_table.py ROWS ... > tests/demand/traced.inc
+       make_traced_table.py --fit ROWS ...      coefficients for src/demand/*_rows.cpp
+
+ROWS: what trace_demand.py wrote, or an older traced.inc; of a version that stands in several files
+the last one counts.
 
 Coefficients: live = rate * tokens * hidden * 2 + item (tokens of the picture), bytes a latent pixel
 for UNets, and pixel + frame * frames bytes a pixel for VAEs. A version keeps those of the one
 before it unless a size differs by more than half a percent (reserved: two).
 """
 import json
+import re
 import sys
 
 from trace_demand import MODELS, VAES
 
-VERSIONS = ["0.3.64", "0.3.73", "0.8.0", "0.18.2"]
+TRACED = re.compile(r'\{"(.+?)", "(.+?)", \{(.+?)\}, (.+)\},')
 EVERY = {**MODELS, **VAES}
 MIB = 1024.0 * 1024
+
+
+def version_key(row):
+    return tuple(map(int, row["version"].split(".")))
+
+
+def versions_of(rows):
+    return [".".join(map(str, key)) for key in sorted({version_key(r) for r in rows})]
+
+
+def read_traced(lines):
+    """Rows of an older table."""
+    names = ("width", "height", "frames", "batch", "live", "reserved", "cast")
+    for line in lines:
+        if match := TRACED.match(line):
+            row = {"key": match[1], "what": match[2], "version": match[3].replace(", ", ".")}
+            yield {**row, **dict(zip(names, map(int, match[4].split(", "))))}
 
 
 def read(files):
     rows = []
     for name in files:
         with open(name, encoding="utf-8") as f:
-            rows += [json.loads(line) for line in f]
+            table = name.endswith(".inc")
+            new = list(read_traced(f)) if table else [json.loads(line) for line in f]
+        replaced = {r["version"] for r in new}
+        rows = [r for r in rows if r["version"] not in replaced] + new
     # One direction of an autoencoder that fails means that the version has another one.
     failed = {(r["key"], r["version"]) for r in rows if "error" in r and r.get("batch", 1) == 1}
     return [r for r in rows if "error" not in r and (r["key"], r["version"]) not in failed]
@@ -32,10 +56,10 @@ def read(files):
 def traced_inc(rows):
     print("// SPDX-License-Identifier: Apache-2.0")
     print("// Made by tools/make_traced_table.py from what tools/trace_demand.py printed for "
-          "ComfyUI " + ", ".join(VERSIONS) + ".")
+          "ComfyUI " + ", ".join(versions_of(rows)) + ".")
     print("// key, what, version, width, height, frames, batch, live, reserved, cast")
     order = {key: i for i, key in enumerate(EVERY)}
-    rows.sort(key=lambda r: (order[r["key"]], r["what"], VERSIONS.index(r["version"])))
+    rows.sort(key=lambda r: (order[r["key"]], r["what"], version_key(r)))
     for r in rows:
         print('{"%s", "%s", {%s}, %d, %d, %d, %d, %d, %d, %d},' % (
             r["key"], r["what"], r["version"].replace(".", ", "), r["width"], r["height"],
@@ -47,9 +71,11 @@ def counted(row):
     spec = EVERY[row["key"]]
     if row["what"] != "sample":
         return row["width"] * row["height"]
-    if row.get("tokens"):
-        text = spec.text[0] if spec.joint else 0
-        return (row["tokens"] - text) * row["hidden"] * 2
+    if spec.hidden:
+        area = -(-row["height"] // spec.spatial // spec.patch) * -(-row["width"] // spec.spatial
+                                                                   // spec.patch)
+        frames = (row["frames"] - 1) // spec.temporal + 1 if spec.temporal else 1
+        return area * (frames + spec.references) * spec.hidden * 2
     return (row["width"] // spec.spatial) * (row["height"] // spec.spatial)
 
 
@@ -100,7 +126,7 @@ def worst(found, rows):
 def fits(rows, key, what):
     """Coefficients by version."""
     columns, last = {}, None
-    for version in VERSIONS:
+    for version in versions_of(rows):
         here = [r for r in rows if (r["key"], r["what"], r["version"]) == (key, what, version)]
         if not here:
             continue

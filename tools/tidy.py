@@ -99,7 +99,7 @@ def check_listed(folder, suffix):
 
 def main():
     layers = read_layers()
-    for folder in ("include", "src", "tests", "bench", "tools"):
+    for folder in ("include", "src", "tests", "bench", "tools", "comfyui"):
         for path in sorted((ROOT / folder).glob("**/*")):
             if path.suffix in (".cpp", ".h", ".py", ".sh"):
                 check_file(path, layers)

@@ -3,6 +3,7 @@
 """Traces what one step of each model of a ComfyUI checkout needs beside weights.
 
 usage: trace_demand.py COMFYUI_DIR [--only KEY ...] [--out ROWS.jsonl] [--list] [--verbose]
+                       [--flops]
 
 Builds the checkout's own model classes at their published sizes on PyTorch's meta device (no
 weights, no GPU, no arithmetic), runs one forward, and records every allocation and release of a
@@ -14,6 +15,8 @@ tensor's storage. One JSON object a line:
   tokens, hidden, units    live = units * tokens * hidden * element size (models with tokens)
   cast       bytes of the largest weight of the blocks, added while it is cast from another type
   weights    bytes of all weights in the computing type
+  flops      with --flops, in place of live and reserved: floating-point operations of the call,
+             counted by PyTorch's flop counter; of these attention's
   error      in place of the figures, where the checkout lacks the model or the forward failed
 
 Attention counts as a fused kernel (FlashAttention, memory-efficient): output and log-sum-exp, no
@@ -172,12 +175,18 @@ def make_tracker():
     return Tracker
 
 
+counting = False  # operations rather than bytes
+attention_flops = 0  # so far: the fused kernel below hides them from the flop counter
+
+
 def patch_kernels():
     """Fused kernels in place of what meta tensors would be decomposed into."""
     import torch
 
     def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
                   enable_gqa=False):
+        global attention_flops
+        attention_flops += 2 * q[..., 0].numel() * k.shape[-2] * (q.shape[-1] + v.shape[-1])
         out = torch.empty_like(q)
         if v.shape[-1] != q.shape[-1]:
             out = q.new_empty((*q.shape[:-1], v.shape[-1]))
@@ -648,9 +657,23 @@ def latent_shape(spec, size, batch, channels):
     return (batch, channels, (frames - 1) // spec.temporal + 1, height, width)
 
 
+def count(spec, call):
+    """Floating-point operations of one call."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    before = attention_flops
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call(lambda *shape, dtype=getattr(torch, spec.dtype): torch.empty(
+            shape, dtype=dtype, device="meta"))
+    attention = attention_flops - before
+    return {"live": 0, "flops": counter.get_total_flops() + attention, "attention": attention}
+
+
 def run(model, spec, call):
     """Peak and reserved bytes of one call, which gets a maker of tensors on the meta device."""
     import torch
+    if counting:
+        return count(spec, call)
     dtype = getattr(torch, spec.dtype)
     known = [*model.parameters(), *model.buffers()]
     tracker = make_tracker()(known)
@@ -753,7 +776,10 @@ def main():
     parser.add_argument("--out")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--flops", action="store_true")
     options = parser.parse_args()
+    global counting
+    counting = options.flops
     every = {**MODELS, **VAES}
     if options.list:
         print("\n".join(every))

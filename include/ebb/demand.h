@@ -106,6 +106,41 @@ Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
                                      const Machine& machine, const SizeOverrides& sizes = {});
 
+/// One number of a sum, as it is printed: it is rounded first and added then, so that whoever adds
+/// up what is printed gets what is printed.
+struct Term {
+  std::int64_t hundredths = 0;  ///< of the sum's unit
+  std::string factors;          ///< `21 frames x 152 x 104`; empty where it is no product
+  std::string what;
+  NumberKind kind = NumberKind::computed;
+  std::string source;
+};
+
+/// Terms and what they come to.
+struct Sum {
+  std::string key;    ///< `asked`, `live`: a stable name
+  std::string title;  ///< a phrase, with the ComfyUI file that has the formula
+  std::string unit;   ///< `MiB`
+  std::vector<Term> terms;
+  std::string result;  ///< what the sum is called
+
+  std::int64_t total() const;  ///< in hundredths
+};
+
+/// The arithmetic behind the demand of one node, in MiB. Empty sums where nothing is known.
+struct DemandTerms {
+  Sum area;   ///< latent pixels, where ComfyUI counts more than those of the latent; else empty
+  Sum asked;  ///< Demand::minimum
+  Sum live;
+  double reserved_factor = 0;  ///< reserved divided by live
+  std::string reserved_source;
+};
+
+/// The demand of the node at this position in prompt.nodes again, term by term. Errors: as
+/// estimate_demand, whose numbers these are.
+Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
+                                   const Machine& machine, const SizeOverrides& sizes, int node);
+
 /// One call of a model as the tracer (tools/trace_demand.py) recorded it in a ComfyUI checkout.
 struct TracedCall {
   std::string architecture;  ///< may be one that the table lacks

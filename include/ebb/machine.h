@@ -65,6 +65,33 @@ struct ComfyFlags {
 Result<ComfyFlags> parse_comfy_flags(std::string_view text);
 std::string to_string(const ComfyFlags& flags);
 
+/// A ComfyUI folder on this machine, read as text: nothing in it is executed.
+struct Checkout {
+  std::string folder;  ///< the one with main.py; of a portable folder its ComfyUI/
+  ComfyVersion version;
+  std::string version_from;               ///< file in it that names the version
+  std::vector<std::string> flags;         ///< that its comfy/cli_args.py defines, sorted
+  std::string models;                     ///< its models folder; empty: there is none
+  bool extra_model_paths = false;         ///< extra_model_paths.yaml lies in it
+  bool portable = false;                  ///< lies beside python_embeded
+  std::vector<std::string> launch_files;  ///< paths of files beside it that start main.py, sorted
+};
+
+/// Reads a ComfyUI folder, or a portable one that holds ComfyUI/. Errors: not there, no ComfyUI,
+/// a version that cannot be read.
+Result<Checkout> read_checkout(const std::string& folder);
+/// What was detected, one sentence.
+std::string to_string(const Checkout& checkout);
+/// Errors: a flag that this ComfyUI does not have.
+Result<Done> check_flags(const Checkout& checkout, const ComfyFlags& flags);
+/// The flags that a launch file (run_nvidia_gpu.bat, a shell script) gives to main.py. Errors:
+/// unreadable, no line that starts main.py.
+Result<std::string> read_launch_flags(const std::string& path);
+
+/// What else a launch file does, a line each: variables it sets, programs it calls. Comments and
+/// what any launch file has (`cd`, `pause`) are not among them. Errors: unreadable.
+Result<std::vector<std::string>> other_launch_lines(const std::string& path);
+
 enum class Os { linux, windows };
 
 /// One row of the table of graphics cards. Rates are the maker's; what is reached is assumed.

@@ -184,6 +184,7 @@ struct StepState {
 struct Timeline {
   std::string policy;  ///< `classic 0.3.73`
   std::vector<StepState> steps;
+  bool paged = false;  ///< weights are paged in on demand: what nobody uses leaves by itself
   std::int64_t vram_limit_bytes = 0;
   std::int64_t ram_limit_bytes = 0;
   std::vector<std::string> notes;
@@ -204,23 +205,30 @@ struct PassOutcome {
   std::optional<std::int64_t> offloaded_bytes;
   std::optional<std::int64_t> vram_peak_bytes;
   std::optional<std::int64_t> ram_peak_bytes;  ///< without pages of files, which can be given back
+  /// Expected demand beyond the card: it spills, runs out of memory, or is retried in tiles.
+  std::int64_t above_bytes = 0;
+  std::int64_t ram_pinned_bytes = 0;      ///< of the RAM at the peak, page-locked
+  std::int64_t ram_file_pages_bytes = 0;  ///< pages of files beside the peak, while they are read
   std::int64_t read_bytes = 0;
   std::optional<double> read_seconds;
   std::optional<double> stream_seconds;   ///< of one repeat
   std::optional<double> stall_seconds;    ///< of one repeat
   std::optional<double> compute_seconds;  ///< of one repeat
+  std::optional<double> seconds;          ///< of the pass: reads, moves, stalls and compute
   int repeats = 1;
 };
 
 struct Outcome {
   Verdict verdict = Verdict::unknown;
-  std::string cause;  ///< of the worst pass
+  std::string cause;  ///< of the worst pass, then of every other one that goes above the card
   std::vector<PassOutcome> passes;
+  // Those of the passes of which they are known: where one is not, these are lower bounds.
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;
   std::int64_t ram_peak_bytes = 0;  ///< as in its passes
   std::int64_t read_bytes = 0;
-  std::optional<double> seconds;  ///< reads, moves, stalls and compute together, where all known
+  double known_seconds = 0;       ///< of all that is known
+  std::optional<double> seconds;  ///< of the whole run; nothing where a part is not known
 };
 
 /// Sums a timeline up, with a verdict per pass and for the run.

@@ -60,12 +60,24 @@ struct Uncertain {
   bool operator==(const Uncertain&) const = default;
 };
 
+/// What ComfyUI's server refuses of a prompt. Output nodes that need the node are ignored; a prompt
+/// without any other is refused.
+struct Refusal {
+  std::string node;  ///< id of a node that an output node needs
+  std::string input;
+  std::string why;   ///< a sentence without its full stop: `its input "steps" is -1; ...`
+  std::string hint;  ///< the way out, a sentence
+
+  bool operator==(const Refusal&) const = default;
+};
+
 /// The executed graph. Node order is the order of the keys in the JSON object.
 struct Prompt {
   std::vector<PromptNode> nodes;
   std::unordered_map<std::string, int> index;  ///< id -> position in nodes
   std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
   std::vector<Uncertain> uncertain;            ///< every value that is a guess or missing
+  std::vector<Refusal> refused;  ///< of ComfyUI's own classes, by position of the nodes
 
   const PromptNode* find(std::string_view id) const;
   int position(std::string_view id) const;  ///< -1 if absent
@@ -123,6 +135,8 @@ class NodeDefinitions {
 
  private:
   friend Result<NodeDefinitions> parse_definitions(std::string text, const std::string& file);
+  friend Result<NodeDefinitions> fetch_definitions(const std::string& url,
+                                                   const std::string& cache_folder);
   NodeDefinitions();
   std::unique_ptr<State> state_;
 };
@@ -131,11 +145,20 @@ class NodeDefinitions {
 Result<NodeDefinitions> read_definitions(const std::string& path);
 Result<NodeDefinitions> parse_definitions(std::string text, const std::string& file);
 
+/// Asks a running server (`http://host:port`, with or without `/object_info`; plain HTTP only).
+/// An answer is kept in `cache_folder` (made if need be; empty: nothing is kept), one file a server
+/// and version, eight at most: younger than ten minutes it serves again; where nobody answers, one
+/// of the last thirty days does, and prompts note its age. At most 256 MiB and 60 s. Errors: no
+/// address; nobody answers and nothing is kept; not such an answer.
+Result<NodeDefinitions> fetch_definitions(const std::string& url, const std::string& cache_folder);
+
 struct PromptOptions {
   explicit PromptOptions(ComfyVersion wanted = {}) : version(wanted) {}
   ComfyVersion version;
   const NodeDefinitions* definitions = nullptr;  ///< asked first; must outlive the call
   bool repair = false;  ///< drop links that make the front end refuse the graph; notes say which
+  /// Nobody said which version it is: what a newer server takes is not refused.
+  bool version_assumed = false;
 };
 
 /// What the front end would send for this workflow, with types filled in from the table of node
@@ -156,19 +179,20 @@ struct NamedModel {
 
 /// What is in a workflow file, for people.
 struct Overview {
-  std::string format;                ///< `UI graph 0.4`, `API prompt`
-  std::int64_t nodes = 0;            ///< in the file; those inside subgraphs once a definition
-  std::int64_t links = 0;            ///< in the file
+  std::string format;                  ///< `UI graph 0.4`, `API prompt`
+  std::int64_t nodes = 0;              ///< in the file; those inside subgraphs once a definition
+  std::int64_t links = 0;              ///< in the file
   std::vector<NameCount> classes;      ///< that are sent, by count
   std::vector<NameCount> canvas_only;  ///< notes, reroutes, primitives, ...: by class
   std::vector<std::string> muted, bypassed;  ///< `node 37 UNETLoader`
-  std::vector<NameCount> subgraphs;            ///< instances
-  std::vector<NameCount> packs;                ///< `comfyui-kjnodes`: nodes that need it
-  std::vector<NameCount> unknown;              ///< classes without a definition
+  std::vector<NameCount> subgraphs;          ///< instances
+  std::vector<NameCount> packs;              ///< `comfyui-kjnodes`: nodes that need it
+  std::vector<NameCount> unknown;            ///< classes without a definition
   std::vector<NamedModel> models;
   std::optional<Error> refused;  ///< why the front end makes no prompt of it
   std::int64_t sent = 0;         ///< nodes of the prompt
   std::vector<Uncertain> uncertain;
+  std::vector<std::string> faults;  ///< what the server refuses of the prompt: `node 3 ...`
 };
 
 /// Describes any workflow, one whose prompt is refused too.

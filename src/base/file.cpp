@@ -26,8 +26,24 @@ class Descriptor {
   int fd_;
 };
 
+/// The way out of what the system says.
+const char* way_out(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG: return "Check the path; is there a typing error in it?";
+    case EACCES:
+    case EPERM: return "Give the user who runs this the right to it.";
+    case ENOSPC:
+    case EDQUOT: return "Make room on the disk.";
+    case EROFS: return "Choose a folder that can be written.";
+    default: return "Copy the file to another disk, or give another one.";
+  }
+}
+
 Error system_error(const std::string& path, const char* what) {
-  return input_error(fmt::format("{}: {}", what, std::strerror(errno)), path);
+  const int error = errno;
+  return input_error(fmt::format("{}: {}", what, std::strerror(error)), path, "", way_out(error));
 }
 
 /// Opens a regular file for reading and returns its size.
@@ -36,8 +52,10 @@ Result<std::int64_t> check_regular(int fd, const std::string& path) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return system_error(path, "cannot be read");
   if (!S_ISREG(info.st_mode)) {
-    return input_error(S_ISDIR(info.st_mode) ? "is a folder, not a file" : "is not a regular file",
-                       path);
+    const bool folder = S_ISDIR(info.st_mode);
+    return input_error(
+        folder ? "is a folder, not a file" : "is not a regular file", path, "",
+        folder ? "Give a file that is in it." : "Copy what it gives into a file, and give that.");
   }
   return static_cast<std::int64_t>(info.st_size);
 }
@@ -66,7 +84,7 @@ Result<std::string> read_file(const std::string& path, std::int64_t limit_bytes)
   if (!size) return size.error();
   if (*size > limit_bytes) {
     return input_error(fmt::format("has {} bytes; more than {} are not read", *size, limit_bytes),
-                       path);
+                       path, "", "Is it the right file? What Ebb reads is far smaller.");
   }
   return read_from(file.get(), path, 0, *size);
 }
@@ -83,27 +101,62 @@ Result<std::int64_t> file_size(const std::string& path) {
   return check_regular(file.get(), path);
 }
 
-Result<Done> write_file(const std::string& path, const std::string& text) {
+namespace {
+
+bool write_all(int file, const std::string& text) {
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t n = write(file, text.data() + written, text.size() - written);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    written += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<Done> write_file(const std::string& path, const std::string& text, unsigned int new_mode) {
+  struct stat old {};
+  const bool exists = stat(path.c_str(), &old) == 0;
+  if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) {
+    // A device or a pipe takes the text; a file in its place would be the end of it.
+    const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (device.get() >= 0 && write_all(device.get(), text)) return Done{};
+    return system_error(path, "cannot be written");
+  }
   std::string temporary = path + ".ebb-XXXXXX";
   const Descriptor file(mkstemp(temporary.data()));
   if (file.get() < 0) return system_error(path, "cannot be written");
-  struct stat old {};
-  const mode_t mode = stat(path.c_str(), &old) == 0 ? old.st_mode & 07777 : 0644;
-  std::size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t n = write(file.get(), text.data() + written, text.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    written += static_cast<std::size_t>(n);
-  }
-  const bool whole = written == text.size() && fchmod(file.get(), mode) == 0 &&
+  const mode_t mode = exists ? old.st_mode & 07777 : static_cast<mode_t>(new_mode);
+  const bool whole = write_all(file.get(), text) && fchmod(file.get(), mode) == 0 &&
                      fsync(file.get()) == 0 && rename(temporary.c_str(), path.c_str()) == 0;
   if (!whole) {
     const Error error = system_error(path, "cannot be written");
     unlink(temporary.c_str());
     return error;
   }
+  // The new name must outlive a power failure, too; where folders can't be synced it may not.
+  const auto slash = path.rfind('/');
+  const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+  const Descriptor directory(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) fsync(directory.get());
   return Done{};
+}
+
+Result<Done> put_file(const std::string& path, const std::string& text, bool overwrite) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0) {
+    if (S_ISLNK(info.st_mode)) {
+      return input_error("is a symbolic link and is not written through", path, "",
+                         "Name the file that it points at.");
+    }
+    if (!S_ISREG(info.st_mode)) return input_error("is not a regular file", path);
+    if (!overwrite) {
+      return input_error("is there already", path, "", "--force writes over it.");
+    }
+  }
+  return write_file(path, text);
 }
 
 }  // namespace ebb

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/json_text.h"
 #include "cli/plan_options.h"
 #include "ebb/bytes.h"
@@ -198,14 +199,13 @@ std::string to_json(const std::string& file, const Prompt& prompt, const Machine
 int run_again(const PlanArguments& arguments, const PlanOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return fail("plan", machine.error());
-  const auto workflow = read_workflow(arguments.file);
-  if (!workflow) return fail("plan", workflow.error());
-  const auto prompt = to_prompt(*workflow, machine->comfyui);
+  const auto prompt = read_prompt(arguments.file, arguments.object_info, *machine);
   if (!prompt) return fail("plan", prompt.error());
   const auto runs = play(*prompt, *machine, options);
   if (!runs) return fail("plan", runs.error());
-  const std::string text = arguments.json ? to_json(arguments.file, *prompt, *machine, *runs)
-                                          : to_text(arguments.file, *prompt, *machine, *runs);
+  const std::string file = shown_name(arguments.file);
+  const std::string text = arguments.json ? to_json(file, *prompt, *machine, *runs)
+                                          : to_text(file, *prompt, *machine, *runs);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? kAnswered : kInternal;
 }

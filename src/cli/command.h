@@ -23,11 +23,17 @@ struct Command {
   std::function<int()> (*declare)(CLI::App& app);
 };
 
+std::function<int()> declare_apply(CLI::App& app);
 std::function<int()> declare_calibrate(CLI::App& app);
+std::function<int()> declare_clean(CLI::App& app);
 std::function<int()> declare_plan(CLI::App& app);
+std::function<int()> declare_explain(CLI::App& app);
+std::function<int()> declare_compare(CLI::App& app);
+std::function<int()> declare_launch(CLI::App& app);
 std::function<int()> declare_simulate(CLI::App& app);
 std::function<int()> declare_convert(CLI::App& app);
 std::function<int()> declare_show(CLI::App& app);
+std::function<int()> declare_undo(CLI::App& app);
 
 /// Whether stdout is a terminal that wants colour (NO_COLOR and TERM=dumb are honoured).
 bool stdout_wants_colour();

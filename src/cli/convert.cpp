@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/json_text.h"
 #include "ebb/file.h"
 #include "ebb/workflow.h"
@@ -20,10 +22,10 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  ebb convert flow.json -o prompt.json                what the browser would send\n"
     "  ebb convert picture.png --prompt                    the prompt that made the picture\n"
-    "  ebb convert flow.json --object-info object_info.json --strict\n"
-    "      with the packs of your server: curl -o object_info.json HOST:8188/object_info\n"
+    "  ebb convert flow.json --object-info http://127.0.0.1:8188 --strict\n"
+    "      with the packs of your running server (or of a saved answer to GET /object_info)\n"
     "  ebb convert flow.json --repair --report report.json | jq .\n"
-    "Exit codes: 0 converted, 1 something is uncertain and --strict, 2 bad usage, 3 bad input.";
+    "Exit codes: 0 converted, 1 uncertain or refused and --strict, 2 bad usage, 3 bad input.";
 
 struct Arguments {
   std::string file, output, comfyui, object_info, report;
@@ -41,13 +43,34 @@ std::string report_of(const Arguments& arguments, const Prompt& prompt) {
                         quoted(entry.input), quoted(entry.why));
     separator = ",\n    ";
   }
-  text += prompt.uncertain.empty() ? "],\n  \"notes\": [" : "\n  ],\n  \"notes\": [";
+  text += prompt.uncertain.empty() ? "],\n  \"refused\": [" : "\n  ],\n  \"refused\": [";
+  separator = "\n    ";
+  for (const Refusal& entry : prompt.refused) {
+    text += separator;
+    text +=
+        fmt::format("{{\"node\": {}, \"input\": {}, \"why\": {}, \"hint\": {}}}",
+                    quoted(entry.node), quoted(entry.input), quoted(entry.why), quoted(entry.hint));
+    separator = ",\n    ";
+  }
+  text += prompt.refused.empty() ? "],\n  \"notes\": [" : "\n  ],\n  \"notes\": [";
   separator = "\n    ";
   for (const std::string& note : prompt.notes) {
     text += separator + quoted(note);
     separator = ",\n    ";
   }
   return text + (prompt.notes.empty() ? "]\n}\n" : "\n  ]\n}\n");
+}
+
+void print_refused(const Prompt& prompt) {
+  for (std::size_t i = 0; i < std::min(prompt.refused.size(), kShown); ++i) {
+    const Refusal& refusal = prompt.refused[i];
+    fmt::print(stderr, "refused: {}: {}\n  {}\n", prompt.find(refusal.node)->label(), refusal.why,
+               refusal.hint);
+  }
+  if (prompt.refused.size() > kShown) {
+    fmt::print(stderr, "refused: {} more; --report FILE lists all\n",
+               prompt.refused.size() - kShown);
+  }
 }
 
 void print_uncertain(const Prompt& prompt) {
@@ -63,38 +86,18 @@ void print_uncertain(const Prompt& prompt) {
   }
 }
 
-bool is_address(const std::string& text) {
-  return text.starts_with("http://") || text.starts_with("https://");
-}
-
-Result<Prompt> convert(const Arguments& arguments, std::optional<NodeDefinitions>& definitions) {
-  PromptOptions options;
-  options.repair = arguments.repair;
-  if (!arguments.comfyui.empty()) {
-    const auto version = parse_comfy_version(arguments.comfyui);
-    if (!version) return version.error();
-    options.version = *version;
-  }
-  if (is_address(arguments.object_info)) {
-    std::string address = arguments.object_info;
-    if (!address.ends_with("object_info")) {
-      address += address.ends_with('/') ? "object_info" : "/object_info";
-    }
-    return usage_error("--object-info: addresses are not read yet, only files",
-                       "Later; until then save it: curl -o object_info.json " + address);
-  }
-  if (!arguments.object_info.empty()) {
-    auto read = read_definitions(arguments.object_info);
-    if (!read) return read.error();
-    definitions = std::move(*read);
-    options.definitions = &*definitions;
-  }
+Result<Prompt> convert(const Arguments& arguments) {
+  const auto definitions = open_definitions(arguments.object_info);
+  if (!definitions) return definitions.error();
+  auto options = prompt_options(arguments.comfyui, *definitions);
+  if (!options) return options.error();
+  options->repair = arguments.repair;
   WorkflowPart part = WorkflowPart::any;
   if (arguments.graph) part = WorkflowPart::graph;
   if (arguments.prompt) part = WorkflowPart::prompt;
-  const auto workflow = read_workflow(arguments.file, part);
+  const auto workflow = open_workflow(arguments.file, part);
   if (!workflow) return workflow.error();
-  auto prompt = to_prompt(*workflow, options);
+  auto prompt = to_prompt(*workflow, *options);
   if (!prompt && !arguments.repair) {
     Error error = prompt.error();
     if (!error.hint.empty()) error.hint += " Or let --repair drop such links.";
@@ -104,8 +107,7 @@ Result<Prompt> convert(const Arguments& arguments, std::optional<NodeDefinitions
 }
 
 int run(const Arguments& arguments) {
-  std::optional<NodeDefinitions> definitions;
-  const auto prompt = convert(arguments, definitions);
+  const auto prompt = convert(arguments);
   if (!prompt) return fail("convert", prompt.error());
   const std::string text = to_json(*prompt);
   if (arguments.output.empty()) {
@@ -115,28 +117,31 @@ int run(const Arguments& arguments) {
     return fail("convert", done.error());
   }
   if (arguments.report.empty()) {
+    print_refused(*prompt);
     print_uncertain(*prompt);
   } else if (auto done = write_file(arguments.report, report_of(arguments, *prompt)); !done) {
     return fail("convert", done.error());
   }
-  return arguments.strict && !prompt->uncertain.empty() ? kWorse : kAnswered;
+  const bool doubtful = !prompt->uncertain.empty() || !prompt->refused.empty();
+  return arguments.strict && doubtful ? kWorse : kAnswered;
 }
 
 }  // namespace
 
 std::function<int()> declare_convert(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file, "a workflow, or a picture, video or sound that carries one")
+  app.add_option("FILE", a->file,
+                 "a workflow, or a picture, video or sound that carries one; - reads stdin")
       ->required();
   app.add_option("-o,--output", a->output, "write the prompt to this file, not to stdout");
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
   app.add_option("--object-info", a->object_info,
-                 "a saved answer to GET /object_info of your server, for its packs");
+                 "your server's address, or a saved answer to its GET /object_info, for its packs");
   auto* graph = app.add_flag("--workflow", a->graph, "convert the graph, where a file has both");
   app.add_flag("--prompt", a->prompt, "take the prompt that was sent, where a file has both")
       ->excludes(graph);
   app.add_option("--report", a->report, "write what is uncertain to this file, as JSON");
-  app.add_flag("--strict", a->strict, "exit with 1 if anything is uncertain");
+  app.add_flag("--strict", a->strict, "exit with 1 if anything is uncertain or refused");
   app.add_flag("--repair", a->repair, "drop links that lead nowhere, and say which");
   app.footer(kExamples);
   return [a] { return run(*a); };

@@ -17,6 +17,16 @@ namespace {
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
      declare_plan},
+    {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain},
+    {"compare", "What changes between versions, cards, flags and sizes? One table.",
+     declare_compare},
+    {"apply", "Puts the plan's fixes, or an unload node between the passes, into the workflow.",
+     declare_apply},
+    {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},
+    {"clean", "Which nodes are there to free memory, what do they really do, and out with them.",
+     declare_clean},
+    {"launch", "The script that starts ComfyUI with the flags that suit these workflows.",
+     declare_launch},
     {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
      declare_simulate},
     {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
@@ -27,11 +37,22 @@ constexpr Command kCommands[] = {
      declare_calibrate},
 };
 
+/// A word that is no command, or none at all: the commands that there are.
+int fail_command(const std::string& word) {
+  std::string names;
+  for (const Command& command : kCommands) {
+    names += (names.empty() ? "" : ", ") + std::string(command.name);
+  }
+  fmt::print(stderr, "ebb: {}\n  The commands are {}; ebb --help says what they do.\n",
+             word.empty() ? "no command is given" : "there is no command \"" + word + "\"", names);
+  return kUsage;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Ebb tells a ComfyUI user, before anything is queued, what a workflow will hold.",
                "ebb");
   app.set_version_flag("--version", "ebb " EBB_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.footer(
       "Start with: ebb plan my_workflow.json --gpu rtx5090\n"
       "Each command has its own --help with examples.");
@@ -49,11 +70,12 @@ int run(int argc, char** argv) {
     const bool known = argc > 1 && !app.get_subcommands().empty();
     const std::string name =
         known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
+    if (!known && argc > 1 && argv[1][0] != '-') return fail_command(argv[1]);
     fmt::print(stderr, "{}: {}\n  {} --help shows the arguments, with examples.\n", name,
                error.what(), name);
     return kUsage;
   }
-  return chosen();
+  return chosen ? chosen() : fail_command("");
 }
 
 }  // namespace

@@ -3,63 +3,15 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <map>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/plan_options.h"
+#include "cli/predict.h"
 #include "ebb/ebb.h"
 
 namespace ebb::cli {
 namespace {
-
-/// Finds weights and remembers them: one run predicts many trials of the same files.
-FindWeights remembering(WeightsSearch search) {
-  using Memo = std::map<std::string, Result<Weights>>;
-  return [search = std::move(search), memo = std::make_shared<Memo>()](const WeightsRequest& r) {
-    std::string key =
-        fmt::format("{}|{}|{}|{}", r.node, r.id_suffix, r.loader_class, r.weight_type);
-    for (const auto& file : r.files) key += "|" + file;
-    const auto found = memo->find(key);
-    if (found != memo->end()) return found->second;
-    return memo->emplace(key, find_weights(r, search)).first->second;
-  };
-}
-
-/// A trial through all steps: demand, passes, policy, verdict, checker. Trials that differ only in
-/// flags without a say in demand, or in levers, share their passes.
-Predict predictor(const Prompt& prompt, const Order& order, FindWeights find) {
-  struct Last {
-    SizeOverrides sizes;
-    ComfyFlags flags;
-    std::shared_ptr<const Passes> passes;
-  };
-  auto last = std::make_shared<std::optional<Last>>();
-  return [&prompt, &order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
-    // Of the flags a reserve is only subtracted, and a cache only keeps.
-    ComfyFlags flags = trial.machine.flags;
-    flags.reserve_vram_gib.reset();
-    flags.cache = CacheKind::standard;
-    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
-      auto demand = estimate_demand(prompt, find, trial.machine, trial.sizes);
-      if (!demand) return demand.error();
-      auto passes = build_passes(prompt, order, *std::move(demand));
-      *last = Last{trial.sizes, flags, std::make_shared<const Passes>(std::move(passes))};
-    }
-    Prediction prediction;
-    prediction.passes = (*last)->passes;
-    prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
-    prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
-    const auto findings = check(prompt, order, trial, prediction);
-    if (!findings.empty()) {
-      return Error{ErrorCode::internal,
-                   "the checker refuses this prediction: " + findings.front(),
-                   {},
-                   "Please report it with the workflow."};
-    }
-    return prediction;
-  };
-}
 
 /// The fix whose result is drawn beside the run as it is: the first with the best verdict.
 const Fix* best_fix(const std::vector<Fix>& fixes) {
@@ -71,12 +23,6 @@ const Fix* best_fix(const std::vector<Fix>& fixes) {
   return best;
 }
 
-/// The file is let go as soon as the prompt is there.
-Result<Prompt> read_prompt(const std::string& file, const ComfyVersion& version) {
-  const auto workflow = read_workflow(file);
-  return workflow ? to_prompt(*workflow, version) : workflow.error();
-}
-
 /// Everything that is found by predicting the run again.
 Result<Done> explore(Report& report, const PlanOptions& options, const Predict& predict,
                      bool picture) {
@@ -86,8 +32,9 @@ Result<Done> explore(Report& report, const PlanOptions& options, const Predict& 
   auto table = sweep(report.trial, options.table, predict);
   if (!table) return table.error();
   report.table = *std::move(table);
-  // Only a picture shows the run with the best fix beside the run as it is.
-  if (const Fix* fix = picture ? best_fix(report.fixes) : nullptr) {
+  // Only a picture shows the run with the best fix beside the run as it is, unless that fits.
+  const bool needed = picture && report.prediction.outcome.verdict != Verdict::fits;
+  if (const Fix* fix = needed ? best_fix(report.fixes) : nullptr) {
     auto after = predict(fix->trial);
     if (!after) return after.error();
     report.after = *std::move(after);
@@ -109,38 +56,19 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
 }
 
 Result<Report> make_report(const PlanArguments& arguments, const PlanOptions& options) {
-  const auto machine = resolve_machine(options.machine);
-  if (!machine) return machine.error();
-  const auto prompt = read_prompt(arguments.file, machine->comfyui);
-  if (!prompt) return prompt.error();
-  const auto order = order_steps(*prompt, machine->comfyui, {}, machine->flags.cache);
-  if (!order) return order.error();
-
-  WeightsSearch search = options.search;
-  search.comfyui = machine->comfyui;
-  const Predict predict = predictor(*prompt, *order, remembering(search));
-  Report report;
-  report.file = arguments.file;
-  report.trial = {*machine, options.sizes, {}};
-  auto prediction = predict(report.trial);
-  if (!prediction) return prediction.error();
-  report.prediction = *std::move(prediction);
-
+  auto run = predict_run(arguments.file, options);
+  if (!run) return run.error();
+  Report report = std::move(run->report);
   const bool picture = !arguments.html.empty() || !arguments.svg.empty();
-  auto explored = explore(report, options, predict, picture);
+  auto explored = explore(report, options, run->predict, picture);
   if (!explored) return explored.error();
-  describe(report, *prompt, *order);
+  describe(report, *run->prompt, *run->order);
+  report.notes.insert(report.notes.begin(), options.notes.begin(), options.notes.end());
   return report;
 }
 
 Result<Done> write_output(const std::string& path, const std::string& text) {
   return path.empty() ? Result<Done>(Done{}) : write_file(path, text);
-}
-
-/// Errors found beyond reading do not know the file's name.
-Error in_file(Error error, const std::string& file) {
-  if (error.code == ErrorCode::input && error.where.file.empty()) error.where.file = file;
-  return error;
 }
 
 int run(const PlanArguments& arguments) {

@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "cli/comfyui.h"
 #include "ebb/bytes.h"
 
 namespace ebb::cli {
@@ -15,6 +16,7 @@ constexpr const char* kExamples =
     "  ebb plan flow.json                                    for this machine\n"
     "  ebb plan flow.json --gpu rtx5090 --ram 64G --os windows --flags \"--reserve-vram 4\" \\\n"
     "                     --frames 61,73,81,121,161\n"
+    "  ebb plan flow.json --comfyui ~/ComfyUI --flags @launch.sh    all of it read there\n"
     "  ebb plan flow.json --vram 24G --models ~/ComfyUI/models --json\n"
     "  ebb plan flow.json --vram 12G --bytes my_model.safetensors=13.3GiB\n"
     "  ebb plan picture.png --gpu rtx4070 --html timeline.html --svg timeline.svg\n"
@@ -65,24 +67,50 @@ Result<Done> read_sizes(const PlanArguments& arguments, PlanOptions& options) {
     row.height = *height;
     options.table.push_back(row);
   }
-  // One value replaces the workflow's own; with several of one kind the workflow keeps its own.
-  if (arguments.frames.size() == 1) options.sizes.frames = options.table.front().frames;
-  if (arguments.sizes.size() == 1) {
+  // One value replaces the workflow's own; several of one kind make the table.
+  const bool one_count = arguments.frames.size() == 1, one_size = arguments.sizes.size() == 1;
+  if (one_count) options.sizes.frames = options.table.front().frames;
+  if (one_size) {
     options.sizes.width = options.table.back().width;
     options.sizes.height = options.table.back().height;
   }
+  // A value that holds for every row is no row of its own.
+  if (one_size && !arguments.frames.empty()) options.table.pop_back();
+  if (one_count && arguments.sizes.size() > 1) options.table.erase(options.table.begin());
   for (SizeOverrides& row : options.table) {
     if (!row.frames) row.frames = options.sizes.frames;
     if (!row.width) row.width = options.sizes.width, row.height = options.sizes.height;
   }
-  if (arguments.frames.size() == 1 && arguments.sizes.size() == 1) options.table.pop_back();
+  return Done{};
+}
+
+/// The version, and with a folder: its models, its flags, a note on what was detected.
+Result<Done> read_comfyui(const PlanArguments& arguments, PlanOptions& options) {
+  const auto choice = choose_comfyui(arguments.comfyui);
+  if (!choice) return choice.error();
+  options.machine.comfyui = choice->version;
+  if (arguments.flags) {
+    const auto flags = choose_flags(*arguments.flags, *choice);
+    if (!flags) return flags.error();
+    options.machine.flags = *flags;
+  }
+  if (!choice->checkout) return Done{};
+  const Checkout& checkout = *choice->checkout;
+  if (options.machine.flags) {
+    const auto flags = parse_comfy_flags(*options.machine.flags);
+    if (!flags) return flags.error();
+    if (auto known = check_flags(checkout, *flags); !known) return known.error();
+  }
+  if (options.search.model_folders.empty() && !checkout.models.empty()) {
+    options.search.model_folders = {checkout.models};
+  }
+  options.notes.push_back(to_string(checkout));
   return Done{};
 }
 
 Result<Done> read_machine(const PlanArguments& arguments, MachineOptions& machine) {
   machine.gpu = arguments.gpu;
   machine.file = arguments.machine_file;
-  machine.flags = arguments.flags;
   auto vram = size_of(arguments.vram, "--vram");
   if (!vram) return vram.error();
   machine.vram_bytes = *vram;
@@ -98,11 +126,6 @@ Result<Done> read_machine(const PlanArguments& arguments, MachineOptions& machin
                          "It is linux or windows.");
     }
     machine.os = arguments.os == "windows" ? Os::windows : Os::linux;
-  }
-  if (!arguments.comfyui.empty()) {
-    auto version = parse_comfy_version(arguments.comfyui);
-    if (!version) return version.error();
-    machine.comfyui = *version;
   }
   return Done{};
 }
@@ -125,15 +148,18 @@ Result<Done> read_bytes(const PlanArguments& arguments, WeightsSearch& search) {
 
 }  // namespace
 
-void declare(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "UI graph, API prompt, or PNG that carries one")->required();
+void declare_machine(CLI::App& app, PlanArguments& a) {
   app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
   app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
   app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");
   app.add_option("--ram", a.ram, "RAM in total");
   app.add_option("--os", a.os, "linux or windows");
-  app.add_option("--comfyui", a.comfyui, "ComfyUI's version, such as 0.3.73");
-  app.add_option("--flags", a.flags, "ComfyUI's own flags, such as \"--reserve-vram 4\"");
+  app.add_option("--comfyui", a.comfyui, kComfyuiHelp);
+  app.add_option("--flags", a.flags,
+                 "ComfyUI's own flags, such as \"--reserve-vram 4\"; @FILE takes those of a launch "
+                 "file");
+  app.add_option("--object-info", a.object_info,
+                 "your server's address, or a saved answer to its GET /object_info, for packs");
   app.add_option("--models", a.models, "ComfyUI's models folder; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--bytes", a.bytes, "NAME=SIZE of a model file that is not at hand")
@@ -144,10 +170,19 @@ void declare(CLI::App& app, PlanArguments& a) {
   app.add_option("--size", a.sizes, "WxH in pixels; one replaces, more make a table")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option("--machine", a.machine_file, "read the machine from this file");
+}
+
+void declare_run(CLI::App& app, PlanArguments& a) {
+  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")->required();
+  declare_machine(app, a);
   app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
+}
+
+void declare(CLI::App& app, PlanArguments& a) {
+  declare_run(app, a);
   app.add_option("--html", a.html, "write the page with picture and tables to this file");
   app.add_option("--svg", a.svg, "write the picture alone to this file");
-  app.add_option("--machine", a.machine_file, "read the machine from this file");
   app.add_option("--save-machine", a.save_machine, "write the machine used to this file");
   app.add_flag("--again", a.again,
                "print what a second queue runs and reads when one value changes");
@@ -160,8 +195,10 @@ void declare(CLI::App& app, PlanArguments& a) {
 
 Result<PlanOptions> understand(const PlanArguments& arguments) {
   PlanOptions options;
-  for (auto& done : {read_machine(arguments, options.machine),
-                     read_bytes(arguments, options.search), read_sizes(arguments, options)}) {
+  options.object_info = arguments.object_info;
+  for (auto& done :
+       {read_machine(arguments, options.machine), read_bytes(arguments, options.search),
+        read_sizes(arguments, options), read_comfyui(arguments, options)}) {
     if (!done.ok()) return done.error();
   }
   if (!arguments.fail_on.empty()) {

@@ -6,9 +6,10 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <optional>
 
+#include "cli/comfyui.h"
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/json_text.h"
 #include "ebb/bytes.h"
 #include "ebb/workflow.h"
@@ -128,6 +129,9 @@ std::string to_text(const std::string& file, const Overview& o) {
   for (bool first = true; const std::string& item : doubts(o.uncertain)) {
     add_list(text, std::exchange(first, false) ? "uncertain" : "", {item});
   }
+  for (bool first = true; const std::string& fault : o.faults) {
+    add_list(text, std::exchange(first, false) ? "server" : "", {"refuses " + fault});
+  }
   if (o.refused) add_list(text, "refused", {o.refused->where.place + ": " + o.refused->message});
   return text;
 }
@@ -181,38 +185,24 @@ std::string to_json(const std::string& file, const Overview& o) {
   add("packs", list_of(o.packs));
   add("unknown", list_of(o.unknown));
   add("uncertain", list_of(uncertain));
+  add("faults", quoted_list(o.faults));
   return text + "     \"refused\": " +
          (o.refused ? quoted(o.refused->where.place + ": " + o.refused->message) : "null") + "}";
 }
 
 // ---- the command -----------------------------------------------------------------------------
 
-Result<PromptOptions> options_of(const Arguments& arguments,
-                                 std::optional<NodeDefinitions>& definitions) {
-  PromptOptions options;
-  if (!arguments.comfyui.empty()) {
-    const auto version = parse_comfy_version(arguments.comfyui);
-    if (!version) return version.error();
-    options.version = *version;
-  }
-  if (!arguments.object_info.empty()) {
-    auto read = read_definitions(arguments.object_info);
-    if (!read) return read.error();
-    definitions = std::move(*read);
-    options.definitions = &*definitions;
-  }
-  return options;
-}
-
 int run(const Arguments& arguments) {
-  std::optional<NodeDefinitions> definitions;
-  const auto options = options_of(arguments, definitions);
+  const auto definitions = open_definitions(arguments.object_info);
+  if (!definitions) return fail("show", definitions.error());
+  const auto options = prompt_options(arguments.comfyui, *definitions);
   if (!options) return fail("show", options.error());
   int code = kAnswered;
   std::string text = arguments.json ? "{\"schema\": \"ebb.show/1\", \"files\": [" : "";
   bool first = true;
-  for (const std::string& file : arguments.files) {
-    const auto workflow = read_workflow(file);
+  for (const std::string& name : arguments.files) {
+    const auto workflow = open_workflow(name);
+    const std::string file = workflow ? workflow->file() : name;
     if (!workflow) {
       code = fail("show", workflow.error());
       continue;
@@ -234,9 +224,11 @@ int run(const Arguments& arguments) {
 
 std::function<int()> declare_show(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILES", a->files, "workflows, or media that carry them")->required();
-  app.add_option("--comfyui", a->comfyui, "ComfyUI's version, such as 0.3.73");
-  app.add_option("--object-info", a->object_info, "a saved answer to GET /object_info");
+  app.add_option("FILES", a->files, "workflows, or media that carry them; - reads stdin")
+      ->required();
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
+  app.add_option("--object-info", a->object_info,
+                 "your server's address, or a saved answer to its GET /object_info");
   app.add_flag("--json", a->json, "print one JSON object");
   app.footer(kExamples);
   return [a] { return run(*a); };

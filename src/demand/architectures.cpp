@@ -20,19 +20,12 @@ const Row* find_row(std::span<const Row> rows, std::string_view key) {
 
 }  // namespace
 
-int table_column(const ComfyVersion& version) {
-  int column = 0;
-  for (std::size_t i = 0; i < kTableVersions.size(); ++i) {
-    if (kTableVersions[i] <= version) column = static_cast<int>(i);
-  }
-  return column;
-}
-
 const DiffusionRow* find_diffusion_row(std::string_view key) {
   return find_row(diffusion_rows(), key);
 }
 const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
 const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
+const VaeFlops* find_vae_flops(std::string_view key) { return find_row(vae_flops(), key); }
 
 int frame_stride(std::string_view architecture) {
   const DiffusionRow* row = find_diffusion_row(architecture);

@@ -3,21 +3,23 @@
 // or assumed activation coefficients, and the sizes that turn pixels into tokens.
 #pragma once
 
-#include <array>
 #include <span>
 #include <string_view>
 
 #include "ebb/bytes.h"
 #include "ebb/machine.h"
+#include "machine/versions.h"
 
 namespace ebb {
 
-/// ComfyUI versions that the columns of this table were read from, oldest first.
-constexpr std::array<ComfyVersion, 4> kTableVersions = {
-    {{0, 3, 64}, {0, 3, 73}, {0, 8, 0}, {0, 18, 2}}};
-
-/// The column for a version: the newest one that is not newer, else the oldest.
-int table_column(const ComfyVersion& version);
+/// The column for a version is its row in machine/versions.h: the newest that is not newer.
+inline int table_column(const ComfyVersion& version) {
+  return static_cast<int>(rules_index(version));
+}
+/// The version that a column was read from.
+inline const ComfyVersion& column_version(int column) {
+  return kVersionRules[static_cast<std::size_t>(column)].since;
+}
 
 /// What the live coefficient of a row counts.
 enum class LiveRule {
@@ -37,10 +39,10 @@ struct SampleLive {
 };
 
 struct DiffusionRow {
-  const char* key;               ///< Weights::architecture
-  const char* title;             ///< for people
-  std::array<double, 4> factor;  ///< usage factor per column; 0: that version lacks the model
-  const char* factor_text;       ///< how the factor is made, empty if it is a plain number
+  const char* key;           ///< Weights::architecture
+  const char* title;         ///< for people
+  ByVersion<double> factor;  ///< usage factor per column; 0: that version lacks the model
+  const char* factor_text;   ///< how the factor is made, empty if it is a plain number
   Counted counted;
   int channels;                   ///< of the latent
   int spatial;                    ///< pixels per latent pixel
@@ -50,10 +52,10 @@ struct DiffusionRow {
   int hidden;                     ///< 0: unknown
   double cast_mib;                ///< largest weight of the blocks in 16 bits; 0: unknown
   int text_tokens;                ///< attended together with the picture's; 0: cross-attention
-  double parameters;              ///< 0: unknown
-  double flops_per_latent_pixel;  ///< UNets, assumed; 0: use parameters and tokens
+  double parameters;              ///< that a token meets, counted (Wan: all); 0: unknown
+  double flops_per_latent_pixel;  ///< UNets, counted at one size; 0: use parameters
   LiveRule rule;
-  std::array<SampleLive, 4> live;  ///< per column
+  ByVersion<SampleLive> live;  ///< per column
   double low, high;
   NumberKind kind;
   const char* source;
@@ -90,12 +92,22 @@ struct VaeRow {
   const char* key;
   const char* title;
   int channels, spatial, temporal;
-  std::array<VaeFormula, 4> decode, encode;  ///< per column; scale 0: unknown
-  std::array<VaeLive, 4> decode_live, encode_live;
+  ByVersion<VaeFormula> decode, encode;  ///< per column; scale 0: unknown
+  ByVersion<VaeLive> decode_live, encode_live;
   double share;  ///< live as a share of ComfyUI's estimate
   double low, high;
   NumberKind kind;  ///< of live and reserved, where they are not a share of the estimate
   const char* source;
+};
+
+/// Floating-point operations of a VAE, traced like its live bytes: what they come to a pixel of the
+/// first frame and of each later one, and the width of its attention.
+struct VaeFlops {
+  const char* key;
+  double decode_first, decode_later;
+  double encode_first, encode_later;
+  double attention;  ///< channels; 4 * channels * (latent pixels of a frame)^2 a latent frame
+  bool whole_video;  ///< it attends over all latent frames at once
 };
 
 struct TextRow {
@@ -103,17 +115,20 @@ struct TextRow {
   const char* title;
   int tokens, width;  ///< of the conditioning it makes
   int live_mib;
-  double asked_mib_per_token;  ///< 0.18.2 and later, of at least 642 tokens; 0: asks nothing
+  double asked_mib_per_token;  ///< where the version asks, of at least 642 tokens; 0: asks nothing
   const char* source;
+  double parameters;  ///< published, as in 2 * parameters * tokens operations
 };
 
 std::span<const DiffusionRow> diffusion_rows();
 std::span<const VaeRow> vae_rows();
 std::span<const TextRow> text_rows();
+std::span<const VaeFlops> vae_flops();
 
 /// Null where no row has that key.
 const DiffusionRow* find_diffusion_row(std::string_view key);
 const VaeRow* find_vae_row(std::string_view key);
 const TextRow* find_text_row(std::string_view key);
+const VaeFlops* find_vae_flops(std::string_view key);
 
 }  // namespace ebb

@@ -9,6 +9,7 @@
 #include "demand/conditioning.h"
 #include "demand/formulas.h"
 #include "demand/node_kinds.h"
+#include "demand/terms.h"
 #include "demand/values.h"
 #include "demand/weights_of.h"
 #include "ebb/demand.h"
@@ -24,7 +25,8 @@ Result<Done> check_override(std::string_view name, const std::optional<std::int6
                             std::int64_t least, std::int64_t most) {
   if (!value || (*value >= least && *value <= most)) return Done{};
   return usage_error(fmt::format("{} {} is not usable; it must be from {} to {}", name, *value,
-                                 format_count(least), format_count(most)));
+                                 format_count(least), format_count(most)),
+                     "Give a value in that range.");
 }
 
 void set_unknown(Demand& demand, const std::string& why) {
@@ -65,6 +67,11 @@ class Estimate {
         values_(graph_, sizes_, [this](int node) { return vae_row(node); }) {}
 
   Result<PromptDemand> run(const FindWeights& find);
+  /// To be called before run: keeps the arithmetic of this node.
+  void explain(int node, DemandTerms& terms) {
+    explained_ = node;
+    explained_terms_ = &terms;
+  }
 
  private:
   const VaeRow* vae_row(int node) const {
@@ -98,6 +105,9 @@ class Estimate {
   Memo<SampleCase> samples_;
   Memo<VaeCase> decodes_;
   std::vector<std::string> notes_;
+  int explained_ = -1;
+  DemandTerms* explained_terms_ = nullptr;
+  DemandTerms* terms_ = nullptr;  // not null while the node to be explained is estimated
 };
 
 void Estimate::assume(const std::string& what) {
@@ -160,6 +170,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   const int repeats = out.demand.repeats;
   out.demand = samples_.get(c, sample_demand);
   out.demand.repeats = repeats;
+  if (terms_) *terms_ = sample_terms(c);
 }
 
 void Estimate::sample(int i, NodeDemand& out) {
@@ -234,6 +245,7 @@ void Estimate::decode(int i, NodeDemand& out) {
   }
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
   out.demand = decodes_.get(c, decode_demand);
+  if (terms_) *terms_ = decode_terms(c);
 }
 
 /// The pictures that a node encodes, as the VAE gets them.
@@ -301,27 +313,41 @@ void Estimate::encode_image(int i, NodeDemand& out) {
   }
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
   out.demand = encode_demand(c);
+  if (terms_) *terms_ = encode_terms(c);
 }
 
 void Estimate::encode_text(int i, NodeDemand& out) {
   const auto clip = use(i, "CLIP", out);
   const TextRow* row = clip ? find_text_row(weights_[*clip].architecture) : nullptr;
-  out.demand = text_demand(row, machine_.comfyui, clip ? weights_[*clip].compute_type_bytes : 2);
+  const int element_bytes = clip ? weights_[*clip].compute_type_bytes : 2;
+  out.demand = text_demand(row, machine_.comfyui, element_bytes);
+  if (terms_) *terms_ = text_terms(row, machine_.comfyui, element_bytes);
   const std::int64_t tokens = row ? row->tokens : 512, width = row ? row->width : 4096;
   out.demand.result_bytes = tokens * width * 4;
   if (!encodes_pictures(graph_, i)) return;
   NodeDemand picture;
+  const DemandTerms text = terms_ ? *terms_ : DemandTerms();
   encode_image(i, picture);
+  if (terms_) *terms_ = larger(text, *terms_);
   out.uses.insert(out.uses.end(), picture.uses.begin(), picture.uses.end());
   out.demand = larger(out.demand, picture.demand);
   if (out.note.empty()) out.note = picture.note;
 }
 
 void Estimate::encode_vision(int i, NodeDemand& out) {
-  use(i, "CLIP_VISION", out);
+  const auto vision = use(i, "CLIP_VISION", out);
   out.demand = text_demand(nullptr, machine_.comfyui, 2);
+  if (vision && weights_[*vision].known()) {  // 729 tokens: the most that one picture makes
+    const Weights& weights = weights_[*vision];
+    out.demand.flops =
+        2 * 729.0 * static_cast<double>(weights.bytes) / std::max(1, weights.compute_type_bytes);
+  }
   out.demand.live.source = "vision encoder: under 0.2 GiB for one picture, not traced";
   out.demand.reserved.source = "1.5 * live; " + out.demand.live.source;
+  if (terms_) {
+    *terms_ = text_terms(nullptr, machine_.comfyui, 2);
+    terms_->live.terms.front().source = out.demand.live.source;
+  }
   out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
 }
 
@@ -346,7 +372,9 @@ void Estimate::upscale(int i, NodeDemand& out) {
   assume(after.why);
   const double scale =
       static_cast<double>(after.shape.width) / static_cast<double>(before.shape.width);
-  out.demand = upscale_demand(before.shape, scale, model ? weights_[*model].bytes : 0);
+  const std::int64_t weights_bytes = model ? weights_[*model].bytes : 0;
+  out.demand = upscale_demand(before.shape, scale, weights_bytes);
+  if (terms_) *terms_ = upscale_terms(before.shape, scale, weights_bytes);
 }
 
 /// What the node itself allocates and leaves in the cache, as fp32.
@@ -404,7 +432,7 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
 }
 
 void Estimate::general_notes() {
-  const ComfyVersion known = kTableVersions[table_column(machine_.comfyui)];
+  const ComfyVersion known = rules_for(machine_.comfyui).since;
   if (known != machine_.comfyui) {
     assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",
                        to_string(known)));
@@ -417,6 +445,7 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
   PromptDemand demand;
   demand.nodes.resize(graph_.size());
   for (int i = 0; i < graph_.size(); ++i) {
+    terms_ = i == explained_ ? explained_terms_ : nullptr;
     node(i, demand.nodes[i]);
     if (values_.error()) return *values_.error();
   }
@@ -442,14 +471,30 @@ const char* to_string(StepKind kind) {
   return "other";
 }
 
+namespace {
+
+Result<Done> check_overrides(const SizeOverrides& sizes) {
+  if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok;
+  if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok;
+  return check_override("a height of", sizes.height, 16, kMostPixels);
+}
+
+}  // namespace
+
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
                                      const Machine& machine, const SizeOverrides& sizes) {
-  if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok.error();
-  if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok.error();
-  if (auto ok = check_override("a height of", sizes.height, 16, kMostPixels); !ok) {
-    return ok.error();
-  }
+  if (auto ok = check_overrides(sizes); !ok) return ok.error();
   return Estimate(prompt, machine, sizes).run(find);
+}
+
+Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
+                                   const Machine& machine, const SizeOverrides& sizes, int node) {
+  if (auto ok = check_overrides(sizes); !ok) return ok.error();
+  DemandTerms terms;
+  Estimate estimate(prompt, machine, sizes);
+  estimate.explain(node, terms);
+  if (auto demand = estimate.run(find); !demand) return demand.error();
+  return terms;
 }
 
 }  // namespace ebb

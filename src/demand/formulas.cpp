@@ -8,6 +8,65 @@
 #include <cmath>
 
 namespace ebb {
+// ---- parts of the formulas, which terms.cpp writes out -------------------------------------
+
+UsageFactor usage_factor(const DiffusionRow& row, const ComfyVersion& version) {
+  const int wanted = table_column(version);
+  int column = wanted;
+  while (row.factor[column] == 0 && column + 1 < static_cast<int>(row.factor.size())) ++column;
+  return {row.factor[column], column, column != wanted};
+}
+
+double picture_tokens(const DiffusionRow& row, const Shape& latent) {
+  const double patch = row.patch;
+  return static_cast<double>(latent.frames) *
+         std::ceil(static_cast<double>(latent.height) / patch) *
+         std::ceil(static_cast<double>(latent.width) / patch);
+}
+
+const SampleLive& live_of(const SampleCase& c) { return c.row->live[table_column(c.version)]; }
+
+Shape decoded_picture(const VaeRow& row, const Shape& latent) {
+  Shape picture = latent;
+  picture.height *= row.spatial;
+  picture.width *= row.spatial;
+  if (row.temporal > 0) picture.frames = (latent.frames - 1) * row.temporal + 1;
+  return picture;
+}
+
+double frames_counted(Frames rule, const Shape& shape) {
+  const double t = static_cast<double>(shape.frames);
+  switch (rule) {
+    case Frames::none: return 1;
+    case Frames::all: return t;
+    case Frames::at_least_2: return std::max(t, 2.0);
+    case Frames::at_least_7: return std::max(t, 7.0);
+    case Frames::at_most_8: return std::min(8.0, 4 * (t - 1) + 1);
+    case Frames::at_most_9: return std::min(9.0, t);
+    case Frames::rounded_up_to_8: return std::nearbyint((t + 7) / 8) * 8;
+  }
+  return 1;
+}
+
+double formula_scale(const VaeFormula& formula, const Shape& shape) {
+  return formula.scale_few > 0 && shape.frames <= 4 ? formula.scale_few : formula.scale;
+}
+
+Tile tile_of(const VaeCase& c, const Shape& picture) {
+  Tile tile;
+  const auto side = [&](std::int64_t all) {
+    return static_cast<double>(c.tile > 0 ? std::min(all, c.tile) : all);
+  };
+  tile.width = side(picture.width);
+  tile.height = side(picture.height);
+  tile.frames = static_cast<double>(
+      c.tile > 0 && c.tile_frames > 0 ? std::min(picture.frames, c.tile_frames) : picture.frames);
+  const double whole = static_cast<double>(picture.frames) * static_cast<double>(picture.height) *
+                       static_cast<double>(picture.width);
+  tile.part = whole > 0 ? tile.pixels() * tile.frames / whole : 1;
+  return tile;
+}
+
 namespace {
 
 constexpr double kMib = 1024.0 * 1024.0;
@@ -19,25 +78,11 @@ Quantity quantity(double bytes, NumberKind kind, std::string source) {
 /// A factor of 1.0 prints as `1`, 2.30423... as `2.3042`.
 std::string short_number(double value) { return fmt::format("{:.5g}", value); }
 
-struct Factor {
-  double value = 0;
-  int column = 0;
-  bool of_a_later_version = false;
-};
-
-/// The factor of this version; where the version lacks the model, that of the first which has it.
-Factor usage_factor(const DiffusionRow& row, const ComfyVersion& version) {
-  const int wanted = table_column(version);
-  int column = wanted;
-  while (row.factor[column] == 0 && column + 1 < static_cast<int>(row.factor.size())) ++column;
-  return {row.factor[column], column, column != wanted};
-}
-
-std::string factor_source(const SampleCase& c, const Factor& factor, const char* batch) {
+std::string factor_source(const SampleCase& c, const UsageFactor& factor, const char* batch) {
   std::string text =
       fmt::format("{}T*h*w*{}*{} MiB, usage factor of {} in {}", batch,
                   c.plain_attention ? "0.15" : fmt::format("{}*0.01", c.element_bytes),
-                  short_number(factor.value), c.row->key, to_string(kTableVersions[factor.column]));
+                  short_number(factor.value), c.row->key, to_string(column_version(factor.column)));
   if (*c.row->factor_text) text += fmt::format(" ({})", c.row->factor_text);
   if (factor.of_a_later_version) text += ": the chosen version lacks this model";
   if (c.packed) text += ", over the packed latent's channels too";
@@ -49,16 +94,6 @@ double plane(const Shape& s) {
   return static_cast<double>(s.frames) * static_cast<double>(s.height) *
          static_cast<double>(s.width);
 }
-
-/// Tokens of one item without text; a model with patches pads to whole ones.
-double picture_tokens(const DiffusionRow& row, const Shape& latent) {
-  const double patch = row.patch;
-  return static_cast<double>(latent.frames) *
-         std::ceil(static_cast<double>(latent.height) / patch) *
-         std::ceil(static_cast<double>(latent.width) / patch);
-}
-
-const SampleLive& live_of(const SampleCase& c) { return c.row->live[table_column(c.version)]; }
 
 double attended_tokens(const DiffusionRow& row, const Shape& latent, double reference_area) {
   return picture_tokens(row, latent) + reference_area / (row.patch * row.patch);
@@ -115,24 +150,6 @@ Quantity reserved_quantity(double bytes, double factor, NumberKind kind, bool as
                   fmt::format("{} * live ({}); {}", short_number(factor), allocator, live));
 }
 
-double frames_counted(Frames rule, const Shape& shape) {
-  const double t = static_cast<double>(shape.frames);
-  switch (rule) {
-    case Frames::none: return 1;
-    case Frames::all: return t;
-    case Frames::at_least_2: return std::max(t, 2.0);
-    case Frames::at_least_7: return std::max(t, 7.0);
-    case Frames::at_most_8: return std::min(8.0, 4 * (t - 1) + 1);
-    case Frames::at_most_9: return std::min(9.0, t);
-    case Frames::rounded_up_to_8: return std::nearbyint((t + 7) / 8) * 8;
-  }
-  return 1;
-}
-
-double formula_scale(const VaeFormula& formula, const Shape& shape) {
-  return formula.scale_few > 0 && shape.frames <= 4 ? formula.scale_few : formula.scale;
-}
-
 double vae_bytes(const VaeFormula& formula, const Shape& shape, int element_bytes) {
   return formula_scale(formula, shape) * frames_counted(formula.frames, shape) *
          static_cast<double>(shape.height) * static_cast<double>(shape.width) * formula.unit *
@@ -144,32 +161,38 @@ std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* 
   return fmt::format("{}{}*h*w*{}{} bytes, {} estimate of {} in {}",
                      short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
                      formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
-                     what, c.row->key, to_string(kTableVersions[table_column(c.version)]));
+                     what, c.row->key, to_string(rules_for(c.version).since));
 }
 
-/// The part of a picture that is in work at once.
-struct Tile {
-  double pixels = 0;
-  double frames = 1;
-  double part = 1;  ///< of the whole
-};
+/// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
+/// of three shapes, and averaged (decode_tiled_ and encode_tiled_ of comfy/sd.py).
+double tiled_times(const VaeCase& c) {
+  if (c.tile == 0) return 1;
+  return c.row->temporal > 0 ? 1.3 : 3 * 1.3;
+}
 
-Tile tile_of(const VaeCase& c, const Shape& picture) {
-  Tile tile;
-  const auto side = [&](std::int64_t all) {
-    return static_cast<double>(c.tile > 0 ? std::min(all, c.tile) : all);
-  };
-  tile.pixels = side(picture.height) * side(picture.width);
-  tile.frames = static_cast<double>(
-      c.tile > 0 && c.tile_frames > 0 ? std::min(picture.frames, c.tile_frames) : picture.frames);
-  const double whole = plane(picture);
-  tile.part = whole > 0 ? tile.pixels * tile.frames / whole : 1;
-  return tile;
+/// Operations of one VAE call; 0 where nobody has counted them.
+double vae_flops_of(const VaeCase& c, bool decode, const Shape& picture, const Tile& tile) {
+  const VaeFlops* row = find_vae_flops(c.row->key);
+  if (!row) return 0;
+  const double first = decode ? row->decode_first : row->encode_first;
+  const double later = decode ? row->decode_later : row->encode_later;
+  const double pixels = static_cast<double>(picture.height) * static_cast<double>(picture.width);
+  const double frames = std::max(1.0, static_cast<double>(picture.frames));
+  const double latents = c.row->temporal > 0 ? 1 + (frames - 1) / c.row->temporal : frames;
+  // Attention is over a tile where there are tiles, and there are pixels / tile of them.
+  const double stride = c.row->spatial * c.row->spatial;
+  const double attended =
+      std::min(pixels, tile.pixels()) / stride * (row->whole_video ? latents : 1);
+  const double attention = 4 * row->attention * attended * (pixels / stride) * latents;
+  const double still = c.row->temporal > 0 ? first + later * (frames - 1) : first * frames;
+  return static_cast<double>(picture.batch) * (pixels * still + attention) * tiled_times(c);
 }
 
 /// One direction of a VAE: its formula, what is live, and the picture it makes or reads.
 struct VaeWork {
   const char* what;
+  bool decode;
   const VaeFormula& formula;
   const VaeLive& live;
   Shape picture;
@@ -181,7 +204,7 @@ std::optional<double> traced_live(const VaeCase& c, const VaeLive& live, const T
   const double frames = c.row->temporal > 0 ? tile.frames : 1;
   const double rate =
       live.picture > 0 && frames == 1 ? live.picture : live.pixel + live.frame * frames;
-  return tile.pixels * rate * c.element_bytes / 2;
+  return tile.pixels() * rate * c.element_bytes / 2;
 }
 
 Demand vae_demand(const VaeCase& c, const VaeWork& work) {
@@ -205,6 +228,7 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   demand.live = quantity(bytes, kind, source);
   demand.reserved = reserved_quantity(bytes * work.live.reserved, work.live.reserved, kind,
                                       c.async_allocator, source);
+  demand.flops = vae_flops_of(c, work.decode, work.picture, tile);
   demand.low = live ? c.row->low : std::min(c.row->low, 0.35);
   demand.high = live ? c.row->high : std::max(c.row->high, 2.0);
   return demand;
@@ -225,7 +249,7 @@ std::int64_t element_count(const Shape& s) {
 Quantity unknown_quantity(std::string why) { return {0, NumberKind::unknown, std::move(why)}; }
 
 Demand sample_demand(const SampleCase& c) {
-  const Factor factor = usage_factor(*c.row, c.version);
+  const UsageFactor factor = usage_factor(*c.row, c.version);
   const double per_area = (c.plain_attention ? 0.15 : c.element_bytes * 0.01) * factor.value * kMib;
   double area = static_cast<double>(c.latent.batch) * plane(c.latent);
   if (c.packed) {
@@ -260,24 +284,22 @@ double forward_flops(const DiffusionRow& row, const Shape& latent, double refere
 }
 
 Demand decode_demand(const VaeCase& c) {
-  Shape picture = c.shape;
-  picture.height *= c.row->spatial;
-  picture.width *= c.row->spatial;
-  if (c.row->temporal > 0) picture.frames = (c.shape.frames - 1) * c.row->temporal + 1;
   const int column = table_column(c.version);
-  return vae_demand(c, {"decode", c.row->decode[column], c.row->decode_live[column], picture});
+  return vae_demand(c, {"decode", true, c.row->decode[column], c.row->decode_live[column],
+                        decoded_picture(*c.row, c.shape)});
 }
 
 Demand encode_demand(const VaeCase& c) {
   const int column = table_column(c.version);
-  return vae_demand(c, {"encode", c.row->encode[column], c.row->encode_live[column], c.shape});
+  return vae_demand(c,
+                    {"encode", false, c.row->encode[column], c.row->encode_live[column], c.shape});
 }
 
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {
   Demand demand;
   double asked = 0;
   std::string source = "0: ComfyUI asks nothing for text encoders";
-  if (row && row->asked_mib_per_token > 0 && version >= kTableVersions.back()) {
+  if (row && row->asked_mib_per_token > 0 && rules_for(version).text_encoders_ask) {
     const double per_token = row->asked_mib_per_token * (element_bytes == 2 ? 0.5 : 1.0);
     asked = 642 * per_token * kMib;
     source = fmt::format("642 tokens * {} MiB ({} in 0.18.2); more for longer prompts",
@@ -289,6 +311,7 @@ Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_
                          row ? fmt::format("{}: {}", row->key, row->source)
                              : "unknown text encoder: as the large ones, under 0.2 GiB");
   demand.reserved = quantity(live * 1.5, NumberKind::assumed, "1.5 * live; " + demand.live.source);
+  if (row) demand.flops = 2 * row->parameters * row->tokens;
   demand.low = 0.2;
   demand.high = 2;
   return demand;
@@ -308,6 +331,9 @@ Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_b
                          "half of the node's estimate for one tile, and the picture; not traced");
   demand.reserved =
       quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
+  // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
+  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 * static_cast<double>(picture.batch) *
+                 plane(picture);
   demand.low = 0.2;
   demand.high = 2;
   return demand;
@@ -326,6 +352,7 @@ Demand larger(const Demand& a, const Demand& b) {
   demand.reserved = pick(a.reserved, b.reserved);
   demand.low = std::min(a.low, b.low);
   demand.high = std::max(a.high, b.high);
+  demand.flops = a.flops > 0 && b.flops > 0 ? a.flops + b.flops : 0;
   demand.result_bytes = std::min(kMostBytes, a.result_bytes + b.result_bytes);
   return demand;
 }

@@ -71,4 +71,32 @@ Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_b
 /// The demand of a step that does two things one after the other: the larger of each.
 Demand larger(const Demand& a, const Demand& b);
 
+// ---- parts of the formulas, which terms.h writes out ---------------------------------------
+
+/// The factor of a version; where the version lacks the model, that of the first which has it.
+struct UsageFactor {
+  double value = 0;
+  int column = 0;
+  bool of_a_later_version = false;
+};
+UsageFactor usage_factor(const DiffusionRow& row, const ComfyVersion& version);
+
+/// Tokens of one item without text; a model with patches pads to whole ones.
+double picture_tokens(const DiffusionRow& row, const Shape& latent);
+const SampleLive& live_of(const SampleCase& c);
+
+double frames_counted(Frames rule, const Shape& shape);
+double formula_scale(const VaeFormula& formula, const Shape& shape);
+Shape decoded_picture(const VaeRow& row, const Shape& latent);
+
+/// The part of a picture that is in work at once.
+struct Tile {
+  double width = 0, height = 0;
+  double frames = 1;
+  double part = 1;  ///< of the whole
+
+  double pixels() const { return width * height; }
+};
+Tile tile_of(const VaeCase& c, const Shape& picture);
+
 }  // namespace ebb

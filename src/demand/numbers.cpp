@@ -61,7 +61,8 @@ SizeValue number_computed(RuleScope& s, const RuleRow&) {
     return unknown_value(fmt::format("{}: its expression is not understood", s.node().label()));
   }
   const auto& types = s.node().output_types;
-  const bool whole = s.slot() < static_cast<int>(types.size()) && types[s.slot()] == "INT";
+  const bool whole =
+      s.slot() >= 0 && s.slot() < static_cast<int>(types.size()) && types[s.slot()] == "INT";
   return number_value(whole ? std::trunc(*result) : *result);
 }
 

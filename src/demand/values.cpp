@@ -99,7 +99,8 @@ std::optional<double> RuleScope::real(std::string_view name, double least, doubl
     why_ = fmt::format("{} is {:.15g}; it must be from {} to {}", name, value.number,
                        format_count(static_cast<std::int64_t>(least)),
                        format_count(static_cast<std::int64_t>(most)));
-    if (!values_.error_) values_.error_ = input_error(why_, {}, node().label());
+    if (!values_.error_)
+      values_.error_ = input_error(why_, {}, node().label(), "Change it in the workflow.");
     return {};
   }
   return value.number;
@@ -128,7 +129,8 @@ SizeValue RuleScope::made(Shape shape) {
   }
   if (element_count(shape) > kMostElements) {
     why_ = fmt::format("{} asks for more than any memory holds", node().label());
-    if (!values_.error_) values_.error_ = input_error(why_, {}, node().label());
+    if (!values_.error_)
+      values_.error_ = input_error(why_, {}, node().label(), "Change it in the workflow.");
     return unknown();
   }
   SizeValue value;

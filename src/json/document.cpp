@@ -104,6 +104,13 @@ std::string_view JsonValue::raw() const {
 
 std::int64_t JsonValue::offset() const { return state_ ? node().begin : -1; }
 
+std::int64_t JsonValue::end_offset() const { return state_ ? node().end : -1; }
+
+std::int64_t JsonValue::key_offset() const {
+  if (!state_) return -1;
+  return node().key != 0 ? node().key : node().begin;
+}
+
 std::string JsonValue::pointer() const {
   std::string result;
   if (!state_) return result;

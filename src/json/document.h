@@ -76,6 +76,8 @@ class JsonValue {
 
   std::string_view raw() const;  ///< the exact spelling
   std::int64_t offset() const;   ///< of the first byte in the document
+  std::int64_t end_offset() const;  ///< after the last byte
+  std::int64_t key_offset() const;  ///< of the key's opening quote; of the value outside objects
   std::string pointer() const;   ///< `/nodes/3/inputs` (RFC 6901), for messages
 
   class Iterator {

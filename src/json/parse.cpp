@@ -10,6 +10,8 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kHint = "Save it again, or copy it again.";
+
 constexpr std::size_t kDepthMax = 1000;
 constexpr std::size_t kTextMax = 0xffffffffu;
 
@@ -190,6 +192,8 @@ class Parser {
     }
     if (at_ >= text_.size() || message_.ends_with("closing quote")) {
       result.hint = "Was the download cut off?";
+    } else {
+      result.hint = kHint;
     }
     return result;
   }
@@ -208,9 +212,9 @@ class Parser {
 Result<JsonDocument> JsonDocument::parse(std::string text, const std::string& file) {
   auto state = std::make_unique<State>();
   state->text = std::move(text);
-  if (state->text.size() >= kTextMax) return input_error("larger than 4 GiB", file);
+  if (state->text.size() >= kTextMax) return input_error("larger than 4 GiB", file, "", kHint);
   if (state->text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    return input_error("is empty", file);
+    return input_error("is empty", file, "", kHint);
   }
   // Room for the shortest values that files have; what is not used is never touched.
   state->nodes.reserve(state->text.size() / 8 + 16);

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "ebb/machine.h"
+#include "machine/flag_words.h"
 
 namespace ebb {
 namespace {
@@ -36,8 +37,8 @@ struct Given {
 
 // ---- words ---------------------------------------------------------------------------------
 
-// Quotes group as in a shell. A backslash escapes only quotes, spaces, line ends and itself before
-// one of them: paths on Windows keep theirs.
+// Quotes group as in a shell. A backslash escapes only quotes, spaces, line ends and, before a
+// double quote, itself: paths on Windows keep theirs.
 class Words {
  public:
   explicit Words(std::string_view text) : text_(text) {}
@@ -78,6 +79,10 @@ class Words {
   bool escapes() const {
     if (text_[at_] != '\\' || quote_ == '\'' || at_ + 1 >= text_.size()) return false;
     const char next = text_[at_ + 1];
+    if (next == '\\') {
+      const auto end = text_.find_first_not_of('\\', at_);
+      return end != std::string_view::npos && text_[end] == '"';
+    }
     return quote_ != 0 ? next == '"' : next == '"' || next == '\'' || next == ' ';
   }
 
@@ -154,13 +159,15 @@ std::size_t values_max(Values values) {
 std::optional<Error> check_values(const Given& given) {
   const std::string name(given.flag->name);
   if (given.values.size() < values_min(given.flag->values))
-    return usage_error(name + " needs a value");
+    return usage_error(name + " needs a value", "Write it after the flag: \"" + name + " VALUE\".");
   for (const std::string& value : given.values) {
     const auto number = parse_double(value);
     if (given.flag->type == ValueType::real && (!number || !std::isfinite(*number)))
-      return usage_error(name + " needs a number, not \"" + value + "\"");
+      return usage_error(name + " needs a number, not \"" + value + "\"",
+                         "Such as " + name + " 4.");
     if (given.flag->type == ValueType::whole && !parse_int(value))
-      return usage_error(name + " needs a whole number, not \"" + value + "\"");
+      return usage_error(name + " needs a whole number, not \"" + value + "\"",
+                         "Such as " + name + " 4.");
   }
   return std::nullopt;
 }
@@ -186,7 +193,9 @@ Result<std::vector<Given>> read_flags(const std::vector<std::string>& words) {
     Given given{*flag, {}};
     const std::size_t most = values_max(given.flag->values);
     if (equals != std::string::npos) {
-      if (most == 0) return usage_error(std::string(given.flag->name) + " takes no value");
+      if (most == 0)
+        return usage_error(std::string(given.flag->name) + " takes no value",
+                           "Give it without \"=\" and what follows.");
       given.values.push_back(word.substr(equals + 1));
     } else {
       while (given.values.size() < most && i < words.size() && !is_flag(words[i]))
@@ -243,10 +252,13 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
     meaning->second(flags);
     if (name == "--normalvram") keep(flags, given);
   } else if (name == "--reserve-vram") {
-    if (number < 0) return usage_error("--reserve-vram can't be negative");
+    if (number < 0)
+      return usage_error("--reserve-vram can't be negative",
+                         "It is in GiB: --reserve-vram 0 reserves none.");
     flags.reserve_vram_gib = number;
   } else if (name == "--cache-lru") {
-    if (number < 0 || number > 1e9) return usage_error("--cache-lru needs a count of results");
+    if (number < 0 || number > 1e9)
+      return usage_error("--cache-lru needs a count of results", "Such as --cache-lru 10.");
     flags.cache_lru_entries = static_cast<int>(number);
     flags.cache = number > 0 ? CacheKind::lru : CacheKind::standard;
   } else if (name == "--cache-ram") {
@@ -265,40 +277,49 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
 std::string quoted(const std::string& word) {
   if (!word.empty() && word.find_first_of(" \t\n\r\"'\\^") == std::string::npos) return word;
   std::string text = "\"";
-  for (char c : word) text += c == '"' ? std::string("\\\"") : std::string(1, c);
+  std::size_t backslashes = 0;
+  for (const char c : word) {
+    if (c == '"') text.append(backslashes + 1, '\\');
+    backslashes = c == '\\' ? backslashes + 1 : 0;
+    text += c;
+  }
+  text.append(backslashes, '\\');
   return text + "\"";
 }
 
 std::string vram_flag(const ComfyFlags& flags) {
-  if (flags.gpu_only) return " --gpu-only";
+  if (flags.gpu_only) return "--gpu-only";
   switch (flags.vram_state) {
     case VramState::normal: return "";
-    case VramState::low: return " --lowvram";
-    case VramState::none: return " --novram";
-    case VramState::high: return " --highvram";
+    case VramState::low: return "--lowvram";
+    case VramState::none: return "--novram";
+    case VramState::high: return "--highvram";
   }
   return "";
 }
 
-std::string cache_flag(const ComfyFlags& flags) {
+FlagWords cache_flag(const ComfyFlags& flags) {
   switch (flags.cache) {
-    case CacheKind::standard: return "";
-    case CacheKind::classic: return " --cache-classic";
-    case CacheKind::lru: return " --cache-lru " + std::to_string(flags.cache_lru_entries);
-    case CacheKind::none: return " --cache-none";
+    case CacheKind::standard: return {};
+    case CacheKind::classic: return {"--cache-classic"};
+    case CacheKind::lru: return {"--cache-lru", std::to_string(flags.cache_lru_entries)};
+    case CacheKind::none: return {"--cache-none"};
     case CacheKind::ram:
-      if (flags.cache_ram_gib == 0) return " --cache-ram";
-      return " --cache-ram " + fmt::format("{}", flags.cache_ram_gib);
+      if (flags.cache_ram_gib == 0) return {"--cache-ram"};
+      return {"--cache-ram", fmt::format("{}", flags.cache_ram_gib)};
   }
-  return "";
+  return {};
 }
 
 }  // namespace
 
 Result<ComfyFlags> parse_comfy_flags(std::string_view text) {
   const auto words = Words(text).split();
-  if (!words) return words.error();
-  const auto given = read_flags(*words);
+  return words ? parse_comfy_flags(*words) : words.error();
+}
+
+Result<ComfyFlags> parse_comfy_flags(const std::vector<std::string>& words) {
+  const auto given = read_flags(words);
   if (!given) return given.error();
   ComfyFlags flags;
   for (const Given& one : *given)
@@ -306,10 +327,12 @@ Result<ComfyFlags> parse_comfy_flags(std::string_view text) {
   return flags;
 }
 
-std::string to_string(const ComfyFlags& flags) {
-  std::string text = vram_flag(flags) + cache_flag(flags);
+std::vector<FlagWords> to_words(const ComfyFlags& flags) {
+  std::vector<FlagWords> words;
+  if (const std::string flag = vram_flag(flags); !flag.empty()) words.push_back({flag});
+  if (FlagWords flag = cache_flag(flags); !flag.empty()) words.push_back(std::move(flag));
   if (flags.reserve_vram_gib)
-    text += " --reserve-vram " + fmt::format("{}", *flags.reserve_vram_gib);
+    words.push_back({"--reserve-vram", fmt::format("{}", *flags.reserve_vram_gib)});
   const std::pair<bool, const char*> switches[] = {
       {flags.cpu, "--cpu"},
       {flags.cpu_vae, "--cpu-vae"},
@@ -319,9 +342,25 @@ std::string to_string(const ComfyFlags& flags) {
       {flags.disable_pinned_memory, "--disable-pinned-memory"},
       {flags.disable_cuda_malloc, "--disable-cuda-malloc"}};
   for (const auto& [on, name] : switches)
-    if (on) text += std::string(" ") + name;
-  for (const std::string& word : flags.other) text += " " + quoted(word);
-  return text.empty() ? text : text.substr(1);
+    if (on) words.push_back({name});
+  for (const std::string& word : flags.other) {
+    if (is_flag(word) || words.empty()) words.emplace_back();
+    words.back().push_back(word);
+  }
+  return words;
+}
+
+std::string join_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + quoted(word);
+  return text;
+}
+
+std::string to_string(const ComfyFlags& flags) {
+  std::string text;
+  for (const FlagWords& flag : to_words(flags))
+    text += (text.empty() ? "" : " ") + join_words(flag);
+  return text;
 }
 
 }  // namespace ebb

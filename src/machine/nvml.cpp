@@ -5,6 +5,9 @@
 
 namespace ebb {
 namespace {
+constexpr const char* kGive = "Say which card to plan for: --gpu NAME or --vram SIZE.";
+}  // namespace
+namespace {
 
 template <class Function>
 bool load(void* library, const char* name, Function& function) {
@@ -40,8 +43,8 @@ std::optional<FoundGpu> read_device(const Nvml& nvml, unsigned index) {
 Result<Nvml> load_nvml(const char* library) {
   void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
   if (!handle)
-    return usage_error(std::string("NVIDIA's driver library ") + library +
-                       " is not on this machine");
+    return usage_error(
+        std::string("NVIDIA's driver library ") + library + " is not on this machine", kGive);
   Nvml nvml;
   const bool complete =
       load(handle, "nvmlInit_v2", nvml.nvmlInit_v2) &&
@@ -53,12 +56,12 @@ Result<Nvml> load_nvml(const char* library) {
       load(handle, "nvmlDeviceGetMaxPcieLinkGeneration", nvml.nvmlDeviceGetMaxPcieLinkGeneration) &&
       load(handle, "nvmlDeviceGetMaxPcieLinkWidth", nvml.nvmlDeviceGetMaxPcieLinkWidth);
   if (!complete)
-    return usage_error(std::string(library) + " is too old: functions are missing from it");
+    return usage_error(std::string(library) + " is too old: functions are missing from it", kGive);
   return nvml;
 }
 
 Result<FoundGpu> find_gpu(const Nvml& nvml) {
-  if (nvml.nvmlInit_v2() != 0) return usage_error("NVIDIA's driver does not answer");
+  if (nvml.nvmlInit_v2() != 0) return usage_error("NVIDIA's driver does not answer", kGive);
   std::optional<FoundGpu> best;
   unsigned count = 0;
   if (nvml.nvmlDeviceGetCount_v2(&count) == 0) {
@@ -68,7 +71,7 @@ Result<FoundGpu> find_gpu(const Nvml& nvml) {
     }
   }
   nvml.nvmlShutdown();
-  if (!best) return usage_error("NVIDIA's driver names no card with memory");
+  if (!best) return usage_error("NVIDIA's driver names no card with memory", kGive);
   return *std::move(best);
 }
 

@@ -222,15 +222,19 @@ class Resolver {
     const auto size = [](const Quantity& q) {
       return fmt::format("{} MiB ({})", format_mib(q.bytes), q.source);
     };
-    if (total.bytes <= 0) return usage_error("a card without VRAM has no plan: " + size(total));
+    if (total.bytes <= 0)
+      return usage_error("a card without VRAM has no plan: " + size(total),
+                         "Give the card's VRAM: --vram 24G.");
     if (machine_.ram_total.bytes <= 0)
-      return usage_error("a machine without RAM has no plan: " + size(machine_.ram_total));
+      return usage_error("a machine without RAM has no plan: " + size(machine_.ram_total),
+                         "Give the machine's RAM: --ram 64G.");
     if (free.bytes > total.bytes)
       return usage_error("more VRAM is free than there is: " + size(free) + " of " + size(total),
                          "--vram-free is what is free before ComfyUI loads its first model.");
     if (machine_.ram_others.bytes > machine_.ram_total.bytes)
       return usage_error("others hold more RAM than there is: " + size(machine_.ram_others) +
-                         " of " + size(machine_.ram_total));
+                             " of " + size(machine_.ram_total),
+                         "Give the machine's RAM: --ram 64G, or mend the machine file.");
     return std::nullopt;
   }
 

@@ -2,18 +2,16 @@
 // order_steps: which output nodes run, in which order ComfyUI reaches everything, and whether the
 // order of the output nodes matters to nodes that handle weights.
 #include <algorithm>
-#include <numeric>
 #include <string_view>
 
 #include "base/text.h"
 #include "ebb/pass.h"
 #include "pass/order_run.h"
+#include "pass/output_order.h"
 
 namespace ebb {
 namespace {
 
-constexpr int kOutputsAllOrders = 4;     // up to 4! = 24 orders of the output nodes are all tried
-constexpr int kOrdersSampled = 24;       // of more output nodes
 constexpr int kTrialVisitsMax = 30'000;  // nodes visited over all trials: a few milliseconds
 
 Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<int>& wanted) {
@@ -72,48 +70,6 @@ bool handles_weights(const PromptNode& node) {
   return !any_type && !node.known;
 }
 
-// The next order of the outputs to try: all of them for a few outputs, else reversed, rotated and
-// shuffled ones. The shuffle is fixed, so that the same prompt always gets the same answer.
-class Orders {
- public:
-  explicit Orders(std::vector<int> outputs)
-      : outputs_(std::move(outputs)), places_(outputs_.size()) {
-    std::iota(places_.begin(), places_.end(), 0);
-  }
-
-  bool advance() {
-    ++tried_;
-    if (places_.size() <= kOutputsAllOrders)
-      return std::next_permutation(places_.begin(), places_.end());
-    if (tried_ == 1) {
-      std::reverse(places_.begin(), places_.end());
-    } else if (tried_ % 2 == 0) {
-      std::rotate(places_.begin(), places_.begin() + 1, places_.end());
-    } else {
-      for (std::size_t i = places_.size() - 1; i > 0; --i)
-        std::swap(places_[i], places_[random() % (i + 1)]);
-    }
-    return tried_ <= kOrdersSampled;
-  }
-
-  std::vector<int> outputs() const {
-    std::vector<int> result;
-    for (std::size_t place : places_) result.push_back(outputs_[place]);
-    return result;
-  }
-
- private:
-  std::size_t random() {  // the generator of Numerical Recipes, upper bits
-    seed_ = seed_ * 6364136223846793005ULL + 1442695040888963407ULL;
-    return static_cast<std::size_t>(seed_ >> 33);
-  }
-
-  std::vector<int> outputs_;
-  std::vector<std::size_t> places_;
-  int tried_ = 0;
-  std::uint64_t seed_ = 1;
-};
-
 class OutputOrders {
  public:
   OutputOrders(const OrderProblem& problem, const OrderRun& run) : problem_(problem) {
@@ -124,7 +80,7 @@ class OutputOrders {
   void compare(const std::vector<int>& outputs, Order& order) const {
     if (outputs.size() < 2 || usual_.size() < 2) return;
     int left = kTrialVisitsMax;
-    Orders orders(outputs);
+    OutputOrder orders(outputs);
     while (orders.advance()) {
       left -= static_cast<int>(std::min(problem_.prompt.nodes.size(), size_t(kTrialVisitsMax)));
       if (left < 0) return give_up(outputs.size(), order);

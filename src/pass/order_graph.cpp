@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pass/order_graph.h"
 
+#include <algorithm>
+
 namespace ebb {
 namespace {
 
@@ -39,11 +41,12 @@ OrderGraph::OrderGraph(const Prompt& prompt) {
     }
     first_.push_back(static_cast<int>(links_.size()));
   }
-  find_sound();
+  find_sound(prompt);
 }
 
-// Takes away nodes whose needs are all taken away; what remains needs a cycle or a missing node.
-void OrderGraph::find_sound() {
+// Takes away nodes whose needs are all taken away; what remains needs a cycle, a missing node or
+// one that ComfyUI refuses.
+void OrderGraph::find_sound(const Prompt& prompt) {
   const auto count = size_t(size());
   std::vector<int> waits(count), first_consumer(count + 1), consumers(links_.size());
   for (const OrderLink& link : links_)
@@ -55,6 +58,10 @@ void OrderGraph::find_sound() {
       ++waits[size_t(node)];  // for ever, if the source is missing
       if (link.source >= 0) consumers[size_t(place[size_t(link.source)]++)] = node;
     }
+  }
+  for (const Refusal& refusal : prompt.refused) {
+    const int node = prompt.position(refusal.node);
+    if (node >= 0) ++waits[size_t(node)];  // for ever
   }
   sound_.assign(count, false);
   sound_order_.reserve(count);
@@ -74,6 +81,10 @@ Error OrderGraph::reason(const Prompt& prompt, int node) const {
   while (place[size_t(node)] < 0) {
     place[size_t(node)] = static_cast<int>(path.size());
     path.push_back(node);
+    const auto refusal =
+        std::ranges::find(prompt.refused, prompt.nodes[size_t(node)].id, &Refusal::node);
+    if (refusal != prompt.refused.end())
+      return input_error(refusal->why, {}, prompt.nodes[size_t(node)].label(), refusal->hint);
     int next = -1;
     for (const OrderLink& link : links(node)) {
       if (link.source < 0) return missing_error(prompt.nodes[size_t(node)], link);

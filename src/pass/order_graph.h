@@ -27,15 +27,17 @@ class OrderGraph {
     return {links_.data() + first_[size_t(node)], links_.data() + first_[size_t(node) + 1]};
   }
 
-  /// Nodes that need no cycle and no missing node, each after all that it needs.
+  /// Nodes that need no cycle, no missing node and none that ComfyUI refuses, each after all that
+  /// it needs.
   const std::vector<int>& sound_order() const { return sound_order_; }
   bool sound(int node) const { return sound_[size_t(node)]; }
 
-  /// Why `node` is not sound: the missing node or the cycle behind it. REQUIRES: !sound(node).
+  /// Why `node` is not sound: the refused or missing node or the cycle behind it.
+  /// REQUIRES: !sound(node).
   Error reason(const Prompt& prompt, int node) const;
 
  private:
-  void find_sound();
+  void find_sound(const Prompt& prompt);
 
   std::vector<int> first_;
   std::vector<OrderLink> links_;

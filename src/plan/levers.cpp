@@ -15,10 +15,11 @@ const Weights& weights_of(const Prediction& prediction, int w) {
   return prediction.passes->weights[static_cast<std::size_t>(w)];
 }
 
-/// Names of models for a title: `high_noise`, or `both models`, or `3 models`.
-std::string names(const Prediction& prediction, const std::vector<int>& list) {
+/// Names of models for a title: `high_noise`, or `both models`, or `3 text encoders`.
+std::string names(const Prediction& prediction, const std::vector<int>& list,
+                  const char* kind = "models") {
   if (list.size() == 1) return weights_of(prediction, list.front()).name;
-  return list.size() == 2 ? "both models" : fmt::format("{} models", list.size());
+  return list.size() == 2 ? fmt::format("both {}", kind) : fmt::format("{} {}", list.size(), kind);
 }
 
 bool has(const std::vector<int>& list, int value) {
@@ -225,7 +226,8 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
     const char* what = encoder ? "the text encoder " : "";  // a checkpoint's parts share a name
     lever.title = dropped.size() == 1
                       ? fmt::format("drop {}{} after its last pass", what, names(before, dropped))
-                      : fmt::format("drop {}, each after its last pass", names(before, dropped));
+                      : fmt::format("drop {}, each after its last pass",
+                                    names(before, dropped, encoder ? "text encoders" : "models"));
     lever.price = fmt::format("{}; re-read {} if you run it again", kPackNode, format_gib(bytes));
     levers.push_back(std::move(lever));
   }

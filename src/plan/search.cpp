@@ -12,10 +12,37 @@ namespace {
 
 /// Changes below these are the same run: they are within what differs from one run to the next.
 constexpr std::int64_t kSameBytes = 16_MiB;
+constexpr double kSameOffload = 0.02;  ///< of what is offloaded: 1 % less streaming is no fix
 constexpr std::int64_t kSameRamBytes = 256_MiB;
 constexpr double kSameSeconds = 1;
 constexpr std::int64_t kTrialsOfASize = 16;  ///< what finding a smaller size takes
 constexpr double kSameShare = 0.02;          ///< of the run's seconds
+
+const char* verdict_phrase(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::fits: return "fits";
+    case Verdict::tight: return "fits tightly";
+    case Verdict::offloads: return "offloads";
+    case Verdict::ram_short: return "is short of RAM";
+    case Verdict::spills: return "spills into shared memory";
+    case Verdict::unknown: return "is unknown";
+  }
+  return "is unknown";
+}
+
+/// Whether less is above the card's limit.
+bool relieves(const Outcome& was, const Outcome& is, const Machine& machine) {
+  const std::int64_t limit = machine.vram_total.bytes;
+  return was.vram_peak_bytes > limit &&
+         was.vram_peak_bytes - std::max(limit, is.vram_peak_bytes) > kSameBytes;
+}
+
+/// Negative if they are lost, 0 if it is the same run or a time is unknown.
+double saved_seconds(const Outcome& was, const Outcome& is) {
+  if (!was.seconds || !is.seconds) return 0;
+  const double seconds = *was.seconds - *is.seconds;
+  return std::abs(seconds) < std::max(kSameSeconds, kSameShare * *was.seconds) ? 0 : seconds;
+}
 
 class Search {
  public:
@@ -99,46 +126,19 @@ class Search {
   /// Whether the run is better by something that matters and not worse in its verdict.
   bool helps(const Outcome& was, const Outcome& is, const Fix& fix) const {
     if (rank(is.verdict) > rank(was.verdict)) return false;
-    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > kSameBytes ||
-           relieves(was, is) || *fix.ram_bytes > kSameRamBytes || changes_seconds(was, fix) > 0;
+    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > same_bytes(was) ||
+           relieves(was, is, base_.machine) || *fix.ram_bytes > kSameRamBytes ||
+           saved_seconds(was, is) > 0;
   }
 
-  /// Whether less is above the card's limit.
-  bool relieves(const Outcome& was, const Outcome& is) const {
-    const std::int64_t limit = base_.machine.vram_total.bytes;
-    return was.vram_peak_bytes > limit &&
-           was.vram_peak_bytes - std::max(limit, is.vram_peak_bytes) > kSameBytes;
-  }
-
-  /// 1 if seconds are saved, -1 if they are lost, 0 if it is the same.
-  static int changes_seconds(const Outcome& was, const Fix& fix) {
-    const double seconds = fix.seconds.value_or(0);
-    if (std::abs(seconds) < std::max(kSameSeconds, kSameShare * was.seconds.value_or(0))) return 0;
-    return seconds > 0 ? 1 : -1;
+  static std::int64_t same_bytes(const Outcome& was) {
+    return std::max(kSameBytes, static_cast<std::int64_t>(
+                                    kSameOffload * static_cast<double>(was.offloaded_bytes)));
   }
 
   std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
                      const Lever& lever) const {
-    std::vector<std::string> parts;
-    if (std::abs(was.offloaded_bytes - is.offloaded_bytes) > kSameBytes) {
-      parts.push_back(fmt::format("offloaded {} -> {} MiB", format_mib(was.offloaded_bytes),
-                                  format_mib(is.offloaded_bytes)));
-    }
-    if (relieves(was, is) || (parts.empty() && *fix.vram_bytes > kSameBytes)) {
-      parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
-                                  format_mib(is.vram_peak_bytes)));
-    }
-    if (std::abs(*fix.ram_bytes) > kSameRamBytes) {
-      parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
-                                  format_gib(is.ram_peak_bytes)));
-    }
-    if (const int sign = changes_seconds(was, fix); sign != 0) {
-      parts.push_back(
-          fmt::format("{} {:.0f} s a run", sign > 0 ? "saves" : "costs", std::abs(*fix.seconds)));
-    }
-    if (is.verdict != was.verdict) {
-      parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
-    }
+    std::vector<std::string> parts = changes(was, is, base_.machine);
     if (!lever.effect_note.empty() && fix.helps) parts.push_back(lever.effect_note);
     if (!lever.same_note.empty() && std::abs(*fix.vram_bytes) <= kSameBytes) {
       parts.insert(parts.begin(), lever.same_note);
@@ -166,18 +166,6 @@ class Search {
     }
   }
 
-  static const char* verdict_phrase(Verdict verdict) {
-    switch (verdict) {
-      case Verdict::fits: return "fits";
-      case Verdict::tight: return "fits tightly";
-      case Verdict::offloads: return "offloads";
-      case Verdict::ram_short: return "is short of RAM";
-      case Verdict::spills: return "spills into shared memory";
-      case Verdict::unknown: return "is unknown";
-    }
-    return "is unknown";
-  }
-
   const Trial& base_;
   const Prediction& before_;
   const Predict& predict_;
@@ -186,6 +174,32 @@ class Search {
 };
 
 }  // namespace
+
+std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Machine& machine) {
+  std::vector<std::string> parts;
+  if (std::abs(was.offloaded_bytes - is.offloaded_bytes) > kSameBytes) {
+    parts.push_back(fmt::format("offloaded {} -> {} MiB", format_mib(was.offloaded_bytes),
+                                format_mib(is.offloaded_bytes)));
+  }
+  const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
+  const bool lower_peak = !offloads && was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes;
+  if (relieves(was, is, machine) || lower_peak) {
+    parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
+                                format_mib(is.vram_peak_bytes)));
+  }
+  if (std::abs(was.ram_peak_bytes - is.ram_peak_bytes) > kSameRamBytes) {
+    parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
+                                format_gib(is.ram_peak_bytes)));
+  }
+  if (const double seconds = saved_seconds(was, is); seconds != 0) {
+    parts.push_back(
+        fmt::format("{} {:.0f} s a run", seconds > 0 ? "saves" : "costs", std::abs(seconds)));
+  }
+  if (is.verdict != was.verdict) {
+    parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
+  }
+  return parts;
+}
 
 const char* to_string(FixKind kind) {
   switch (kind) {

@@ -15,10 +15,17 @@ std::optional<int> stride_of(const Passes& passes) {
   for (const Pass& pass : passes.passes) {
     const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
     if (pass.kind != StepKind::sample || !step.shape || !step.shape->video) continue;
-    return frame_stride(
-        passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
+    const int stride =
+        frame_stride(passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
+    return stride > 1 ? std::optional(stride) : std::nullopt;  // a picture model has no frames
   }
   return std::nullopt;
+}
+
+/// Frames that the main result has; nothing without a video.
+std::optional<std::int64_t> frames_made(const Passes& passes) {
+  if (!passes.picture || !stride_of(passes)) return std::nullopt;
+  return passes.picture->frames;
 }
 
 /// Whether a prediction keeps every diffusion model whole in every sampling pass, on the card.
@@ -46,7 +53,8 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
     trial.sizes = sizes;
     const auto prediction = predict(trial);
     if (!prediction) return prediction.error();
-    SweepRow row{sizes, prediction->outcome, std::nullopt, prediction->outcome.offloaded_bytes};
+    SweepRow row{sizes, prediction->outcome, {}, {}, prediction->outcome.offloaded_bytes};
+    row.frames = frames_made(*prediction->passes);
     for (std::size_t p = 0; p < prediction->passes->passes.size(); ++p) {
       const auto& usable = prediction->outcome.passes[p].usable_bytes;
       if (prediction->passes->passes[p].kind != StepKind::sample || !usable) continue;

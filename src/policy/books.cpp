@@ -122,10 +122,12 @@ void Simulation::measure(const Step& step) {
 
 void Simulation::compute_seconds(const Step& step) {
   const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
+  const std::vector<int> uses = valid(step.uses);
   const bool works = !step.uses.empty();
+  const bool on_cpu = !uses.empty() && manager_.managed(uses.front()).on_cpu;
   if (!works)
     state_.compute_seconds = 0;
-  else if (flops > 0)
+  else if (flops > 0 && !on_cpu)  // how fast the CPU is, nobody has said
     state_.compute_seconds = seconds(flops, machine_.compute_flops_per_second);
   const Figure& disk = machine_.disk_bytes_per_second;
   const auto cold = seconds(static_cast<double>(state_.read_bytes - ahead_bytes_), disk);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "policy/rules.h"
+#include "machine/versions.h"
 
 namespace ebb {
 namespace {
@@ -21,7 +21,7 @@ std::int64_t span_pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / 
 
 bool uses_dynamic_vram(const Machine& machine) {
   const ComfyFlags& flags = machine.flags;
-  return machine.comfyui >= ComfyVersion{0, 16, 0} && !flags.disable_dynamic_vram &&
+  return machine.comfyui >= rules_for(machine.comfyui).paged_since && !flags.disable_dynamic_vram &&
          !flags.gpu_only && !flags.cpu && flags.vram_state != VramState::high &&
          flags.vram_state != VramState::none;
 }

@@ -14,7 +14,7 @@
 
 #include "ebb/machine.h"
 #include "ebb/weights.h"
-#include "policy/rules.h"
+#include "machine/versions.h"
 
 namespace ebb {
 

@@ -35,6 +35,7 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
 Timeline Simulation::run(int queued_at) {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
+  timeline_.paged = paged();
   timeline_.policy =
       (paged() ? "dynamic " : "classic ") + to_string(manager_.settings().rules.since);
   add_weights();
@@ -92,9 +93,6 @@ void Simulation::add_weights() {
     held_.push_back(held);
     if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf"))
       note(w.name + " is a GGUF file, which ComfyUI does not page: it is predicted as if it were.");
-    if (!w.known())
-      note(fmt::format("The size of {} is unknown: it takes no room in this prediction.",
-                       w.files.empty() ? w.name : w.files.front()));
   }
 }
 

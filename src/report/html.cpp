@@ -15,15 +15,21 @@
 namespace ebb {
 namespace {
 
-std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies) {
+std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies,
+                     const char* zero = "") {
   if (!bytes) return applies ? "?" : "";
-  return *bytes == 0 ? "" : format_mib(*bytes);
+  return *bytes == 0 ? zero : format_mib(*bytes);
 }
 
 std::string gib_cell(const std::optional<std::int64_t>& bytes) {
   if (!bytes) return "?";
   const std::string text = format_gib(*bytes);
   return *bytes == 0 ? "" : text.substr(0, text.find(' '));
+}
+
+/// A size within what a size can be, whatever its factors are.
+std::int64_t to_bytes_within(double bytes) {
+  return static_cast<std::int64_t>(std::clamp(bytes, 0.0, 0x1p62));
 }
 
 /// Escaped text in which a flag and its value stay on one line.
@@ -166,14 +172,14 @@ void Page::pass_row(const PassView& pass) {
     out_ += (i > 0 ? "<br/>" : "") + model(pass.weights[i]);
   }
   out_ += "</td>";
-  number(mib_cell(pass.demand->subtracted().value(), used));
-  number(mib_cell(o.usable_bytes, used));
-  number(mib_cell(o.loaded_bytes, used));
+  number(mib_cell(view_.subtracted(pass), used));
+  number(mib_cell(o.usable_bytes, used, "0"));
+  number(mib_cell(o.loaded_bytes, used, "0"));
   if (offloads_) number(mib_cell(o.offloaded_bytes, used));
   number(mib_cell(o.vram_peak_bytes, used));
   number(gib_cell(o.ram_peak_bytes));
-  number(gib_cell(o.read_bytes));
-  number(pass.seconds ? format_seconds(*pass.seconds) : "?");
+  number(gib_cell(pass.read_bytes()));
+  number(pass.seconds() ? format_seconds(*pass.seconds()) : "?");
   out_ += fmt::format("<td class=\"t-{}\">{}</td></tr>\n", to_string(o.verdict),
                       verdict_words(o.verdict, 0));
 }
@@ -183,7 +189,7 @@ void Page::passes() {
   std::vector<Head> heads = {{"", true},
                              {"pass", false},
                              {"weights", false},
-                             {"asked<br/>MiB", true},
+                             {view_.paged() ? "step<br/>MiB" : "asked<br/>MiB", true},
                              {"usable<br/>MiB", true},
                              {"on GPU<br/>MiB", true},
                              {"VRAM peak<br/>MiB", true},
@@ -230,7 +236,10 @@ void Page::models() {
     cell(w.architecture.empty() ? "?" : w.architecture);
     number(w.known() ? format_mib(w.bytes) : "?");
     std::string from = bytes_from_words(w.bytes_from);
-    if (!w.source.empty()) from += ": " + w.source;
+    if (w.source.starts_with(from))
+      from = w.source;
+    else if (!w.source.empty())
+      from += ": " + w.source;
     if (w.known() && !w.modules_exact) from += "; sizes of modules assumed";
     cell(from);
     out_ += "</tr>\n";
@@ -273,10 +282,10 @@ void Page::sweep() {
        {{"value", true}, {"verdict", false}, {"usable MiB", true}, {"offloaded MiB", true}});
   for (const SweepRow& row : report_.table) {
     out_ += "<tr>";
-    number(sweep_value(row.sizes));
+    number(sweep_value(row));
     out_ += fmt::format("<td class=\"t-{}\">{}</td>", to_string(row.outcome.verdict),
                         verdict_words(row.outcome.verdict, 0));
-    number(mib_cell(row.usable_bytes, true));
+    number(mib_cell(row.usable_bytes, true, "0"));
     number(mib_cell(row.offloaded_bytes, true));
     out_ += "</tr>\n";
   }
@@ -309,11 +318,23 @@ void Page::card(const PassView& pass) {
     const Demand& demand = *pass.demand;
     fact("asked", demand.subtracted().value(), &demand.subtracted());
     fact("live", demand.live.value(), &demand.live);
+    if (demand.live.known() && (demand.low != 1 || demand.high != 1)) {
+      const auto live = static_cast<double>(demand.live.bytes);
+      out_ += fmt::format("<dt>live, bounds</dt><dd>{} to {} MiB</dd>\n",
+                          format_mib(to_bytes_within(live * demand.low)),
+                          format_mib(to_bytes_within(live * demand.high)));
+    }
     fact("reserved", demand.reserved.value(), &demand.reserved);
     fact("usable", o.usable_bytes, nullptr);
     fact("on GPU", o.loaded_bytes, nullptr);
     fact("offloaded", o.offloaded_bytes, nullptr);
   }
+  const auto ram = [&](const char* name, std::int64_t bytes) {
+    if (bytes <= 0) return;
+    out_ += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escape_xml(format_gib(bytes)));
+  };
+  ram("RAM page-locked", o.ram_pinned_bytes);
+  ram("file pages in RAM", o.ram_file_pages_bytes);
   if (o.repeats > 1) {
     out_ += fmt::format("<dt>steps</dt><dd>{}</dd>\n", format_count(o.repeats));
   }

@@ -46,6 +46,7 @@ tr.off td, tr.off td * { color: var(--muted); }
 table.sweep { width: auto; }
 .name { overflow-wrap: anywhere; }
 .passes .name, .flag { white-space: nowrap; }
+.models .name { min-width: 180px; }
 .quiet { color: var(--muted); }
 table + .quiet, .scroll + .quiet { margin-top: 10px; }
 .fixes th:first-child, .passes th:first-child { width: 1.8em; }
@@ -59,6 +60,9 @@ code { font: 12px ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace;
   overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 1.15em; } li { margin: 2px 0; overflow-wrap: anywhere; }
 footer { margin-top: 48px; color: var(--muted); font-size: 12.5px; }
+@media (max-width: 1040px) {
+  table.passes { font-size: 13px; } .passes td, .passes th { padding-right: 9px; }
+}
 @media (max-width: 719px) {
   main { padding: 20px 14px 48px; }
   .wide { display: none; } .narrow { display: block; }

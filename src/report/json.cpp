@@ -15,6 +15,29 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kNoRate = "a rate or the work of a step is not known";
+
+/// A sum or maximum over passes: null where one of them is not known, and then a lower bound.
+struct OfPasses {
+  bool known = true;
+  std::int64_t bytes = 0;
+  std::optional<std::int64_t> value() const { return known ? std::optional(bytes) : std::nullopt; }
+  std::string why() const {
+    return fmt::format("that of one of the passes is; at least {} bytes", bytes);
+  }
+};
+
+template <class Member>
+bool known_in_all(const Prediction& prediction, bool only_samplers, Member member) {
+  const auto& passes = prediction.passes->passes;
+  for (std::size_t p = 0; p < passes.size() && p < prediction.outcome.passes.size(); ++p) {
+    const bool counts =
+        only_samplers ? passes[p].kind == StepKind::sample : !passes[p].weights.empty();
+    if (counts && !(prediction.outcome.passes[p].*member).has_value()) return false;
+  }
+  return true;
+}
+
 /// `text encoder` as programs want it: `text_encoder`.
 std::string key_word(std::string words) {
   words = lower(words);
@@ -26,10 +49,15 @@ std::string key_word(std::string words) {
 class Nulls {
  public:
   void add(const std::string& reason, int pass) {
-    const auto same = [&](const auto& entry) { return entry.first == reason; };
+    const auto same = [&](const auto& entry) {
+      return entry.first == reason && (entry.second[0] == 0) == (pass == 0);
+    };
     auto at = std::find_if(entries_.begin(), entries_.end(), same);
-    if (at == entries_.end()) at = entries_.insert(entries_.end(), {reason, {}});
-    if (at->second.empty() || at->second.back() != pass) at->second.push_back(pass);
+    if (at == entries_.end()) {
+      entries_.push_back({reason, {pass}});
+    } else if (at->second.back() != pass) {
+      at->second.push_back(pass);
+    }
   }
   std::vector<std::string> sentences() const {
     std::vector<std::string> result;
@@ -61,6 +89,8 @@ class PlanWriter {
   template <class T>
   void maybe(const std::string& key, const std::optional<T>& value, int pass,
              const std::string& reason);
+  void of_passes(const std::string& key, const OfPasses& value);
+  void totals();
   void ids(std::string_view key, const std::vector<int>& weights);
   const std::string& id_of(int weights) const;
   void machine();
@@ -114,6 +144,29 @@ void PlanWriter::maybe(const std::string& key, const std::optional<T>& value, in
   if (!known) nulls_.add(key + " is unknown: " + reason, pass);
 }
 
+void PlanWriter::of_passes(const std::string& key, const OfPasses& value) {
+  maybe(key, value.value(), 0, value.why());
+}
+
+/// What the run comes to.
+void PlanWriter::totals() {
+  const Prediction& prediction = report_.prediction;
+  const Outcome& outcome = prediction.outcome;
+  const bool reads = std::none_of(view_.passes.begin(), view_.passes.end(),
+                                  [](const PassView& pass) { return pass.reads_unknown; });
+  of_passes("offloaded_bytes", {known_in_all(prediction, true, &PassOutcome::offloaded_bytes),
+                                outcome.offloaded_bytes});
+  of_passes("vram_peak_bytes", {known_in_all(prediction, false, &PassOutcome::vram_peak_bytes),
+                                outcome.vram_peak_bytes});
+  of_passes("ram_peak_bytes", {known_in_all(prediction, false, &PassOutcome::ram_peak_bytes),
+                               outcome.ram_peak_bytes});
+  of_passes("read_bytes", {reads, outcome.read_bytes});
+  maybe("seconds", outcome.seconds, 0,
+        fmt::format("{}; known_seconds are those that are", kNoRate));
+  const bool finite = std::isfinite(outcome.known_seconds);
+  json_.member("known_seconds", finite ? outcome.known_seconds : 0.0);
+}
+
 const std::string& PlanWriter::id_of(int weights) const {
   return report_.prediction.passes->weights[static_cast<std::size_t>(weights)].id;
 }
@@ -156,7 +209,7 @@ void PlanWriter::models() {
     json_.member("role", key_word(role_words(w.role)));
     json_.key("architecture");
     w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
-    if (w.architecture.empty()) nulls_.add("architecture of " + w.id + " is unknown", 0);
+    if (w.architecture.empty()) nulls_.add("architecture of " + printable(w.id) + " is unknown", 0);
     const auto known = [&](std::int64_t bytes) {
       return w.known() ? std::optional(bytes) : std::nullopt;
     };
@@ -164,7 +217,8 @@ void PlanWriter::models() {
     json_.member("bytes_from", to_string(w.bytes_from));
     text("bytes_source", w.source);
     if (!w.known()) {
-      nulls_.add(fmt::format("bytes of {} is unknown{}", printable(w.id),
+      nulls_.add(fmt::format("bytes, listed_bytes and file_bytes of {} ({}) are unknown{}",
+                             printable(w.id), printable(w.name),
                              w.source.empty() ? "" : ": " + printable(w.source)),
                  0);
     }
@@ -210,7 +264,6 @@ void PlanWriter::pass(const PassView& pass) {
   const int number = pass.number;
   const std::string absent =
       pass.weights.empty() ? "no weights are in use" : "see the model or demand";
-  const std::string no_rate = "a rate or the work of a step is not known";
   json_.begin_object();
   json_.member("index", number);
   json_.member("work", key_word(work_words(pass.kind)));
@@ -228,13 +281,15 @@ void PlanWriter::pass(const PassView& pass) {
   maybe("offloaded_bytes", outcome.offloaded_bytes, number, absent);
   maybe("vram_peak_bytes", outcome.vram_peak_bytes, number, absent);
   maybe("ram_peak_bytes", outcome.ram_peak_bytes, number, absent);
-  json_.member("read_bytes", outcome.read_bytes);
+  json_.member("ram_pinned_bytes", outcome.ram_pinned_bytes);
+  json_.member("ram_file_pages_bytes", outcome.ram_file_pages_bytes);
+  maybe("read_bytes", pass.read_bytes(), number, "the size of a file it reads is not known");
   json_.member("repeats", outcome.repeats);
-  maybe("read_seconds", outcome.read_seconds, number, no_rate);
-  maybe("stream_seconds_per_repeat", outcome.stream_seconds, number, no_rate);
-  maybe("stall_seconds_per_repeat", outcome.stall_seconds, number, no_rate);
-  maybe("compute_seconds_per_repeat", outcome.compute_seconds, number, no_rate);
-  maybe("seconds", pass.seconds, number, no_rate);
+  maybe("read_seconds", outcome.read_seconds, number, kNoRate);
+  maybe("stream_seconds_per_repeat", outcome.stream_seconds, number, kNoRate);
+  maybe("stall_seconds_per_repeat", outcome.stall_seconds, number, kNoRate);
+  maybe("compute_seconds_per_repeat", outcome.compute_seconds, number, kNoRate);
+  maybe("seconds", pass.seconds(), number, kNoRate);
   moves(pass);
   json_.end_object();
 }
@@ -284,7 +339,7 @@ void PlanWriter::fixes() {
     const std::string why = fix.id + " was not predicted in this respect";
     maybe("vram_bytes", fix.vram_bytes, 0, why);
     maybe("ram_bytes", fix.ram_bytes, 0, why);
-    maybe("seconds", fix.seconds, 0, "a rate or the work of a step is not known");
+    maybe("seconds", fix.seconds, 0, kNoRate);
     json_.end_object();
   }
   json_.end_array();
@@ -294,14 +349,22 @@ void PlanWriter::table() {
   json_.key("table").begin_array();
   for (const SweepRow& row : report_.table) {
     json_.begin_object();
-    json_.member("frames", row.sizes.frames);  // null: not varied, which needs no note
+    const bool asked = row.sizes.frames && row.sizes.width && row.sizes.height;
+    if (!asked) nulls_.add("frames, width_px and height_px are null where a row keeps them", 0);
+    json_.member("frames", row.sizes.frames);
     json_.member("width_px", row.sizes.width);
     json_.member("height_px", row.sizes.height);
+    maybe("frames_made", row.frames, 0, "the workflow makes no video");
     json_.member("verdict", to_string(row.outcome.verdict));
     maybe("usable_bytes", row.usable_bytes, 0, "no sampling pass has a known budget");
-    json_.member("offloaded_bytes", row.offloaded_bytes);
-    json_.member("vram_peak_bytes", row.outcome.vram_peak_bytes);
-    json_.member("ram_peak_bytes", row.outcome.ram_peak_bytes);
+    // What is unknown with the workflow's own size is unknown with others.
+    const Prediction& own = report_.prediction;
+    of_passes("offloaded_bytes",
+              {known_in_all(own, true, &PassOutcome::offloaded_bytes), row.offloaded_bytes});
+    of_passes("vram_peak_bytes", {known_in_all(own, false, &PassOutcome::vram_peak_bytes),
+                                  row.outcome.vram_peak_bytes});
+    of_passes("ram_peak_bytes",
+              {known_in_all(own, false, &PassOutcome::ram_peak_bytes), row.outcome.ram_peak_bytes});
     json_.end_object();
   }
   json_.end_array();
@@ -312,8 +375,8 @@ void PlanWriter::table() {
 }
 
 void PlanWriter::notes() {
-  std::vector<std::string> sentences = all_notes(report_, view_);
-  for (auto& sentence : nulls_.sentences()) sentences.push_back(as_sentence(sentence));
+  std::vector<std::string> sentences = all_notes(report_, view_, false);
+  for (auto& sentence : nulls_.sentences()) sentences.push_back(sentence + ".");
   texts("notes", sentences);
   texts("assumed", assumptions(report_));
 }
@@ -328,11 +391,7 @@ std::string PlanWriter::write() && {
   json_.member("verdict", to_string(outcome.verdict));
   text("cause", outcome.cause);
   text("headline", head.word + " " + head.rest);
-  json_.member("offloaded_bytes", outcome.offloaded_bytes);
-  json_.member("vram_peak_bytes", outcome.vram_peak_bytes);
-  json_.member("ram_peak_bytes", outcome.ram_peak_bytes);
-  json_.member("read_bytes", outcome.read_bytes);
-  maybe("seconds", outcome.seconds, 0, "a rate or the work of a step is not known");
+  totals();
   const auto& picture = report_.prediction.passes->picture;
   const auto side = [&](auto member) {
     return picture ? std::optional((*picture).*member) : std::nullopt;

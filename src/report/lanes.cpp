@@ -119,6 +119,10 @@ void LaneDrawer::band(const Band& band, const Lane& lane, const PictureColumn& c
     case BandKind::over:
     case BandKind::spill: css = "over"; break;
     case BandKind::doubt: css = "doubt"; break;
+    case BandKind::pages: css = "pages"; break;
+    case BandKind::pinned:
+      if (height >= 10) out_.rect(column.x + 1.5, top, 4, height, "pinned", "", band.title);
+      return;
   }
   const double inset = band.kind == BandKind::ghost && height > 3 ? 1 : 0;
   out_.rect(column.x + 0.5 + inset, top + inset, column.width - 1 - 2 * inset, height - 2 * inset,
@@ -136,8 +140,8 @@ void LaneDrawer::reads(const PictureColumn& column) {
   const PassView& pass = *column.pass;
   const std::int64_t bytes = pass.outcome->read_bytes;
   if (bytes <= 0) return;
-  const double share = pass.outcome->read_seconds && pass.seconds && *pass.seconds > 0
-                           ? *pass.outcome->read_seconds / *pass.seconds
+  const double share = pass.outcome->read_seconds && pass.seconds() && *pass.seconds() > 0
+                           ? *pass.outcome->read_seconds / *pass.seconds()
                            : 0;
   const double width = std::clamp(std::isfinite(share) ? share * column.width : 0, 6.0,
                                   std::max(6.0, column.width - 2));
@@ -151,11 +155,12 @@ void LaneDrawer::reads(const PictureColumn& column) {
   const bool beside = text_width(text, kFont) + width + 6 <= column.width;
   if (!beside && text_width(text, kFont) + 8 > width) return;
   std::string attributes = "pointer-events=\"none\"";
-  if (!beside && only >= 0) {
+  const bool inside = !beside && disk_.bottom - top >= 13;  // else over a low bar, on the lane
+  if (inside && only >= 0) {
     attributes += fmt::format(" style=\"fill:{}\"", paints_[static_cast<std::size_t>(only)].ink);
   }
   out_.text(beside ? column.x + width + 5 : column.x + 5, disk_.bottom - 6, text,
-            beside || only >= 0 ? "small" : "small live-label", attributes);
+            !inside || only >= 0 ? "small" : "small live-label", attributes);
 }
 
 std::vector<LaneDrawer::Run> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {
@@ -198,6 +203,7 @@ std::string LaneDrawer::label_class(const Band& band, std::string& attributes) c
     case BandKind::spill: return "over-label";
     case BandKind::data: return "halo";
     case BandKind::others: return "";
+    case BandKind::pages: return "muted";
     default: return "halo";
   }
 }
@@ -245,7 +251,7 @@ bool LaneDrawer::label(const Run& run, const Lane& lane) {
       return put_label(band, run.x + run.width / 2, y, forms[0], false), true;
     }
     const bool upright =
-        f != 1 && f < 3 && !forms[f][0].empty() && text_width(forms[f][0], kFont) + 10 <= height;
+        f != 1 && f < 3 && !forms[f][0].empty() && text_width(forms[f][0], font) + 10 <= height;
     if (upright && kLineHeight + 3 <= run.widest_width) {
       return put_label(band, middle, y, forms[f], true), true;
     }

@@ -40,7 +40,6 @@ class Stack {
     if (kind == BandKind::weights) brief = shorten_middle(label, 10);
     if (kind == BandKind::ghost) brief = "offloaded";
     if (kind == BandKind::slack) brief = "unused";
-    if (kind == BandKind::over) brief = amount.substr(0, amount.find(' ')) + " over";
     bands_.push_back({kind, weights, top_, as_double(bytes), std::move(label), std::move(brief),
                       std::move(amount), std::move(title)});
     top_ += as_double(bytes);
@@ -75,7 +74,8 @@ void Stacker::demand(Stack& stack, const PassView& pass) const {
   const Demand& demand = *pass.demand;
   const std::int64_t live = demand.live.value().value_or(0);
   const std::int64_t reserved = std::max(demand.reserved.value().value_or(0), live);
-  const std::int64_t asked = demand.subtracted().value().value_or(0);
+  // Where weights are paged nothing is asked: what is beyond live is the allocator's.
+  const std::int64_t asked = view_.paged() ? reserved : demand.subtracted().value().value_or(0);
   std::string spread;
   if (demand.low != 1 || demand.high != 1) {
     spread = fmt::format(", between {:.2f} and {:.2f} times that", demand.low, demand.high);
@@ -84,6 +84,12 @@ void Stacker::demand(Stack& stack, const PassView& pass) const {
             "Live demand: " + exact(live) + origin(demand.live) + spread +
                 ". Taken from the driver: " + exact(reserved));
   const std::int64_t slack = std::max(asked, reserved) - live;
+  if (view_.paged()) {
+    stack.add(
+        BandKind::slack, -1, slack, "slack", format_mib(slack) + " MiB",
+        "Taken by the allocator beyond what is live: " + exact(slack) + origin(demand.reserved));
+    return;
+  }
   stack.add(BandKind::slack, -1, slack, live > 0 ? "asked, not used" : "asked",
             format_mib(slack) + " MiB",
             "Asked by ComfyUI beyond what is live: " + exact(slack) +
@@ -129,7 +135,8 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
   if (pass.offloads() && !pass.weights.empty()) {
     const int w = pass.weights[0];
     const std::int64_t bytes = pass.offloaded_bytes();
-    stack.add(BandKind::over, w, bytes, format_mib(bytes) + " MiB do not fit",
+    stack.add(BandKind::over, w, bytes,
+              format_mib(bytes) + (view_.paged() ? " MiB streamed" : " MiB do not fit"),
               format_mib(bytes) + " MiB",
               "No room for " + exact(bytes) + " of " + name(w) +
                   ": they stay in RAM and are streamed at every step");
@@ -149,6 +156,19 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
                      "Demand unknown" + origin(asked)});
   }
   return bands;
+}
+
+/// The page-locked part of the weights, drawn as a bar over their bands.
+Band pinned_band(const PassView& pass, std::int64_t bottom) {
+  const std::int64_t bytes = pass.ram->ram_pinned_bytes;
+  return {BandKind::pinned,
+          -1,
+          as_double(bottom),
+          as_double(bytes),
+          "",
+          "",
+          "",
+          "Page-locked, so that it can be streamed and not be paged out: " + exact(bytes)};
 }
 
 std::vector<Band> Stacker::ram(const PassView& pass) const {
@@ -172,6 +192,8 @@ std::vector<Band> Stacker::ram(const PassView& pass) const {
   }
   stack.add(BandKind::data, -1, state.ram_data_bytes, "data", format_gib(state.ram_data_bytes),
             "Latents, pictures and conditioning kept by the cache: " + exact(state.ram_data_bytes));
+  Band pinned =
+      pinned_band(pass, others.known() && pass.ram->ram_peak_bytes > 0 ? others.bytes : 0);
   // The peak lies between two states: one model is read while another still moves out.
   const double moving = as_double(state.ram_needed_bytes) - stack.top();
   if (moving > 0) {
@@ -179,18 +201,46 @@ std::vector<Band> Stacker::ram(const PassView& pass) const {
     stack.add(BandKind::reserve, -1, bytes, "while moving", format_gib(bytes),
               "More while weights are read and moved: " + exact(bytes));
   }
-  return std::move(stack).take();
+  const std::int64_t pages = pass.outcome->ram_file_pages_bytes;
+  const std::int64_t limit = view_.prediction->timeline.ram_limit_bytes;
+  const std::int64_t room =
+      limit > 0 ? std::max<std::int64_t>(limit - state.ram_needed_bytes, 0) : pages;
+  stack.add(BandKind::pages, -1, std::min(pages, room), "file pages",
+            format_gib(std::min(pages, room)),
+            "Pages of files that are read, given back when somebody needs room: " + exact(pages));
+  std::vector<Band> bands = std::move(stack).take();
+  if (pinned.bytes > 0) bands.push_back(std::move(pinned));
+  return bands;
 }
 
-bool all_seconds_known(const std::vector<const View*>& views) {
+double seconds_of(const PassView& pass) {
+  const double seconds = pass.seconds().value_or(0);
+  return std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1e12) : 0;
+}
+
+/// Whether the axis can show seconds: those of every sampling pass are known.
+bool seconds_tell(const std::vector<const View*>& views) {
   double sum = 0;
   for (const View* view : views) {
     for (const PassView& pass : view->passes) {
-      if (!pass.seconds || !std::isfinite(*pass.seconds) || *pass.seconds < 0) return false;
-      sum += *pass.seconds;
+      if (!pass.seconds() && pass.kind == StepKind::sample) return false;
+      sum += seconds_of(pass);
     }
   }
   return sum > 0 && sum < 1e12;
+}
+
+/// What the axis says about the passes' widths.
+std::string axis_words(const View& view, bool to_scale) {
+  std::vector<int> unknown;
+  for (const PassView& pass : view.passes) {
+    if (!pass.seconds()) unknown.push_back(pass.number);
+  }
+  if (!to_scale) return "All passes equally wide: how long they take is not known.";
+  std::string words = "Width of a pass: its seconds, short ones widened";
+  if (unknown.empty()) return words + ".";
+  return fmt::format("{}; those of pass{} {} are not known.", words, unknown.size() > 1 ? "es" : "",
+                     join_ranges(unknown));
 }
 
 /// Units a second, so that passes no narrower than `least` fill `room` at most.
@@ -201,7 +251,7 @@ double units_per_second(const View& view, double room, double least) {
     double sum = 0;
     for (const PassRow& row : view.rows) {
       const double seconds =
-          row.length > 0 ? 0 : *view.passes[static_cast<std::size_t>(row.pass)].seconds;
+          row.length > 0 ? 0 : seconds_of(view.passes[static_cast<std::size_t>(row.pass)]);
       sum += std::max(least, seconds * middle);
     }
     (sum > room ? high : low) = middle;
@@ -219,7 +269,7 @@ void place(PictureLayout& layout, const View& view, double left, double least, d
     column.pass = row.length > 0 ? nullptr : &pass;
     column.row = static_cast<int>(r);
     column.x = x;
-    column.width = rate > 0 ? std::max(least, column.pass ? *pass.seconds * rate : 0) : equal;
+    column.width = rate > 0 ? std::max(least, column.pass ? seconds_of(pass) * rate : 0) : equal;
     x += column.width;
     layout.columns.push_back(std::move(column));
   }
@@ -255,7 +305,7 @@ std::vector<PictureLayout> lay_out(const Report& report, const std::vector<const
   const double equal = room / static_cast<double>(columns_max);
   const double least = std::min(narrow ? 62.0 : 112.0, equal);
   double rate = 0;
-  if (all_seconds_known(views)) {
+  if (seconds_tell(views)) {
     rate = 1e6;
     for (const View* view : views) rate = std::min(rate, units_per_second(*view, room, least));
   }
@@ -270,8 +320,7 @@ std::vector<PictureLayout> lay_out(const Report& report, const std::vector<const
       column.vram = stacker.vram(*column.pass);
       column.ram = stacker.ram(*column.pass);
     }
-    layout.axis_words = rate > 0 ? "Width of a pass: its seconds, short ones widened."
-                                 : "All passes equally wide: not all seconds are known.";
+    layout.axis_words = axis_words(*view, rate > 0);
     measure(layout, scale);
     scale.vram_limit_bytes =
         std::max(scale.vram_limit_bytes, as_double(view->prediction->timeline.vram_limit_bytes));

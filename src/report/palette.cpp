@@ -81,6 +81,8 @@ svg.ebb.alone { min-width: 720px; max-width: 1400px; margin: 0 auto; }
 .ebb .hatch { stroke: var(--live); stroke-width: 1.3; opacity: .75; }
 .ebb .reserve { stroke: var(--muted); stroke-width: .8; stroke-dasharray: 2 2; }
 .ebb .dot { fill: var(--muted); }
+.ebb .pages { fill: var(--others); fill-opacity: .4; }
+.ebb .pinned { fill: var(--ink); stroke: var(--bg); stroke-width: .8; }
 .ebb .doubt { fill: none; stroke: var(--muted); stroke-dasharray: 4 3; }
 .ebb .over { fill: var(--warn); }
 .ebb .over-label { fill: var(--warn-ink); font-weight: 650; }

@@ -19,7 +19,20 @@ struct PictureOptions {
   bool standalone = true;  ///< with style sheet, background and headline
 };
 
-enum class BandKind { others, weights, ghost, live, slack, reserve, over, spill, data, doubt };
+enum class BandKind {
+  others,
+  weights,
+  ghost,
+  live,
+  slack,
+  reserve,
+  over,
+  spill,
+  data,
+  doubt,
+  pages,
+  pinned
+};
 
 /// One band of a stack, from `bottom` to `bottom + bytes`.
 struct Band {

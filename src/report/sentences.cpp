@@ -24,23 +24,58 @@ const PassView* worst_offload(const View& view) {
   return worst;
 }
 
-/// `in both sampling passes`, `in passes 2 and 5`.
-std::string where_offloaded(const View& view) {
-  std::vector<int> numbers;
-  int samplers = 0, offloading_samplers = 0, offloading_others = 0;
+/// `in both sampling passes`, `in passes 2 and 5`; those that offload other sizes in brackets.
+std::string where_offloaded(const View& view, const PassView& worst) {
+  std::vector<int> equal, less;
+  int samplers = 0, equal_samplers = 0;
   for (const PassView& pass : view.passes) {
     const bool sampler = pass.kind == StepKind::sample;
     samplers += sampler;
     if (!pass.offloads()) continue;
-    numbers.push_back(pass.number);
-    (sampler ? offloading_samplers : offloading_others) += 1;
+    const bool same = pass.offloaded_bytes() == worst.offloaded_bytes() ||
+                      (sampler && worst.kind == StepKind::sample);
+    (same ? equal : less).push_back(pass.number);
+    equal_samplers += same && sampler;
   }
-  if (offloading_samplers == samplers && samplers > 0 && offloading_others == 0) {
-    if (samplers == 1) return "in the sampling pass";
-    if (samplers == 2) return "in both sampling passes";
-    return fmt::format("in all {} sampling passes", count_word(samplers));
+  std::string where;
+  if (equal_samplers == samplers && samplers > 0 &&
+      equal.size() == static_cast<std::size_t>(samplers)) {
+    where = samplers == 1   ? "in the sampling pass"
+            : samplers == 2 ? "in both sampling passes"
+                            : fmt::format("in all {} sampling passes", count_word(samplers));
+  } else {
+    where = (equal.size() == 1 ? "in pass " : "in passes ") + join_ranges(equal);
   }
-  return (numbers.size() == 1 ? "in pass " : "in passes ") + join_ranges(numbers);
+  if (less.empty()) return where;
+  return where + fmt::format(" (other sizes in pass{} {})", less.size() == 1 ? "" : "es",
+                             join_ranges(less));
+}
+
+/// What becomes of passes that need more than the card has, beside the pass the headline is about:
+/// `; pass 5, decode vae, runs out of memory and is retried in tiles`.
+std::string above_words(const Report& report, const View& view, const PassView* told) {
+  const bool windows = report.trial.machine.os == Os::windows;
+  std::vector<const PassView*> above;
+  for (const PassView& pass : view.passes) {
+    if (pass.outcome->above_bytes > 0 && &pass != told) above.push_back(&pass);
+  }
+  if (above.empty()) return {};
+  if (above.size() > 2) {
+    std::vector<int> numbers;
+    for (const PassView* pass : above) numbers.push_back(pass->number);
+    return fmt::format("; passes {} {}", join_ranges(numbers),
+                       windows ? "spill into shared memory" : "need more than the card has");
+  }
+  std::string words;
+  for (const PassView* pass : above) {
+    const bool image = pass->kind == StepKind::decode || pass->kind == StepKind::encode_image;
+    words += fmt::format("; pass {}, {}, ", pass->number, pass->label);
+    words += windows
+                 ? "spills " + format_mib(pass->outcome->above_bytes) + " MiB into shared memory"
+             : image ? "runs out of memory and is retried in tiles"
+                     : "may run out of memory";
+  }
+  return words;
 }
 
 /// The flag that a helpful fix takes away; empty if it takes none away.
@@ -91,17 +126,39 @@ void replace_first(std::string& text, std::string_view part, std::string_view wi
   if (at != std::string::npos) text.replace(at, part.size(), with);
 }
 
+/// Whether the peak of every pass with weights is known.
+bool all_peaks_known(const View& view) {
+  return std::none_of(view.passes.begin(), view.passes.end(), [](const PassView& pass) {
+    return !pass.weights.empty() && !pass.outcome->vram_peak_bytes;
+  });
+}
+
+/// Whether weights that this pass does not use stay in VRAM beside it.
+bool holds_idle_weights(const PassView& pass) {
+  for (std::size_t w = 0; w < pass.vram->vram.size(); ++w) {
+    const bool used = std::find(pass.weights.begin(), pass.weights.end(), static_cast<int>(w)) !=
+                      pass.weights.end();
+    if (!used && pass.vram->vram[w] > 0) return true;
+  }
+  return false;
+}
+
 std::string peaks_words(const Report& report, const View& view) {
   std::vector<std::string> parts;
   const Quantity& ram = report.trial.machine.ram_total;
   if (const PassView* pass = peak_pass(view, false)) {
-    parts.push_back(fmt::format("{} VRAM at the peak (pass {})",
+    const bool idle = view.paged() && holds_idle_weights(*pass);
+    parts.push_back(fmt::format("{}{} VRAM at the peak (pass {}{})",
+                                all_peaks_known(view) ? "" : "at least ",
                                 vram_limit_words(report, *pass->outcome->vram_peak_bytes),
-                                pass->number));
+                                pass->number, idle ? ", with pages of idle models" : ""));
   }
   if (const PassView* pass = peak_pass(view, true)) {
     const auto peak = *pass->outcome->ram_peak_bytes;
-    parts.push_back((ram.known() ? gib_of(peak, ram.bytes) : format_gib(peak)) + " RAM");
+    std::string words = (ram.known() ? gib_of(peak, ram.bytes) : format_gib(peak)) + " RAM";
+    const std::int64_t pinned = pass->outcome->ram_pinned_bytes;
+    if (pinned >= 1_GiB) words += " (" + format_gib(pinned) + " of it page-locked)";
+    parts.push_back(std::move(words));
   }
   return join_and(parts);
 }
@@ -148,11 +205,25 @@ std::string verdict_words(Verdict verdict, std::int64_t offloaded_bytes) {
   return lower(verdict_word(verdict)) == "ram short" ? "RAM short" : lower(verdict_word(verdict));
 }
 
+namespace {
+
+/// Whether a diffusion model in use makes videos: a VAE for videos may serve pictures as well.
+bool makes_video(const Report& report) {
+  const Passes& all = *report.prediction.passes;
+  return std::any_of(all.passes.begin(), all.passes.end(), [&](const Pass& pass) {
+    if (pass.kind != StepKind::sample || pass.weights.empty()) return false;
+    const auto w = static_cast<std::size_t>(std::max(pass.weights[0], 0));
+    return w < all.weights.size() && frame_stride(all.weights[w].architecture) > 1;
+  });
+}
+
+}  // namespace
+
 std::string subject_words(const Report& report) {
   std::vector<std::string> parts;
   if (const auto& shape = report.prediction.passes->picture) {
     parts.push_back(fmt::format("{}x{}", shape->width, shape->height));
-    if (shape->video) {
+    if (shape->video && (shape->frames > 1 || makes_video(report))) {
       parts.push_back(format_count(shape->frames) + (shape->frames == 1 ? " frame" : " frames"));
     }
     if (shape->batch > 1) parts.push_back("batch of " + format_count(shape->batch));
@@ -208,19 +279,23 @@ Headline headline(const Report& report, const View& view) {
       result.rest = peaks_words(report, view).empty() ? "as it needs no model."
                                                       : "whole: " + peaks_words(report, view) + ".";
       break;
-    case Verdict::tight: result.rest = "but whole: " + peaks_words(report, view) + "."; break;
+    case Verdict::tight:
+      result.rest =
+          "but whole: " + peaks_words(report, view) + above_words(report, view, nullptr) + ".";
+      break;
     case Verdict::offloads: {
       if (!worst) break;
       const auto whole =
           add_bytes(worst->outcome->loaded_bytes.value_or(0), worst->offloaded_bytes());
       const auto flag = guilty_flag(report);
-      result.rest =
-          fmt::format("{} of {} MiB {}{}.", format_mib(worst->offloaded_bytes()), format_mib(whole),
-                      where_offloaded(view), flag.empty() ? "" : ", because of " + flag);
+      result.rest = fmt::format("{} of {} MiB {}{}{}.", format_mib(worst->offloaded_bytes()),
+                                format_mib(whole), where_offloaded(view, *worst),
+                                flag.empty() ? "" : ", because of " + flag,
+                                above_words(report, view, nullptr));
       break;
     }
     case Verdict::spills:
-      result.rest = spill_words(report, view) + ".";
+      result.rest = spill_words(report, view) + above_words(report, view, pass) + ".";
       // Only Windows has shared memory to spill into.
       if (report.trial.machine.os == Os::linux) {
         result.word = "OUT OF MEMORY";
@@ -231,11 +306,12 @@ Headline headline(const Report& report, const View& view) {
       const Quantity& total = report.trial.machine.ram_total;
       const auto peak = pass ? pass->outcome->ram_peak_bytes : std::nullopt;
       if (peak && total.known()) result.rest = "needs " + gib_of(*peak, total.bytes);
-      result.rest += in_pass + ".";
+      result.rest += in_pass + above_words(report, view, nullptr) + ".";
       break;
     }
     case Verdict::unknown:
-      result.rest = "whether it fits" + in_pass + ": a size or a demand is not known.";
+      result.rest = "whether it fits" + in_pass + ": a size or a demand is not known" +
+                    above_words(report, view, nullptr) + ".";
       break;
   }
   result.rest = std::string(trim(result.rest));
@@ -243,18 +319,69 @@ Headline headline(const Report& report, const View& view) {
   return result;
 }
 
+namespace {
+
+/// Whether what is streamed hides behind compute.
+bool nearly_free(const PassView& pass) {
+  const PassOutcome& outcome = *pass.outcome;
+  return outcome.compute_seconds && outcome.stall_seconds &&
+         *outcome.stall_seconds <= 0.01 * *outcome.compute_seconds;
+}
+
+/// What streaming costs one step of the worst sampler.
+std::string stream_words(const PassView& pass, bool with_number, bool speed_known) {
+  const PassOutcome& outcome = *pass.outcome;
+  const std::string size = format_mib(pass.offloaded_bytes()) + " MiB" +
+                           (with_number ? fmt::format(" in pass {}", pass.number) : "");
+  if (!outcome.stream_seconds) {
+    return "What offloading " + size + " costs a step is unknown: the link's rate is not known.";
+  }
+  const std::string stream = format_seconds(*outcome.stream_seconds);
+  if (!outcome.compute_seconds || !outcome.stall_seconds) {
+    return fmt::format(
+        "Offloading {} streams for {} a step; how much of it hides behind compute is unknown, as "
+        "the step's own time is{}.",
+        size, stream, speed_known ? "" : " (--gpu NAME tells Ebb the card's speed)");
+  }
+  const double compute = *outcome.compute_seconds;
+  const double stall = *outcome.stall_seconds;
+  const std::string beside =
+      fmt::format("{} a step, beside {} of compute", stream, format_seconds(compute));
+  if (nearly_free(pass)) {
+    return fmt::format("Offloading {} streams for {}, and hides behind it: nearly free.", size,
+                       beside);
+  }
+  std::string text = fmt::format("Offloading {} streams for {}; {} of it do not hide", size, beside,
+                                 format_seconds(stall));
+  if (outcome.repeats > 1) {
+    text += fmt::format(", {} over {} steps", format_seconds(stall * outcome.repeats),
+                        format_count(outcome.repeats));
+  }
+  return text + ".";
+}
+
+}  // namespace
+
 std::vector<std::string> support(const Report& report, const View& view) {
   std::vector<std::string> sentences;
   const Outcome& outcome = report.prediction.outcome;
   if (!outcome.cause.empty()) sentences.push_back(as_sentence(printable(outcome.cause)));
+  const PassView* worst = worst_offload(view);
+  if (worst) {
+    const bool speed = report.trial.machine.compute_flops_per_second.known();
+    sentences.push_back(stream_words(*worst, outcome.verdict != Verdict::offloads, speed));
+  }
   if (outcome.verdict != Verdict::fits && !outcome.passes.empty()) {
     const std::string peaks = peaks_words(report, view);
     if (outcome.verdict != Verdict::tight && !peaks.empty()) {
       sentences.push_back(as_sentence(peaks));
     }
   }
+  // A smaller result is no way out of what costs nothing.
+  const bool free = outcome.verdict == Verdict::offloads && worst && nearly_free(*worst);
   const auto best = std::find_if(report.fixes.begin(), report.fixes.end(), [&](const Fix& fix) {
-    return fix.helps && rank(fix.verdict) < rank(outcome.verdict);
+    return fix.helps && rank(fix.verdict) < rank(outcome.verdict) &&
+           !(free && fix.kind == FixKind::parameter);
   });
   if (outcome.verdict != Verdict::fits && outcome.verdict != Verdict::tight &&
       best != report.fixes.end()) {
@@ -272,35 +399,25 @@ std::vector<std::string> support(const Report& report, const View& view) {
 
 namespace {
 
-/// What streaming costs one step of the worst sampler.
-std::string stream_words(const PassView& pass) {
-  const PassOutcome& outcome = *pass.outcome;
-  const std::string size = format_mib(pass.offloaded_bytes()) + " MiB";
-  if (!outcome.stream_seconds) {
-    return "What offloading " + size + " costs a step is unknown: the link's rate is not known.";
+/// Seconds of the whole run, or the least it takes and what is missing.
+std::string run_words(const Report& report, const View& view) {
+  const Outcome& outcome = report.prediction.outcome;
+  if (outcome.seconds) {
+    return "The whole run: about " + format_seconds(*outcome.seconds) + ".";
   }
-  const std::string stream = format_seconds(*outcome.stream_seconds);
-  if (!outcome.compute_seconds || !outcome.stall_seconds) {
-    return fmt::format(
-        "Offloading {} streams for {} a step; how much of it hides behind compute "
-        "is unknown, as the step's own time is.",
-        size, stream);
+  std::vector<int> missing;
+  for (const PassView& pass : view.passes) {
+    if (!pass.seconds()) missing.push_back(pass.number);
   }
-  const double compute = *outcome.compute_seconds;
-  const double stall = *outcome.stall_seconds;
-  const std::string beside =
-      fmt::format("{} a step, beside {} of compute", stream, format_seconds(compute));
-  if (stall <= 0.01 * compute) {
-    return fmt::format("Offloading {} streams for {}, and hides behind it: nearly free.", size,
-                       beside);
-  }
-  std::string text = fmt::format("Offloading {} streams for {}; {} of it do not hide", size, beside,
-                                 format_seconds(stall));
-  if (outcome.repeats > 1) {
-    text += fmt::format(", {} over {} steps", format_seconds(stall * outcome.repeats),
-                        format_count(outcome.repeats));
-  }
-  return text + ".";
+  if (missing.empty() || outcome.known_seconds <= 0) return {};
+  const bool all = missing.size() == view.passes.size();
+  return fmt::format(
+      "The whole run: at least {}, without the computing of {}{}.",
+      format_seconds(outcome.known_seconds),
+      all ? "its passes" : (missing.size() == 1 ? "pass " : "passes ") + join_ranges(missing),
+      report.trial.machine.compute_flops_per_second.known()
+          ? ", whose work is not known"
+          : ": --gpu NAME tells Ebb the card's speed");
 }
 
 }  // namespace
@@ -308,7 +425,6 @@ std::string stream_words(const PassView& pass) {
 std::vector<std::string> price(const Report& report, const View& view) {
   std::vector<std::string> sentences;
   const Outcome& outcome = report.prediction.outcome;
-  if (const PassView* worst = worst_offload(view)) sentences.push_back(stream_words(*worst));
   double seconds = 0;
   bool known = true;
   for (const PassView& pass : view.passes) {
@@ -322,12 +438,12 @@ std::vector<std::string> price(const Report& report, const View& view) {
     rest += known ? "about " + format_seconds(seconds) + ". " : "time, how much is unknown. ";
   }
   const Quantity& ram = report.trial.machine.ram_total;
-  if (ram.known() && outcome.ram_peak_bytes > 0 &&
+  if (ram.known() && outcome.ram_peak_bytes > 0 && outcome.verdict != Verdict::ram_short &&
       static_cast<double>(outcome.ram_peak_bytes) > 0.9 * static_cast<double>(ram.bytes)) {
     rest += "RAM is nearly full (" + gib_of(outcome.ram_peak_bytes, ram.bytes) +
             "): if the run is slow, look at paging before offloading. ";
   }
-  if (outcome.seconds) rest += "The whole run: about " + format_seconds(*outcome.seconds) + ".";
+  rest += run_words(report, view);
   if (!rest.empty()) sentences.emplace_back(trim(rest));
   return sentences;
 }
@@ -358,18 +474,21 @@ std::vector<std::string> assumptions(const Report& report) {
   return parts;
 }
 
-std::vector<std::string> all_notes(const Report& report, const View& view) {
+namespace {
+
+/// Sizes and demands that are not known; one sentence for passes with the same reason.
+std::vector<std::string> unknown_notes(const Report& report, const View& view) {
   std::vector<std::string> notes;
-  std::set<std::string> seen;
-  const auto add = [&](const std::string& text) {
-    std::string sentence = as_sentence(printable(text));
-    if (!sentence.empty() && seen.insert(sentence).second) notes.push_back(std::move(sentence));
-  };
   const auto& weights = report.prediction.passes->weights;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (weights[i].known()) continue;
-    add(fmt::format("The size of {} is unknown{}", view.names[i],
-                    weights[i].source.empty() ? "" : ": " + weights[i].source));
+    const auto w = static_cast<int>(i);
+    const bool used = std::any_of(view.passes.begin(), view.passes.end(), [&](const PassView& p) {
+      return std::find(p.weights.begin(), p.weights.end(), w) != p.weights.end();
+    });
+    if (weights[i].known() || !used) continue;
+    notes.push_back(
+        fmt::format("The size of {} is unknown, so that it takes no room in this prediction{}",
+                    view.names[i], weights[i].source.empty() ? "" : ": " + weights[i].source));
   }
   std::vector<std::pair<std::string, std::vector<int>>> unknown;  // in order of appearance
   for (const PassView& pass : view.passes) {
@@ -385,9 +504,39 @@ std::vector<std::string> all_notes(const Report& report, const View& view) {
     at->second.push_back(pass.number);
   }
   for (const auto& [what, passes] : unknown) {
-    add(fmt::format("Unknown in pass{} {}: {}", passes.size() == 1 ? "" : "es", join_ranges(passes),
-                    what));
+    notes.push_back(fmt::format("Unknown in pass{} {}: {}", passes.size() == 1 ? "" : "es",
+                                join_ranges(passes), what));
   }
+  return notes;
+}
+
+/// `--frames 64`, of which a model that takes 4k+1 makes 61.
+std::string frames_note(const Report& report) {
+  const auto& asked = report.trial.sizes.frames;
+  const auto& picture = report.prediction.passes->picture;
+  if (asked && !makes_video(report)) {
+    return "--frames changes nothing: no model in use makes a video";
+  }
+  if (!asked || !picture || picture->frames == *asked) return {};
+  return fmt::format(
+      "{} frames were asked for, {} are made: a video model takes one frame and "
+      "then whole groups, and leaves the rest out",
+      format_count(*asked), format_count(picture->frames));
+}
+
+}  // namespace
+
+std::vector<std::string> all_notes(const Report& report, const View& view, bool unknown) {
+  std::vector<std::string> notes;
+  std::set<std::string> seen;
+  const auto add = [&](const std::string& text) {
+    std::string sentence = as_sentence(printable(text));
+    if (!sentence.empty() && seen.insert(sentence).second) notes.push_back(std::move(sentence));
+  };
+  for (const auto& note : unknown ? unknown_notes(report, view) : std::vector<std::string>()) {
+    add(note);
+  }
+  add(frames_note(report));
   for (const auto& note : report.notes) add(note);
   for (const auto& note : report.prediction.passes->notes) add(note);
   for (const auto& note : report.prediction.timeline.notes) add(note);
@@ -397,13 +546,18 @@ std::vector<std::string> all_notes(const Report& report, const View& view) {
   return notes;
 }
 
-std::string sweep_value(const SizeOverrides& sizes) {
+std::string sweep_value(const SweepRow& row) {
+  const SizeOverrides& sizes = row.sizes;
   std::vector<std::string> parts;
   if (sizes.width || sizes.height) {
     const auto side = [](const auto& value) { return value ? std::to_string(*value) : "as is"; };
     parts.push_back(side(sizes.width) + "x" + side(sizes.height));
   }
-  if (sizes.frames) parts.push_back(format_count(*sizes.frames) + " frames");
+  if (sizes.frames) {
+    const bool fewer = row.frames && *row.frames != *sizes.frames;
+    parts.push_back(format_count(*sizes.frames) + " frames" +
+                    (fewer ? " (makes " + format_count(*row.frames) + ")" : ""));
+  }
   if (sizes.tile_vae) parts.emplace_back("tiled VAE");
   return parts.empty() ? "as it is" : join_and(parts);
 }

@@ -24,20 +24,20 @@ std::string machine_words(const Report& report);
 
 Headline headline(const Report& report, const View& view);
 
-/// What supports the verdict: the cause, the best fix, the largest value that fits.
+/// What supports the verdict: the cause and its price, the best fix, the largest value that fits.
 std::vector<std::string> support(const Report& report, const View& view);
 
-/// What offloading costs a step and what else costs: disk, RAM.
+/// What else costs: disk, RAM; and the whole run.
 std::vector<std::string> price(const Report& report, const View& view);
 
 /// `64.0 GiB RAM`, `ComfyUI 0.3.73`: everything that was assumed.
 std::vector<std::string> assumptions(const Report& report);
 
-/// What is unknown and why, and the notes of every part, each sentence once.
-std::vector<std::string> all_notes(const Report& report, const View& view);
+/// What is unknown and why (left out on wish), and the notes of every part, each sentence once.
+std::vector<std::string> all_notes(const Report& report, const View& view, bool unknown = true);
 
-/// `81 frames`, `832x1216`: what a row of the table over values changes.
-std::string sweep_value(const SizeOverrides& sizes);
+/// `81 frames`, `64 frames (makes 61)`, `832x1216`: what a row of the table over values changes.
+std::string sweep_value(const SweepRow& row);
 
 /// `OFFLOADS`: a verdict as it opens a sentence.
 std::string verdict_word(Verdict verdict);

@@ -32,7 +32,7 @@ std::string pass_title(const PassView& pass) {
   mib("VRAM peak", o.vram_peak_bytes);
   if (o.ram_peak_bytes) parts.push_back("RAM peak " + format_gib(*o.ram_peak_bytes));
   if (o.read_bytes > 0) parts.push_back("from disk " + format_gib(o.read_bytes));
-  if (pass.seconds) parts.push_back("about " + format_seconds(*pass.seconds));
+  if (pass.seconds()) parts.push_back("about " + format_seconds(*pass.seconds()));
   std::string text = fmt::format("Pass {}, {}: {}", pass.number, pass.label,
                                  verdict_words(o.verdict, pass.offloaded_bytes()));
   for (const auto& part : parts) text += "; " + part;
@@ -109,7 +109,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   const double x = column.x + 4;
   const bool narrow = options_.width < 600;
   const double room = column.width - 6;
-  const double bold_room = narrow ? room : room * 0.88;
+  const double bold_room = room * (narrow ? 0.96 : 0.88);  // and narrow headings are small
   const std::string number = std::to_string(pass.number);
   const std::string work = work_words(pass.kind);
   std::string name;
@@ -118,7 +118,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
       x, top + 12,
       first_that_fits({number + " " + work, number + " " + work.substr(0, work.find(' ')), number},
                       bold_room),
-      "strong");
+      narrow ? "small strong" : "strong");
   out_.text(x, top + 26,
             first_that_fits({name, shorten_middle(name, 14), shorten_middle(name, 8)}, room),
             "muted");
@@ -141,8 +141,8 @@ void Timepiece::pass(const PictureColumn& column, double top) {
   out_.rect(column.x + 0.5, top, column.width - 1, lanes_.bottom() - top + 16, "hit");
   heading(column, top);
   lanes_.bands(column);
-  if (column.pass->seconds) {
-    const std::string seconds = format_seconds(*column.pass->seconds);
+  if (column.pass->seconds()) {
+    const std::string seconds = format_seconds(*column.pass->seconds());
     if (text_width(seconds, kFont) + 4 <= column.width) {
       out_.text(column.x + column.width / 2, lanes_.bottom() + 13, seconds, "muted small",
                 "text-anchor=\"middle\"");
@@ -189,9 +189,11 @@ std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) cons
   }
   const std::string ebb = advice(pass);
   if (!ebb.empty()) lines.push_back(ebb);
+  // The first line is bold, which takes an eighth more.
+  const double room = options_.width < 600 ? options_.width - scale_.left - 6 : 440;
   std::vector<std::string> wrapped;
-  for (const auto& line : lines) {
-    for (auto& part : wrap_to_width(line, kFont - 1, options_.width < 600 ? 310 : 340)) {
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (auto& part : wrap_to_width(lines[i], kFont - 1, i == 0 ? room / 1.13 : room)) {
       wrapped.push_back(std::move(part));
     }
   }
@@ -350,8 +352,11 @@ std::string draw(const Report& report, const PictureOptions& options) {
     if (layouts.size() > 1) {
       const std::string name =
           i == 0 ? "Before" : "After: " + views[0].with_short_names(report.after_title);
-      body.text(options.standalone ? 12 : 0, y + 16, name, "before");
-      y += 26;
+      for (const auto& line : wrap_to_width(name, 14 * 1.1, width - 24)) {
+        body.text(options.standalone ? 12 : 0, y + 16, line, "before");
+        y += 18;
+      }
+      y += 8;
     }
     Timepiece piece(report, views[i], layouts[i], options, scale, i == 0 ? nullptr : &views[0],
                     body);

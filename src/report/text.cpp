@@ -16,9 +16,10 @@ namespace {
 constexpr int kColumns = 100;
 constexpr const char* kUnknown = "?";
 
-std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies) {
+std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies,
+                     const char* zero = "-") {
   if (!bytes) return applies ? kUnknown : "-";
-  return *bytes == 0 ? "-" : format_mib(*bytes);
+  return *bytes == 0 ? zero : format_mib(*bytes);
 }
 
 /// GiB without the unit, which the heading carries.
@@ -68,7 +69,7 @@ void put_passes(std::string& out, const View& view) {
     return TableColumn{head, unit, Align::right, Overflow::keep};
   };
   TextTable table({{"pass", "", Align::left, Overflow::shorten},
-                   number("asked", "MiB"),
+                   number(view.paged() ? "step" : "asked", "MiB"),
                    number("usable", "MiB"),
                    number("on GPU", "MiB"),
                    number("offloaded", "MiB"),
@@ -87,10 +88,10 @@ void put_passes(std::string& out, const View& view) {
     const PassOutcome& outcome = *pass.outcome;
     const bool used = !pass.weights.empty();
     table.row({fmt::format("{:>{}} {}", pass.number, digits, pass.label),
-               mib_cell(pass.demand->subtracted().value(), used),
-               mib_cell(outcome.usable_bytes, used), mib_cell(outcome.loaded_bytes, used),
-               mib_cell(outcome.offloaded_bytes, used), mib_cell(outcome.vram_peak_bytes, used),
-               gib_cell(outcome.ram_peak_bytes, true), gib_cell(outcome.read_bytes, true)});
+               mib_cell(view.subtracted(pass), used), mib_cell(outcome.usable_bytes, used, "0"),
+               mib_cell(outcome.loaded_bytes, used, "0"), mib_cell(outcome.offloaded_bytes, used),
+               mib_cell(outcome.vram_peak_bytes, used), gib_cell(outcome.ram_peak_bytes, true),
+               gib_cell(pass.read_bytes(), true)});
     const std::string cut = view.cut_text(row.pass);
     if (!cut.empty()) table.line("cut: " + cut);
   }
@@ -144,8 +145,8 @@ void put_sweep(std::string& out, const Report& report) {
                    {"usable", "MiB", Align::right, Overflow::keep},
                    {"offloaded", "MiB", Align::right, Overflow::keep}});
   for (const SweepRow& row : report.table) {
-    table.row({sweep_value(row.sizes), verdict_words(row.outcome.verdict, 0),
-               mib_cell(row.usable_bytes, true), mib_cell(row.offloaded_bytes, true)});
+    table.row({sweep_value(row), verdict_words(row.outcome.verdict, 0),
+               mib_cell(row.usable_bytes, true, "0"), mib_cell(row.offloaded_bytes, true)});
   }
   out += table.layout(2, kColumns) + "\n";
 }

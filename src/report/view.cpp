@@ -19,23 +19,6 @@ const PassOutcome kNoOutcome;
 const Demand kNoDemand;
 const StepState kNoState;
 
-/// Work that a step does itself; loaders and plain nodes take no time worth a column.
-bool computes(StepKind kind) { return kind != StepKind::other && kind != StepKind::load; }
-
-/// All seconds of a step; nothing if a part that happens has no rate.
-std::optional<double> step_seconds(const Step& step, const StepState& state) {
-  double seconds = 0;
-  const auto add = [&](const std::optional<double>& part, bool happens) {
-    if (part) seconds += *part;
-    return part.has_value() || !happens;
-  };
-  const bool known = add(state.read_seconds, state.read_bytes > 0) &&
-                     add(state.move_seconds, state.moved_bytes > 0) &&
-                     add(state.stall_seconds, state.streamed_bytes > 0) &&
-                     add(state.compute_seconds, computes(step.kind) && !step.uses.empty());
-  return known ? std::optional(seconds) : std::nullopt;
-}
-
 std::string pass_label(const PassView& pass, const View& view) {
   std::string label = pass.weights.empty() && pass.kind == StepKind::other ? "no weights in use"
                                                                            : work_words(pass.kind);
@@ -52,8 +35,20 @@ void add_step(PassView& view, const Step& step, const StepState& state) {
   view.loads.insert(view.loads.end(), state.loads.begin(), state.loads.end());
   view.evictions.insert(view.evictions.end(), state.evictions.begin(), state.evictions.end());
   view.reads.insert(view.reads.end(), step.reads.begin(), step.reads.end());
-  const auto seconds = step_seconds(step, state);
-  view.seconds = seconds && view.seconds ? std::optional(*view.seconds + *seconds) : std::nullopt;
+}
+
+/// Whether a file is read of which no part has a known size.
+bool reads_unknown(const Passes& all, const std::vector<int>& reads) {
+  const auto file = [&](int w) {
+    const Weights& weights = all.weights[static_cast<std::size_t>(w)];
+    return weights.files.empty() ? weights.id : weights.files[0];
+  };
+  const auto known = [&](int w) { return all.weights[static_cast<std::size_t>(w)].known(); };
+  return std::any_of(reads.begin(), reads.end(), [&](int w) {
+    return !known(w) && std::none_of(reads.begin(), reads.end(), [&](int other) {
+      return known(other) && file(other) == file(w);
+    });
+  });
 }
 
 PassView make_pass(const Prediction& prediction, std::size_t index, const View& view) {
@@ -72,14 +67,11 @@ PassView make_pass(const Prediction& prediction, std::size_t index, const View& 
                       ? &all.steps[static_cast<std::size_t>(pass.main_step)].demand
                       : &kNoDemand;
   result.vram = result.ram = &kNoState;
-  result.seconds = 0;
   for (int s = std::max(pass.first_step, 0); s <= pass.last_step && s < steps; ++s) {
     const auto at = static_cast<std::size_t>(s);
     result.nodes.push_back(all.steps[at].id);
     if (at < prediction.timeline.steps.size()) {
       add_step(result, all.steps[at], prediction.timeline.steps[at]);
-    } else {
-      result.seconds = std::nullopt;
     }
   }
   std::erase_if(result.loads, [&](const Load& load) { return !valid(load.weights); });
@@ -88,8 +80,10 @@ PassView make_pass(const Prediction& prediction, std::size_t index, const View& 
   for (const Load& load : result.loads) {
     if (!result.weights.empty() && load.weights == result.weights[0]) {
       result.reserve_bytes = std::max<std::int64_t>(load.reserve_bytes, 0);
+      result.step_bytes = std::max<std::int64_t>(load.minimum_bytes, 0);
     }
   }
+  result.reads_unknown = reads_unknown(all, result.reads);
   result.label = pass_label(result, view);
   return result;
 }
@@ -102,7 +96,8 @@ bool same_pass(const PassView& a, const PassView& b) {
     return p.weights == q.weights && p.bytes == q.bytes && p.partial == q.partial;
   };
   return a.kind == b.kind && a.weights == b.weights && a.vram->vram == b.vram->vram &&
-         a.seconds == b.seconds && x.verdict == y.verdict &&
+         a.seconds() == b.seconds() && a.reads_unknown == b.reads_unknown &&
+         x.verdict == y.verdict &&
          a.demand->subtracted().value() == b.demand->subtracted().value() &&
          a.demand->live.value() == b.demand->live.value() && x.usable_bytes == y.usable_bytes &&
          x.loaded_bytes == y.loaded_bytes && x.offloaded_bytes == y.offloaded_bytes &&
@@ -167,8 +162,9 @@ std::string crossing_words(const std::vector<Crossing>& crossing) {
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < kinds.size() && i < kNamed; ++i) {
     const int count = kinds[i].second;
-    parts.push_back(count > 1 ? count_word(count) + " " + kinds[i].first + " each)"
-                              : kinds[i].first + ")");
+    const bool each = count > 1 && !kinds[i].first.ends_with("size unknown");
+    parts.push_back((count > 1 ? count_word(count) + " " : "") + kinds[i].first +
+                    (each ? " each)" : ")"));
   }
   if (kinds.size() > kNamed) parts.push_back(fmt::format("{} more kinds", kinds.size() - kNamed));
   return join_and(parts) + " cross.";
@@ -219,8 +215,20 @@ std::string View::cut_text(int pass) const {
   if (static_cast<std::size_t>(pass) < cuts.size()) {
     text = crossing_words(cuts[static_cast<std::size_t>(pass)].crossing);
   }
-  std::vector<std::string> moved;
+  // A model that leaves in several steps of the pass is named once.
+  std::vector<Eviction> left;
   for (const Eviction& eviction : passes[next].evictions) {
+    const auto same = [&](const Eviction& e) { return e.weights == eviction.weights; };
+    const auto at = std::find_if(left.begin(), left.end(), same);
+    if (at == left.end()) {
+      left.push_back(eviction);
+    } else {
+      at->bytes = add_bytes(at->bytes, eviction.bytes);
+      at->partial = at->partial && eviction.partial;
+    }
+  }
+  std::vector<std::string> moved;
+  for (const Eviction& eviction : left) {
     const std::string& name = names[static_cast<std::size_t>(eviction.weights)];
     moved.push_back(eviction.partial ? fmt::format("{} MiB of {}", format_mib(eviction.bytes), name)
                                      : name);

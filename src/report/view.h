@@ -26,8 +26,13 @@ struct PassView {
   std::vector<Eviction> evictions;  ///< of all its steps
   std::vector<int> reads;           ///< weights whose loaders run in it
   std::int64_t reserve_bytes = 0;   ///< subtracted by the load of the main weights
-  std::optional<double> seconds;    ///< everything; nothing where a part is unknown
+  std::int64_t step_bytes = 0;      ///< the same of the step's memory; paged: with its buffers
+  bool reads_unknown = false;       ///< one of the files it reads has an unknown size
 
+  const std::optional<double>& seconds() const { return outcome->seconds; }
+  std::optional<std::int64_t> read_bytes() const {
+    return reads_unknown ? std::nullopt : std::optional(outcome->read_bytes);
+  }
   std::int64_t offloaded_bytes() const { return outcome->offloaded_bytes.value_or(0); }
   bool offloads() const { return offloaded_bytes() > 0; }
 };
@@ -45,6 +50,11 @@ struct View {
   std::vector<PassView> passes;
   std::vector<PassRow> rows;  ///< passes as listed and drawn; equal ones folded
   int rows_left_out = 0;      ///< passes beyond what a person can read
+  bool paged() const { return prediction->timeline.paged; }
+  /// Of one pass, what ComfyUI subtracts from the card for the step's work.
+  std::optional<std::int64_t> subtracted(const PassView& pass) const {
+    return paged() && !pass.loads.empty() ? pass.step_bytes : pass.demand->subtracted().value();
+  }
   /// Printable text with the names of models in their short form, as in the tables beside it.
   std::string with_short_names(const std::string& text) const;
   std::string cut_text(int pass) const;  ///< what crosses after a pass; empty after the last

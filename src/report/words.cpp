@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -318,6 +319,37 @@ std::string joined_name(const std::vector<std::string>& parts, std::size_t from)
   return name;
 }
 
+/// How many leading parts the names of one role share, so that leaving them out loses nothing.
+class SharedParts {
+ public:
+  void add(const std::vector<std::string>& parts) {
+    if (first_.empty()) {
+      first_ = parts;
+      count_ = parts.size() - 1;
+      return;
+    }
+    differ_ |= parts != first_;
+    count_ = std::min(count_, parts.size() - 1);
+    const auto end = first_.begin() + static_cast<std::ptrdiff_t>(count_);
+    const auto other = std::mismatch(first_.begin(), end, parts.begin()).first;
+    count_ = static_cast<std::size_t>(other - first_.begin());
+  }
+  std::size_t count() const { return differ_ ? count_ : 0; }  ///< 0: nothing to tell apart
+
+ private:
+  std::vector<std::string> first_;
+  std::size_t count_ = 0;
+  bool differ_ = false;
+};
+
+std::set<std::string> find_repeated(const std::vector<std::string>& names) {
+  std::set<std::string> seen, repeated;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second) repeated.insert(name);
+  }
+  return repeated;
+}
+
 }  // namespace
 
 std::vector<std::string> short_names(const std::vector<Weights>& weights) {
@@ -326,33 +358,27 @@ std::vector<std::string> short_names(const std::vector<Weights>& weights) {
     parts.push_back(name_parts(printable(w.name.empty() ? w.id : w.name)));
     while (parts.back().size() > 1 && names_a_type(parts.back().back())) parts.back().pop_back();
   }
+  std::map<WeightsRole, SharedParts> shared;
+  for (std::size_t i = 0; i < weights.size(); ++i) shared[weights[i].role].add(parts[i]);
   std::vector<std::string> names(weights.size());
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    std::size_t shared = parts[i].size() - 1;  // leading parts that all of its role have
-    int others = 0;
-    for (std::size_t j = 0; j < weights.size(); ++j) {
-      if (j == i || weights[j].role != weights[i].role || parts[j] == parts[i]) continue;
-      ++others;
-      shared = std::min(shared, parts[j].size() - 1);
-      for (std::size_t k = 0; k < shared; ++k) {
-        if (parts[i][k] != parts[j][k]) shared = k;
-      }
-    }
-    names[i] = shorten_middle(joined_name(parts[i], others > 0 ? shared : 0), 24);
+    names[i] = shorten_middle(joined_name(parts[i], shared[weights[i].role].count()), 24);
   }
   // The short form must not hide a difference: parts of one checkpoint differ by role, others by
   // their loader.
   const std::vector<std::string> plain = names;
+  const auto plain_again = find_repeated(plain);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string suffix = weights[i].role == WeightsRole::vae            ? " vae"
                                : weights[i].role == WeightsRole::text_encoder ? " clip"
                                                                               : "";
-    const bool again = std::count(plain.begin(), plain.end(), plain[i]) > 1;
+    const bool again = plain_again.contains(plain[i]);
     if (again && !suffix.empty()) names[i] = shorten_middle(plain[i], 19) + suffix;
   }
   const std::vector<std::string> by_role = names;
+  const auto by_role_again = find_repeated(by_role);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool again = std::count(by_role.begin(), by_role.end(), names[i]) > 1;
+    const bool again = by_role_again.contains(by_role[i]);
     if (!names[i].empty() && !again) continue;
     const std::string id = " #" + shorten_middle(printable(weights[i].id), 10);
     names[i] = shorten_middle(by_role[i], 24 - display_width(id)) + id;

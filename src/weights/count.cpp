@@ -6,12 +6,11 @@
 #include <map>
 
 #include "base/text.h"
+#include "machine/versions.h"
 
 namespace ebb {
 namespace {
 
-constexpr ComfyVersion kOffloadCounted{0, 8, 0};     // streaming room counts from here on
-constexpr ComfyVersion kNormsCastable{0, 18, 2};     // Flux and Hunyuan norms became castable
 constexpr std::int64_t kQuantisationNoteBytes = 63;  // JSON kept per quantised layer since 0.8.0
 constexpr std::int64_t kEncoderNoteBytes = 27;       // the same in text encoders
 constexpr std::int64_t kScaleBytes = 4;
@@ -132,7 +131,7 @@ class Counter {
   }
 
  private:
-  bool since_offload_counted() const { return rules_.comfyui >= kOffloadCounted; }
+  bool since_offload_counted() const { return rules_for(rules_.comfyui).streaming_buffer; }
   bool one_byte_everywhere() const {
     return rules_.cast_to_fp8 || (storage_.mostly_fp8 && !storage_.scaled);
   }
@@ -192,7 +191,7 @@ class Counter {
 
   bool is_castable(const TensorInfo* weight, bool has_bias) const {
     const bool diffusion = rules_.role == WeightsRole::diffusion;
-    if (!weight) return diffusion && rules_.comfyui >= kNormsCastable;
+    if (!weight) return diffusion && rules_for(rules_.comfyui).norms_castable;
     if (weight->shape.size() >= 2 || has_bias) return true;
     return rules_.role != WeightsRole::text_encoder;  // T5's and Llama's RMS norms are not
   }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "ebb/file.h"
 #include "ebb/weights.h"
+#include "machine/versions.h"
 #include "weights/count.h"
 #include "weights/detect.h"
 #include "weights/folders.h"
@@ -22,7 +23,6 @@ namespace {
 
 constexpr double kSameModelTolerance = 0.0002;   // of the size: headers differ by less
 constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text projection
-constexpr ComfyVersion kOffloadCounted{0, 8, 0};
 
 std::string version_text(const ComfyVersion& version) {
   return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
@@ -64,7 +64,7 @@ bool has_modules(WeightsRole role) { return role != WeightsRole::lora; }
 /// Streaming room per byte of a module, from 0.8.0 on, for weights whose modules are assumed.
 double offload_ratio(WeightsRole role, std::int64_t bytes, std::int64_t parameters,
                      const ComfyVersion& version) {
-  if (version < kOffloadCounted || parameters <= 0 || bytes <= 0) return 0;
+  if (!rules_for(version).streaming_buffer || parameters <= 0 || bytes <= 0) return 0;
   const double values_per_byte = static_cast<double>(parameters) / static_cast<double>(bytes);
   if (role == WeightsRole::text_encoder) return 4 * values_per_byte;
   const bool quantised = values_per_byte > 0.75;

@@ -160,7 +160,8 @@ Result<Done> read_yaml(std::vector<std::string>& list, std::string_view kind,
     // What yaml-cpp says where it gives up on depth.
     const bool deep = error.msg == YAML::ErrorMsg::BAD_FILE;
     Error result = input_error(
-        fmt::format("is broken YAML: {}", deep ? "nested too deeply" : error.msg), path.string());
+        fmt::format("is broken YAML: {}", deep ? "nested too deeply" : error.msg), path.string(),
+        {}, "Mend it, or leave out --models: ComfyUI can't read it either.");
     if (!error.mark.is_null()) {
       result.where.line = error.mark.line + 1;
       result.where.column = error.mark.column + 1;

@@ -19,9 +19,9 @@ std::optional<Link> read_link(const JsonValue& value) {
   const JsonValue node = *value.begin();
   const JsonValue slot = *++value.begin();
   if (!node.is_string() || !slot.is_number()) return std::nullopt;
-  constexpr std::int64_t kMax = std::numeric_limits<int>::max();
-  return Link{node.string(),
-              static_cast<int>(std::clamp<std::int64_t>(slot.integer_or(0), -1, kMax))};
+  using Slots = std::numeric_limits<int>;
+  return Link{node.string(), static_cast<int>(std::clamp<std::int64_t>(
+                                 slot.integer_or(0), Slots::min(), Slots::max()))};
 }
 
 void read_inputs(const JsonValue& json, const NodeDefinition* definition, PromptNode& node) {
@@ -146,6 +146,7 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
   if (options.repair) drop_dangling(prompt);
   guess_outputs(prompt);
   settle_match_types(prompt, finder);
+  find_refusals(prompt, options);
   return prompt;
 }
 

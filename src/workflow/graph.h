@@ -144,6 +144,7 @@ struct ConvertOptions {
   bool follow_packs = true;
   const NodeDefinitions* definitions = nullptr;  ///< of the user's server, asked first
   bool repair = false;                           ///< drop links that nobody can follow
+  bool version_assumed = false;                  ///< what a newer server takes is not refused
 };
 
 /// Reads nodes, links and definitions; ids are renumbered as the front end does on loading.

@@ -160,26 +160,31 @@ class GroupReader {
 /// How the places of the instance's list are counted; front ends differed.
 struct Counting {
   bool described;  ///< as many a node as the group's description saved, else as its class has
-  bool converted;  ///< widgets whose socket the instance shows have a place too
+  bool converted;  ///< widgets whose socket the instance shows have a place too, after the others
 };
 
 /// The saved widgets of one inner node that have a place; null for what only its pack knows.
 void append_places(Graph& graph, std::size_t n, const Counting& counting,
                    std::vector<Widget*>& places) {
   GraphNode& node = graph.nodes[n];
-  std::vector<bool> taken(node.widgets.size());
+  std::vector<bool> taken(node.widgets.size()), shown(node.widgets.size());
   for (const Socket& socket : node.inputs) {
     if (socket.widget < 0 || socket.link < 0) continue;
     const bool outer = graph.links[std::size_t(socket.link)].origin == kInputNode;
     taken[std::size_t(socket.widget)] = !outer || !counting.converted;
+    shown[std::size_t(socket.widget)] = outer && counting.converted;
   }
   const std::size_t described = std::min(node.json.find("widgets_values").size(), kPlacesMax);
   std::size_t count = 0;
+  std::vector<Widget*> last;
   for (std::size_t i = 0; i < node.widgets.size(); ++i) {
     if (!node.widgets[i].saved || (counting.described && count == described)) continue;
     ++count;
-    if (!taken[i]) places.push_back(&node.widgets[i]);
+    const bool control = i > 0 && !node.widgets[i].sent && !node.widgets[i].definition;
+    if (control) shown[i] = shown[i - 1];  // what follows a seed stays with it
+    if (!taken[i]) (shown[i] ? last : places).push_back(&node.widgets[i]);
   }
+  places.insert(places.end(), last.begin(), last.end());
   if (counting.described && !node.definition) places.resize(places.size() + described - count);
 }
 

@@ -106,6 +106,10 @@ std::string_view line_at(std::size_t index, std::string_view class_type) {
   return line.ends_with("\t-") ? std::string_view() : line;
 }
 
+#include "workflow/own_nodes.inc"
+
+constexpr VersionTable kOwnTable = {{}, kOwnNodes};
+
 /// Tables are sorted newest first. The wanted one, then newer ones, then older ones.
 std::vector<std::size_t> order_of_search(const ComfyVersion& version) {
   const std::size_t count = std::size(kTables);
@@ -133,8 +137,9 @@ bool InputDefinition::has_widget() const {
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version) {
   static Cache cache;
   const auto order = order_of_search(version);
+  const std::string_view own = find_line(kOwnTable, class_type);
   for (const std::size_t index : order) {
-    const std::string_view line = line_at(index, class_type);
+    const std::string_view line = own.empty() ? line_at(index, class_type) : own;
     if (line.empty()) continue;
     {
       const std::shared_lock lock(cache.mutex);
@@ -142,7 +147,8 @@ const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion&
         return at->second.get();
     }
     auto node = read_line(line);
-    node->newer = kTables[index].version > version && index != order.front();
+    node->newer =
+        own.empty() && kTables[index].version > version && index != order.front();
     const std::unique_lock lock(cache.mutex);
     return cache.nodes.try_emplace({order.front(), line}, std::move(node)).first->second.get();
   }

@@ -59,6 +59,9 @@ const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion&
 /// The definition of a class as a server told it, or null. Lives as long as `server`.
 const NodeDefinition* find_node(std::string_view class_type, const NodeDefinitions& server);
 
+/// What prompts made with these definitions should note; empty: nothing.
+const std::string& note_of(const NodeDefinitions& server);
+
 /// find_node for many nodes of few classes; a server's own definitions are asked first.
 class NodeFinder {
  public:

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Definitions as a server tells them (`GET /object_info`): a class is read when it is first asked
 // for. The attributes are those that tools/make_node_table.py keeps in the project's own table.
+#include "workflow/object_info.h"
+
 #include <algorithm>
 #include <map>
-#include <mutex>
-#include <unordered_map>
 
 #include "ebb/file.h"
 #include "json/document.h"
 #include "workflow/js_value.h"
-#include "workflow/node_table.h"
 
 namespace ebb {
-
-struct NodeDefinitions::State {
-  explicit State(JsonDocument whole) : document(std::move(whole)) {}
-  JsonDocument document;
-  std::unordered_map<std::string, JsonValue> classes;
-  mutable std::mutex mutex;
-  mutable std::unordered_map<std::string, std::unique_ptr<NodeDefinition>> read;
-};
 
 namespace {
 
@@ -150,8 +141,9 @@ Result<NodeDefinitions> parse_definitions(std::string text, const std::string& f
     if (is_class(value)) state.classes[value.key()] = value;
   }
   if (state.classes.empty()) {
-    return input_error("has no definitions of nodes", file, "",
-                       "Save what a running ComfyUI answers to GET /object_info.");
+    return input_error(
+        "has no definitions of nodes", file, "",
+        "Save what a running ComfyUI answers to GET /object_info, or give its address.");
   }
   return definitions;
 }
@@ -161,6 +153,8 @@ Result<NodeDefinitions> read_definitions(const std::string& path) {
   if (!text) return std::move(text).error();
   return parse_definitions(std::move(*text), path);
 }
+
+const std::string& note_of(const NodeDefinitions& server) { return server.state().note; }
 
 const NodeDefinition* find_node(std::string_view class_type, const NodeDefinitions& server) {
   const NodeDefinitions::State& state = server.state();

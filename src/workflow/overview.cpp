@@ -141,14 +141,19 @@ void keep(const Result<Prompt>& prompt, Overview& overview) {
   }
   overview.sent = static_cast<std::int64_t>(prompt->nodes.size());
   overview.uncertain = prompt->uncertain;
+  for (const Refusal& refusal : prompt->refused) {
+    overview.faults.push_back(prompt->find(refusal.node)->label() + ": " + refusal.why);
+  }
 }
 
 }  // namespace
 
 Overview describe(const Workflow& workflow, const PromptOptions& options) {
   const auto& state = workflow.state();
-  const ConvertOptions convert{
-      .version = options.version, .definitions = options.definitions, .repair = options.repair};
+  const ConvertOptions convert{.version = options.version,
+                               .definitions = options.definitions,
+                               .repair = options.repair,
+                               .version_assumed = options.version_assumed};
   Overview overview;
   overview.format = format_of(state);
   if (state.format == WorkflowFormat::api_prompt) {

@@ -88,7 +88,8 @@ class Placer {
     if (placed_.places.size() + graph.nodes.size() > kPlacesMax || open_.size() > kDepthMax) {
       return input_error(fmt::format("the subgraphs unfold to more than {} nodes or {} levels",
                                      kPlacesMax, kDepthMax),
-                         set_.file, "node " + placed_.places[std::size_t(place)].id);
+                         set_.file, "node " + placed_.places[std::size_t(place)].id,
+                         "Remove instances of subgraphs that hold many others.");
     }
     open_.push_back(definition);
     const std::size_t base = placed_.child_places.size();

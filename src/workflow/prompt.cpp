@@ -135,6 +135,28 @@ void settle_match_types(Prompt& prompt, NodeFinder& finder) {
   }
 }
 
+void drop_misfits(Prompt& prompt, NodeFinder& finder) {
+  for (PromptNode& node : prompt.nodes) {
+    const NodeDefinition* wanting = node.known ? finder.find(node.class_type) : nullptr;
+    std::erase_if(node.inputs, [&](const PromptInput& input) {
+      const PromptNode* origin = prompt.origin(input);
+      if (!wanting || !origin || !origin->known || input.link->slot < 0) return false;
+      const NodeDefinition* giver = finder.find(origin->class_type);
+      const auto slot = std::size_t(input.link->slot);
+      if (!giver || !giver->match_output || slot >= origin->output_types.size()) return false;
+      const InputDefinition* declared = find_input(*wanting, input.name);
+      // A group that nothing settled, and a widget, whose own value would be sent, are left alone.
+      const std::string& given = origin->output_types[slot];
+      if (!declared || given == giver->outputs[slot] || declared->has_widget()) return false;
+      if (types_fit(given, input_type(*declared))) return false;
+      prompt.notes.push_back(node.label() + ": the link into its input \"" + input.name +
+                             "\" is dropped, as ComfyUI's page does it: " + origin->label() +
+                             " gives " + given + " now.");
+      return true;
+    });
+  }
+}
+
 std::string to_json(const Prompt& prompt) {
   JsonWriter writer;
   writer.begin_object();

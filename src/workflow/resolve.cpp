@@ -40,8 +40,9 @@ Resolver::Resolver(GraphSet& set, const PlacedGraph& placed) : set_(set), placed
   }
 }
 
-Result<Source> Resolver::resolve(int place, std::size_t input) {
+Result<Source> Resolver::resolve(int place, std::size_t input, std::vector<Hop>* hops_wanted) {
   Step step;
+  hops_ = hops_wanted;
   step.place = place;
   step.slot = static_cast<int>(input);
   trail_.clear();
@@ -60,7 +61,7 @@ Result<Source> Resolver::resolve(int place, std::size_t input) {
 
 /// Long walks leave a trail at the outputs they pass, so that the next one ends there.
 bool Resolver::recall(Step& step, std::size_t hops) {
-  if (hops < kShortWalk) return false;
+  if (hops < kShortWalk || hops_) return false;
   std::string key = fmt::format("{} {} {}", step.place, step.slot, step.type.value_or(""));
   if (const auto at = known_.find(key); at != known_.end()) {
     step.source = at->second;
@@ -85,6 +86,7 @@ std::optional<Error> Resolver::enter_input(Step& step) {
                   "Connect the input again in ComfyUI and save the workflow.");
   }
   const GraphLink& link = graph.links[std::size_t(socket.link)];
+  if (hops_) hops_->push_back({place.graph, socket.link, false});
   if (link.origin == kInputNode && place.parent >= 0) {
     leave_definition(step, link);
     return std::nullopt;
@@ -173,6 +175,7 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
                                 graph.outputs[std::size_t(step.slot)].name, graph.name),
                     "Put a node or a Reroute between the subgraph's input and output.");
     }
+    if (hops_) hops_->push_back({node_at(step.place).definition_graph, at->second, false});
     step.place = placed_.child_places[std::size_t(place.children + link.origin)];
     step.slot = link.origin_slot;
     step.done = false;
@@ -183,6 +186,7 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
 
 /// A bypassed node passes on one of its inputs, chosen by place and type alone.
 std::optional<Error> Resolver::bypass(Step& step) {
+  if (hops_) std::ranges::for_each(*hops_, [](Hop& hop) { hop.decides_bypass = true; });
   const GraphNode& node = node_at(step.place);
   const auto& inputs = node.inputs;
   const auto slot = std::size_t(std::max(step.slot, 0));

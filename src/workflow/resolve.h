@@ -45,12 +45,21 @@ struct Source {
   const Widget* widget = nullptr;
 };
 
+/// A link that a value passes on its way.
+struct Hop {
+  int graph = -1;  ///< whose link: definition index; -1 is the root
+  int link = 0;    ///< index in its links
+  /// The type at its end decides what a bypassed node before it passes on.
+  bool decides_bypass = false;
+};
+
 class Resolver {
  public:
   Resolver(GraphSet& set, const PlacedGraph& placed);
 
   /// Errors: what makes the front end refuse the whole graph, with the node and socket.
-  Result<Source> resolve(int place, std::size_t input);
+  /// `hops`, where given, gets every link of the way, the socket's own first.
+  Result<Source> resolve(int place, std::size_t input, std::vector<Hop>* hops = nullptr);
 
  private:
   /// Where a walk stands: at a socket that wants a value, or at an output that shall give it.
@@ -80,6 +89,7 @@ class Resolver {
   std::unordered_map<std::string, int> setters_;
   std::unordered_map<std::string, Source> known_;  ///< outputs met on long walks
   std::vector<std::string> trail_;
+  std::vector<Hop>* hops_ = nullptr;  ///< of the walk at hand
 };
 
 }  // namespace ebb

@@ -42,6 +42,12 @@ std::string input_type(const InputDefinition& input);
 /// Output types that follow a match group get the type of what is linked to the group.
 void settle_match_types(Prompt& prompt, NodeFinder& finder);
 
+/// Drops links out of such nodes that no longer fit, as the front end does a frame after loading.
+void drop_misfits(Prompt& prompt, NodeFinder& finder);
+
+/// Fills Prompt::refused.
+void find_refusals(Prompt& prompt, const ConvertOptions& options);
+
 /// The inputs of one node in the making: of equal names the last value, at the first's place.
 class InputList {
  public:

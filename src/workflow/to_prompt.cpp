@@ -16,6 +16,7 @@
 namespace ebb {
 namespace {
 
+constexpr std::size_t kOutputsMax = 1'000;  // of one node that are taken from the file
 constexpr std::size_t kLeftOutMax = 1'000;  // values of one node that are listed one by one
 
 const char* computed_doubt(std::string_view type, std::string_view name);
@@ -90,7 +91,18 @@ Result<Prompt> Converter::run(NodeFinder finder) {
   order_nodes();
   note_unknown();
   settle_match_types(prompt_, finder);
+  drop_misfits(prompt_, finder);
   return std::move(prompt_);
+}
+
+/// Outputs that the file has beyond the definition: it was saved with a later one.
+void add_later_outputs(const GraphNode& node, PromptNode& out) {
+  std::size_t place = 0;
+  for (const JsonValue output : node.json.find("outputs")) {
+    if (place++ < out.output_types.size()) continue;
+    if (place > kOutputsMax) return;
+    out.output_types.push_back(output.find("type").text_or(""));
+  }
 }
 
 std::optional<Error> Converter::add_node(int at) {
@@ -105,6 +117,7 @@ std::optional<Error> Converter::add_node(int at) {
     out.known = true;
     out.output_node = node.definition->output_node;
     if (out.title.empty()) out.title = node.definition->display_name;
+    add_later_outputs(node, out);
     if (node.definition->newer) newer_[node.type].push_back(out.id);
   }
   if (out.title.empty()) out.title = node.type;
@@ -113,6 +126,10 @@ std::optional<Error> Converter::add_node(int at) {
   });
   inputs_.start(out.inputs, node.widgets.size() + std::size_t(links));
   doubts_.clear();
+  if (node.type == "WebcamCapture" && !repair_) {
+    return input_error("takes its picture from a camera when it is queued, and none is in the file",
+                       set_.file, out.label(), "Replace it by LoadImage, or bypass it.");
+  }
   add_widgets(node, out);
   if (auto error = add_links(at, node)) return error;
   auto uncertain = take_doubts(node, out);
@@ -205,8 +222,9 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
     } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
-      prompt_.notes.push_back(out.label() + ": the default text of its input \"" + widget.name +
-                              "\" is not in Ebb's table; the input is left out.");
+      prompt_.notes.push_back(
+          out.label() + ": the default text of its input \"" + widget.name +
+          "\" is not in Ebb's table; the input is left out. --object-info of a server has it.");
       doubt(widget.name, "left out: its default text is not in Ebb's table");
       continue;
     } else {
@@ -381,8 +399,10 @@ Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options) {
   const auto placed = place_nodes(set);
   if (!placed) return placed.error();
   apply_primitives(set, *placed);
-  return Converter(set, *placed, options.repair)
-      .run(NodeFinder(options.version, options.definitions));
+  auto prompt =
+      Converter(set, *placed, options.repair).run(NodeFinder(options.version, options.definitions));
+  if (prompt) find_refusals(*prompt, options);
+  return prompt;
 }
 
 }  // namespace ebb

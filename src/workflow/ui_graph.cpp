@@ -387,7 +387,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   if (nodes.size() > kNodesMax) {
     return input_error(
         fmt::format("the graph has {} nodes; {} are read at most", nodes.size(), kNodesMax), file,
-        "/nodes");
+        "/nodes", "Split the graph.");
   }
   read_nodes(nodes, set.root);
   const auto number = root.find("version").number();

@@ -239,12 +239,16 @@ Result<Workflow> parse_workflow(std::string text, std::string file, WorkflowPart
 
 Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options) {
   const auto& state = workflow.state();
-  const ConvertOptions convert{
-      .version = options.version, .definitions = options.definitions, .repair = options.repair};
-  if (state.format == WorkflowFormat::api_prompt) {
-    return read_api_prompt(state.root, state.file, convert);
-  }
-  return convert_graph(state.root, state.file, convert);
+  const ConvertOptions convert{.version = options.version,
+                               .definitions = options.definitions,
+                               .repair = options.repair,
+                               .version_assumed = options.version_assumed};
+  auto prompt = state.format == WorkflowFormat::api_prompt
+                    ? read_api_prompt(state.root, state.file, convert)
+                    : convert_graph(state.root, state.file, convert);
+  const std::string note = options.definitions ? note_of(*options.definitions) : "";
+  if (prompt && !note.empty()) prompt->notes.insert(prompt->notes.begin(), note);
+  return prompt;
 }
 
 Result<Prompt> to_prompt(const Workflow& workflow, const ComfyVersion& version) {

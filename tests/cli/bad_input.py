@@ -26,6 +26,13 @@ def wan(**sizes):
             for i, (name, inputs) in enumerate(nodes, 1)}
 
 
+def changed(node, **inputs):
+    """The same with some inputs of one node replaced."""
+    prompt = wan()
+    prompt[node]["inputs"].update(inputs)
+    return prompt
+
+
 def scale(origin):
     return {"class_type": "ImageScale",
             "inputs": {"image": [origin, 0], "upscale_method": "area", "width": 8, "height": 8,
@@ -47,6 +54,14 @@ UI_SAVE = {"id": 3, "type": "SaveImage", "widgets_values": ["x"], "outputs": [],
 BAD_HEADER = b'{"a":{"dtype":"F16","shape":[4611686018427387904,4],"data_offsets":[0,8]}}'
 INPUTS = {
     "good": wan,
+    "wrong_type": lambda: changed("5", latent_image=["1", 0]),
+    "wrong_output": lambda: changed("5", latent_image=["1", 7]),
+    "number_id": lambda: changed("5", latent_image=[4, 0]),
+    "steps_minus_1": lambda: changed("5", steps=-1),
+    "steps_10_18": lambda: changed("5", steps=10**18),
+    "steps_word": lambda: changed("5", steps="many"),
+    "seed_browser": lambda: changed("5", seed=18446744073709552000),
+    "twice": lambda: json.dumps(wan()).replace('"8":', '"4":').encode(),
     "cut": lambda: b'{"nodes":[{"id":1,"type":"KSampler"},',
     "binary": lambda: bytes(range(256)) * 40,
     "deep": lambda: b"[" * 10**6,

@@ -19,6 +19,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRELUDE = f"""make() {{ python3 "{ROOT}/tests/cli/bad_input.py" "$1"; }}
 plan() {{ local file=$1; shift; timeout 20 ebb plan "$file" --vram 24G --ram 64G --os linux \
   --html out.html --svg out.svg --save-machine m.toml "$@"; }}
+# For server.test: `serve KIND COMMAND ...` runs a command with $URL of a small server; the port,
+# which changes, is taken out of what it prints.
+serve() {{ local kind=$1; shift; rm -f port; python3 "{ROOT}/tests/cli/serve.py" "$kind" port & \
+  while [ ! -s port ]; do sleep 0.02; done; local port; port=$(cat port)
+  export URL=http://127.0.0.1:$port; bash -c "$*" > said 2>&1; local code=$?
+  kill %1; wait %1 2>/dev/null; sed "s/:$port/:PORT/g" said; return $code; }}
 """
 
 

@@ -4,9 +4,11 @@
 usage: convert_real.py EBB
 
 Every graph of tests/comfy/graphs is converted twice: with Ebb's own table for the server's version,
-and with the definitions that the server itself tells. Both prompts must be equal, certain
-(--strict), accepted without node errors, and executed to the end. A graph is left out where the
-version lacks one of its classes. Starts servers on the CPU and stops them again.
+and with the definitions that the server itself tells, asked by its address. Both prompts must be
+equal, certain (--strict), accepted without node errors, and executed to the end. Three of them
+sample generated models (tiny_models.py) through loaders, text encoder, KSampler and VAE decode. A
+graph is left out where the version lacks one of its classes. Starts servers on the CPU and stops
+them again.
 """
 import asyncio
 import json
@@ -19,6 +21,7 @@ import tempfile
 import server_real
 import support
 
+PROMPT_SECONDS = 240  # a text encoder and a VAE of real sizes, on a busy CPU
 GRAPHS = pathlib.Path(__file__).parent / "graphs"
 
 
@@ -46,22 +49,22 @@ async def check(ebb, folder):
     port = server_real.free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
+        os.environ["XDG_CACHE_HOME"] = base  # where Ebb keeps what the server tells
         subprocess.run([sys.executable, str(pathlib.Path(__file__).parent / "tiny_models.py"),
                         folder, os.path.join(base, "models")], check=True)
         with server_real.server(folder, base, port) as process:
             async with aiohttp.ClientSession() as session:
                 classes = await server_real.object_info(session, url, process, base)
-                info = pathlib.Path(base, "object_info.json")
-                info.write_text(json.dumps(classes), encoding="utf-8")
                 for path in sorted(GRAPHS.glob("*.json")):
                     missing = classes_of(json.loads(path.read_text())) - classes.keys()
                     if missing:
                         left_out.append(f"{path.stem} (no {', '.join(sorted(missing))})")
                         continue
                     prompt = convert(ebb, path, "--comfyui", version)
-                    told = convert(ebb, path, "--comfyui", version, "--object-info", str(info))
-                    order = await asyncio.wait_for(server_real.executed(session, url, prompt),
-                                                   server_real.PROMPT_SECONDS)
+                    told = convert(ebb, path, "--comfyui", version, "--object-info", url)
+                    ran = await asyncio.wait_for(server_real.executed(session, url, prompt),
+                                                 PROMPT_SECONDS)
+                    order = ran["order"]
                     outputs = {key for key, node in prompt.items()
                                if classes[node["class_type"]]["output_node"]}
                     run.append(path.stem)

@@ -136,16 +136,19 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def server_arguments(base, port):
+    """What any server of a test is started with: loopback, a folder of its own."""
+    return ["--cpu", "--listen", "127.0.0.1", "--port", str(port), "--base-directory", base,
+            "--disable-auto-launch", "--database-url", "sqlite:///:memory:"]
+
+
 @contextlib.contextmanager
-def server(folder, base, port, flags="", custom_nodes=False):
+def running(command, folder, base):
+    """Starts a command in a process group of its own, and always stops it."""
     log = open(pathlib.Path(base, "server.log"), "wb")
-    command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port),
-               "--base-directory", base, "--disable-auto-launch", "--database-url",
-               "sqlite:///:memory:", *flags.split()]
-    if not custom_nodes:
-        command.append("--disable-all-custom-nodes")
+    environment = dict(os.environ, OMP_NUM_THREADS="1")  # small models: waiting costs more
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True, env=environment)
     try:
         yield process
     finally:
@@ -157,6 +160,13 @@ def server(folder, base, port, flags="", custom_nodes=False):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         log.close()
+
+
+def server(folder, base, port, flags="", custom_nodes=False):
+    command = [sys.executable, "main.py", *server_arguments(base, port), *flags.split()]
+    if not custom_nodes:
+        command.append("--disable-all-custom-nodes")
+    return running(command, folder, base)
 
 
 async def object_info(session, url, process, base):

@@ -18,7 +18,7 @@ std::string by_version(const Columns& columns, Text text_of) {
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string one = text_of(columns[i]);
     if (i > 0 && one == text_of(columns[i - 1])) continue;
-    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kTableVersions[i]));
+    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kVersionRules[i].since));
     text += one;
   }
   return text;
@@ -58,11 +58,11 @@ std::string formula_text(const VaeFormula& f, bool decode) {
   return text;
 }
 
-std::string formulas(const std::array<VaeFormula, 4>& columns, bool decode) {
+std::string formulas(const ByVersion<VaeFormula>& columns, bool decode) {
   return by_version(columns, [decode](const VaeFormula& f) { return formula_text(f, decode); });
 }
 
-std::string vae_live(const VaeRow& row, const std::array<VaeLive, 4>& columns) {
+std::string vae_live(const VaeRow& row, const ByVersion<VaeLive>& columns) {
   return by_version(columns, [&row](const VaeLive& live) -> std::string {
     if (live.pixel == 0 && live.frame == 0) {
       return fmt::format("{} of the estimate", number(row.share));

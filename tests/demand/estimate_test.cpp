@@ -213,7 +213,7 @@ TEST(Estimate, CheckpointsGiveThreeModelsAndSameLoadersShareOne) {
   EXPECT_EQ(e.at("6").uses[0], e.at("1").reads[0]);
   EXPECT_EQ(e.at("7").uses[0], e.at("1").reads[2]);
   EXPECT_EQ(e.at("5").uses[0], e.at("1").reads[1]);
-  EXPECT_NEAR(e.at("6").demand.flops, 2 * 2 * 128 * 128 * 3.65e8, 1e6)
+  EXPECT_NEAR(e.at("6").demand.flops, 2 * 2 * 128 * 128 * 4.13e8, 1e6)
       << "two conditionings of two pictures";
   EXPECT_EQ(e.at("6").demand.repeats, 40) << "dpmpp_sde evaluates the model twice a step";
   EXPECT_EQ(e.demand.picture, (Shape{2, 3, 1, 1024, 1024, false}));

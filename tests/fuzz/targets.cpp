@@ -11,6 +11,7 @@
 #include "ebb/ebb.h"
 #include "ebb/file.h"
 #include "json/document.h"
+#include "json/write.h"
 #include "weights/count.h"
 #include "weights/detect.h"
 #include "weights/folders.h"
@@ -63,6 +64,26 @@ void read_json(std::string_view bytes) {
     static_cast<void>(value.key());
     for (const JsonValue member : value) open.push_back(member);
   }
+}
+
+/// A server's answer: every class that it names is asked for, by an API prompt of all of them.
+void read_info(std::string_view bytes) {
+  auto definitions = parse_definitions(std::string(bytes), "fuzz");
+  if (!definitions) return;
+  const auto names = JsonDocument::parse(std::string(bytes));
+  std::string prompt = "{\"0\":{\"class_type\":\"SaveImage\",\"inputs\":{}}";
+  int id = 1;
+  for (const JsonValue entry : names->root()) {
+    if (id > 100) break;
+    prompt += ",\"" + std::to_string(id) + "\":{\"class_type\":" + json_quote(entry.key()) +
+              ",\"inputs\":{\"a\":[\"" + std::to_string(id - 1) + "\",0],\"a.b\":1}}";
+    ++id;
+  }
+  const auto workflow = parse_workflow(prompt + "}", "fuzz");
+  if (!workflow) return;
+  PromptOptions options;
+  options.definitions = &*definitions;
+  static_cast<void>(to_prompt(*workflow, options));
 }
 
 void convert(const Result<Workflow>& workflow) {
@@ -145,6 +166,7 @@ void read_flags(std::string_view bytes) {
 constexpr Target kTargets[] = {
     {"json", read_json},
     {"graph", read_graph},
+    {"definitions", read_info},
     {"plan", plan_workflow},
     {"png", read_media, "\x89PNG\r\n\x1a\n"},
     {"webp", read_media, "RIFF    WEBP"},

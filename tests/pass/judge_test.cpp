@@ -93,5 +93,75 @@ TEST(Judge, RankIsTheOrderOfBadness) {
   EXPECT_LT(rank(Verdict::spills), rank(Verdict::unknown));
 }
 
+TEST(Judge, APassAboveTheCardIsNamedBesideOneThatOffloads) {
+  TwoPass example;
+  example.machine.os = Os::linux;
+  Load& load = example.timeline.steps[4].loads[0];
+  load.full = false;
+  load.usable_bytes = 11329_MiB;
+  load.offloaded_bytes = 2_GiB;
+  int decode = -1;
+  for (std::size_t p = 0; p < example.passes.passes.size(); ++p) {
+    if (example.passes.passes[p].kind == StepKind::decode) decode = static_cast<int>(p);
+  }
+  ASSERT_GE(decode, 0);
+  const Pass& pass = example.passes.passes[static_cast<std::size_t>(decode)];
+  Demand& demand = example.passes.steps[static_cast<std::size_t>(pass.main_step)].demand;
+  demand.live = demand.reserved = {60_GiB, NumberKind::measured, "traced"};
+  Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::offloads);
+  const PassOutcome& above = outcome.passes[static_cast<std::size_t>(decode)];
+  EXPECT_EQ(above.verdict, Verdict::tight);
+  EXPECT_GT(above.above_bytes, 20_GiB);
+  const std::string named = "; pass " + std::to_string(decode + 1) + ": the step allocates about";
+  EXPECT_NE(outcome.cause.find(named), std::string::npos) << outcome.cause;
+  EXPECT_NE(outcome.cause.find("ComfyUI will run out, then retry in tiles"), std::string::npos);
+  demand.low = 0.1;
+  outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_NE(outcome.cause.find("(6,144 are possible)"), std::string::npos) << outcome.cause;
+  EXPECT_NE(outcome.cause.find("is likely to run out"), std::string::npos) << outcome.cause;
+  example.machine.os = Os::windows;
+  outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::spills);
+}
+
+TEST(Judge, WherePagesLeaveByThemselvesTheyTakeNoRoomFromTheStep) {
+  TwoPass example;
+  example.machine.os = Os::linux;
+  Demand& demand = example.passes.steps[4].demand;
+  demand.live = demand.reserved = {20_GiB, NumberKind::measured, "traced"};
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::tight);
+  example.timeline.paged = true;
+  Load& load = example.timeline.steps[4].loads[0];
+  load.usable_bytes = example.passes.weights[static_cast<std::size_t>(load.weights)].bytes + 1_GiB;
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).passes[1].cause, "");
+  demand.high = 1.2;  // 4 GiB more than the 1 GiB that is spare
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.passes[1].verdict, Verdict::tight);
+  EXPECT_EQ(outcome.passes[1].cause,
+            "stays whole unless the step takes more than 21,504 MiB; 20,480 are expected, up to "
+            "24,576 possible. Then pages of its weights leave and are streamed");
+}
+
+TEST(Judge, SecondsOfARunAreUnknownButThoseThatAreKnownAreSummed) {
+  TwoPass example;
+  for (StepState& state : example.timeline.steps) {
+    state.read_seconds = state.move_seconds = state.stall_seconds = state.compute_seconds = 1;
+  }
+  Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  ASSERT_TRUE(outcome.seconds.has_value());
+  EXPECT_DOUBLE_EQ(*outcome.seconds, 4.0 * static_cast<double>(example.timeline.steps.size()));
+  double passes = 0;
+  for (const PassOutcome& pass : outcome.passes) passes += pass.seconds.value_or(0);
+  EXPECT_DOUBLE_EQ(passes, *outcome.seconds);
+  const auto decode = static_cast<std::size_t>(example.passes.passes.back().main_step);
+  example.timeline.steps[decode].compute_seconds.reset();
+  outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_FALSE(outcome.seconds.has_value());
+  EXPECT_FALSE(outcome.passes.back().seconds.has_value());
+  EXPECT_DOUBLE_EQ(outcome.known_seconds,
+                   4.0 * static_cast<double>(example.timeline.steps.size()) - 1);
+}
+
 }  // namespace
 }  // namespace ebb

@@ -108,6 +108,10 @@ PassOutcome random_outcome(Dice& dice) {
   o.stream_seconds = dice.maybe(dice.real());
   o.stall_seconds = dice.maybe(dice.real());
   o.compute_seconds = dice.maybe(dice.real());
+  o.seconds = dice.maybe(dice.real());
+  o.above_bytes = dice.coin(0.3) ? dice.bytes() : 0;
+  o.ram_pinned_bytes = dice.bytes();
+  o.ram_file_pages_bytes = dice.bytes();
   o.repeats = dice.number(0, 60);
   return o;
 }
@@ -151,6 +155,7 @@ Prediction random_prediction(Dice& dice) {
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
   p.timeline.policy = dice.text(2);
+  p.timeline.paged = dice.coin(0.3);
   p.timeline.vram_limit_bytes = dice.bytes();
   p.timeline.ram_limit_bytes = dice.bytes();
   p.timeline.notes = {dice.text()};
@@ -160,6 +165,7 @@ Prediction random_prediction(Dice& dice) {
   p.outcome.read_bytes = dice.bytes();
   p.outcome.ram_peak_bytes = dice.bytes();
   p.outcome.seconds = dice.maybe(dice.real());
+  p.outcome.known_seconds = dice.real();
   if (dice.coin())
     test::own_passes(p).picture = Shape{1, 3, dice.number(1, 999), 720, 1280, dice.coin()};
   return p;

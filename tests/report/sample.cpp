@@ -163,6 +163,7 @@ class SampleBuilder {
     o.stream_seconds = p.offloaded / 24000;
     o.stall_seconds = 0;
     o.compute_seconds = p.seconds;
+    o.seconds = *state.read_seconds + *state.move_seconds + *state.compute_seconds;
     o.repeats = p.repeats;
     if (p.offloaded > 0) {
       o.cause = "asked " + format_mib(load.minimum_bytes) + " + reserve " +
@@ -179,6 +180,7 @@ class SampleBuilder {
     all.read_bytes += state.read_bytes;
     all.seconds = all.seconds.value_or(0) + *state.read_seconds + *state.move_seconds +
                   *state.compute_seconds;
+    all.known_seconds = *all.seconds;
     all.passes.push_back(o);
   }
 

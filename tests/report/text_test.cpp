@@ -48,6 +48,8 @@ ComfyUI 0.3.73 (classic), RTX 5090, 30,724 of 32,607 MiB free, 64.0 GiB RAM, Win
 
 OFFLOADS 2,300 of 13,629 MiB in both sampling passes, because of --reserve-vram 4.
 Asked 15,299 + reserve 4,096 of 30,724 MiB free leave 11,329 for 13,629 MiB of weights.
+Offloading 2,300 MiB streams for 0.10 s a step, beside 15 s of compute, and hides behind it:
+  nearly free.
 21,322 of 32,607 MiB VRAM at the peak (pass 3) and 42.4 of 64.0 GiB RAM.
 Cheapest way out: start without --reserve-vram 4 (offloaded 2,300 -> 0 MiB).
 Up to 65 frames every diffusion model stays whole on this machine.
@@ -87,8 +89,6 @@ Up to 65 frames every diffusion model stays whole on this machine.
   121 frames  offloads   4,044      9,591
   161 frames  offloads     128     13,505
 
-Offloading 2,300 MiB streams for 0.10 s a step, beside 15 s of compute, and hides behind it:
-  nearly free.
 Reading 33.1 GiB from disk costs about 12 s. The whole run: about 2 min 30 s.
 Picture: ebb plan video_wan2_2_14B_i2v.json --html timeline.html
 assumed: 64.0 GiB RAM, 8.5 GiB RAM in other use, ComfyUI 0.3.73, link 23.5 GiB/s,
@@ -139,6 +139,99 @@ TEST(ReportText, the_price_says_what_hides_and_what_does_not) {
       contains(one_line(to_text(report, false)), "0.25 s of it do not hide, 1.0 s over 4 steps."));
   for (auto& pass : report.prediction.outcome.passes) pass.compute_seconds.reset();
   EXPECT_TRUE(contains(one_line(to_text(report, false)), "hides behind compute is unknown"));
+}
+
+TEST(ReportText, every_pass_above_the_card_is_named_at_the_top) {
+  Report report = test::wan_two_passes();
+  report.trial.machine.os = Os::linux;
+  PassOutcome& decode = report.prediction.outcome.passes.back();
+  decode.verdict = Verdict::tight;
+  decode.above_bytes = 900_MiB;
+  const auto headline = [&] {
+    const std::string text = one_line(to_text(report, false));
+    return text.substr(text.find("OFFLOADS"), text.find("Asked") - text.find("OFFLOADS"));
+  };
+  EXPECT_TRUE(contains(headline(),
+                       "; pass 5, decode wan_2.1_vae, runs out of memory and is "
+                       "retried in tiles."))
+      << headline();
+  report.trial.machine.os = Os::windows;
+  EXPECT_TRUE(contains(headline(),
+                       "; pass 5, decode wan_2.1_vae, spills 900 MiB into shared "
+                       "memory."))
+      << headline();
+  for (PassOutcome& pass : report.prediction.outcome.passes) pass.above_bytes = 1_MiB;
+  EXPECT_TRUE(contains(headline(), "; passes 1-5 spill into shared memory.")) << headline();
+}
+
+TEST(ReportText, a_total_without_all_seconds_says_at_least_and_what_is_missing) {
+  Report report = test::wan_two_passes();
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "The whole run: about "));
+  report.prediction.outcome.seconds.reset();
+  report.prediction.outcome.passes[0].seconds.reset();
+  report.prediction.outcome.passes[4].seconds.reset();
+  report.trial.machine.compute_flops_per_second = {1e14, NumberKind::assumed, "test"};
+  EXPECT_TRUE(contains(one_line(to_text(report, false)),
+                       ", without the computing of passes 1, 5, whose work is not known."));
+  report.trial.machine.compute_flops_per_second = {};
+  EXPECT_TRUE(contains(one_line(to_text(report, false)),
+                       "without the computing of passes 1, 5: --gpu NAME tells Ebb"));
+}
+
+TEST(ReportText, a_model_that_leaves_in_several_steps_is_named_once_at_the_cut) {
+  Report report = test::wan_two_passes();
+  StepState& first =
+      report.prediction.timeline
+          .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].first_step)];
+  for (const Eviction& e :
+       report.prediction.timeline
+           .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].last_step)]
+           .evictions) {
+    first.evictions.push_back(e);
+  }
+  const std::string text = one_line(to_text(report, false));
+  const auto moves = text.find("ComfyUI moves ");
+  ASSERT_NE(moves, std::string::npos);
+  const std::string sentence = text.substr(moves, text.find(" out by itself", moves) - moves);
+  const auto name = sentence.find("wan_2.1_vae");
+  EXPECT_NE(name, std::string::npos) << sentence;
+  EXPECT_EQ(sentence.find("wan_2.1_vae", name + 1), std::string::npos) << sentence;
+}
+
+TEST(ReportText, where_weights_are_paged_the_step_is_shown_and_nothing_is_asked) {
+  Report report = test::wan_two_passes();
+  EXPECT_TRUE(contains(to_text(report, false), " asked  usable"));
+  report.prediction.timeline.paged = true;
+  report.after.reset();
+  const std::string text = to_text(report, false);
+  EXPECT_TRUE(contains(text, " step  usable")) << text;
+  EXPECT_FALSE(contains(text, " asked  usable"));
+  EXPECT_FALSE(contains(to_svg(report), "asked, not used"));
+  EXPECT_TRUE(contains(to_svg(report), "2,300 MiB streamed"));
+}
+
+TEST(ReportText, frames_that_the_model_leaves_out_are_told) {
+  Report report = test::wan_two_passes();
+  report.table = {{}};
+  report.table[0].sizes.frames = 64;
+  report.table[0].frames = 61;
+  EXPECT_TRUE(contains(to_text(report, false), "64 frames (makes 61)"));
+  report.trial.sizes.frames = 84;
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "84 frames were asked for, 81 are made"));
+}
+
+TEST(ReportText, page_locked_ram_and_file_pages_are_told) {
+  Report report = test::wan_two_passes();
+  for (PassOutcome& pass : report.prediction.outcome.passes) {
+    pass.ram_pinned_bytes = 12_GiB;
+    pass.ram_file_pages_bytes = 7_GiB;
+  }
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "(12.0 GiB of it page-locked)"));
+  const std::string html = to_html(report);
+  EXPECT_TRUE(contains(html, "<dt>RAM page-locked</dt><dd>12.0 GiB</dd>"));
+  EXPECT_TRUE(contains(html, "<dt>file pages in RAM</dt><dd>7.0 GiB</dd>"));
+  EXPECT_TRUE(contains(to_svg(report), "Pages of files that are read"));
+  EXPECT_TRUE(contains(to_json(report), "\"ram_pinned_bytes\": 12884901888"));
 }
 
 TEST(ReportText, forty_passes_fit_on_a_screen) {

@@ -30,6 +30,26 @@ TEST(Groups, InnerNodesGetTheirPlaceAsIdAndTheInstancesValues) {
   EXPECT_EQ(input_value(prompt, "3", "images"), "-> 7:1:0");
 }
 
+TEST(Groups, ValuesOfShownWidgetsFollowTheOthersOfTheirNode) {
+  const std::string groups = R"("extra":{"groupNodes":{"G":{"nodes":[
+      {"index":0,"type":"EmptyLatentImage","widgets_values":[1,2,3],"outputs":[{"type":"LATENT"}]},
+      {"index":1,"type":"KSampler","widgets_values":[5,"fixed",20,8,"euler","normal",1],
+       "inputs":[{"name":"model","type":"MODEL","link":null},
+                 {"name":"latent_image","type":"LATENT","link":null},
+                 {"name":"seed","type":"INT","link":null,"widget":{"name":"seed"}}],
+       "outputs":[{"type":"LATENT"}]}],
+      "links":[[0,0,1,1,9,"LATENT"]],"external":[]}}})";
+  const Prompt prompt = test::convert(test::graph(
+      R"({"id":7,"type":"workflow/G","inputs":[{"name":"seed","type":"INT","link":null,
+          "widget":{"name":"seed"}}],
+          "widgets_values":[64,32,1,30,6,"dpmpp_2m","karras",0.5,77,"fixed"]})",
+      "", groups));
+  EXPECT_EQ(input_value(prompt, "7:0", "width"), "64");
+  EXPECT_EQ(input_value(prompt, "7:1", "steps"), "30");
+  EXPECT_EQ(input_value(prompt, "7:1", "denoise"), "0.5");
+  EXPECT_EQ(input_value(prompt, "7:1", "seed"), "77");
+}
+
 TEST(Groups, AGroupThatContainsItselfEnds) {
   const std::string groups = R"("extra":{"groupNodes":{"G":{"nodes":[
       {"type":"workflow>G"},{"type":"workflow>G"}],"links":[]}}})";

@@ -458,5 +458,36 @@ TEST(Api, DanglingLinksStayAndAreSaid) {
   EXPECT_NE(prompt.notes[0].find("does not exist"), std::string::npos);
 }
 
+TEST(Rules, ACameraIsRefusedAsThePageDoesIt) {
+  const auto prompt = test::try_convert(
+      test::graph(R"({"id":1,"type":"WebcamCapture","widgets_values":["",0,0,true]})"));
+  ASSERT_FALSE(prompt.ok());
+  EXPECT_EQ(to_string(prompt.error()),
+            "test.json: node 1 WebcamCapture: takes its picture from a camera when it is queued, "
+            "and none is in the file\n  Replace it by LoadImage, or bypass it.");
+  EXPECT_TRUE(test::try_convert(
+                  test::graph(R"({"id":1,"type":"WebcamCapture","mode":4,"widgets_values":[]})"))
+                  .ok());
+}
+
+TEST(Rules, LinksOutOfASwitchThatNoLongerFitAreDropped) {
+  const auto prompt_of = [](const char* maker, const char* type) {
+    return test::convert(
+        test::graph(std::string(R"({"id":1,"type":")") + maker + R"(","outputs":[{"links":[1]}]},
+        {"id":2,"type":"ComfySwitchNode","inputs":[{"name":"on_false","type":"*","link":1},
+         {"name":"on_true","type":"*","link":null}],"outputs":[{"links":[2]}],
+         "widgets_values":[false]},
+        {"id":3,"type":"VAEDecode","inputs":[{"name":"samples","type":"LATENT","link":2}]})",
+                    std::string("[1,1,0,2,0,\"") + type + "\"],[2,2,0,3,0,\"LATENT\"]"));
+  };
+  EXPECT_EQ(test::input_value(prompt_of("EmptyLatentImage", "LATENT"), "3", "samples"), "-> 2:0");
+  const Prompt misfit = prompt_of("EmptyImage", "IMAGE");
+  EXPECT_EQ(test::input_value(misfit, "3", "samples"), "absent");
+  ASSERT_FALSE(misfit.notes.empty());
+  EXPECT_EQ(misfit.notes.back(),
+            "node 3 VAEDecode: the link into its input \"samples\" is dropped, as ComfyUI's page "
+            "does it: node 2 ComfySwitchNode gives IMAGE now.");
+}
+
 }  // namespace
 }  // namespace ebb

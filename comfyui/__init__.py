@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ebb's node pack: whatever is wrong here is one line in the log, and ComfyUI starts."""
+import logging
+
+NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, WEB_DIRECTORY = {}, {}, "./web"
+try:
+    from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, announce
+
+    announce()
+except Exception as error:
+    logging.warning("[Ebb] no nodes: %s: %s", type(error).__name__, error)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measured budget: what a pass needs beside its weights, in place of ComfyUI's estimate.
+
+Rows are those of docs/demand.md (a test compares them), for the families whose size can be read
+off the loaded model. Where there is no row, live is unknown and the estimate is never lowered.
+"""
+from . import hooks, memory
+
+MIB = memory.MIB
+# image model, hidden size -> (key in docs/demand.md, cast MiB,
+#   per version from 0.3.64, 0.3.73, 0.8.0, 0.18.2: (rate in u, MiB an item, reserved / live))
+WAN_14B = [(9.125, 9.1, 1.73), (10.125, 9.1, 1.66), (8.525, 9.1, 1.5), (8.525, 9.1, 1.5)]
+WAN_5B = [(12.625, 7.1, 1.59), (12.625, 7.1, 1.67), (12.625, 7.1, 1.36), (12.625, 7.1, 1.36)]
+WAN_1B = [(15.083, 5.5, 1.53), (15.083, 5.5, 1.59), (15.083, 5.5, 1.33), (15.083, 5.5, 1.33)]
+ROWS = {("wan2.1", 5120): ("wan-14b", 135.0, WAN_14B), ("wan2.1", 3072): ("wan-5b", 84.0, WAN_5B),
+        ("wan2.1", 1536): ("wan-1.3b", 26.2, WAN_1B)}
+PLAIN = ("t2v", "i2v")  # model types that the rows were traced for
+VERSIONS = [(0, 3, 64), (0, 3, 73), (0, 8, 0), (0, 18, 2)]
+HIGH = 1.25  # upper bound of live in every row used
+
+
+def _column(version):
+    try:
+        number = tuple(int(part) for part in version.split("."))
+    except ValueError:
+        return len(VERSIONS) - 1
+    return max((i for i, each in enumerate(VERSIONS) if number >= each), default=0)
+
+
+def live_bytes(config, shape, version):
+    """(live, reserved) bytes at the peak of one forward with one conditioning, or None.
+
+    `config` is what ComfyUI read off the model's file, `shape` the latent [batch, channels, frames,
+    height, width].
+    """
+    row = ROWS.get((config.get("image_model"), config.get("dim")))
+    if row is None or config.get("model_type") not in PLAIN or len(shape) != 5:
+        return None
+    _, cast, columns = row
+    rate, fixed, slack = columns[_column(version)]
+    batch, _, frames, height, width = shape
+    tokens = frames * -(-height // 2) * -(-width // 2)
+    live = batch * (rate * tokens * config["dim"] * 2 + fixed * MIB) + cast * MIB
+    return live, live * slack
+
+
+def decide(given, config, shape, asked, version):
+    """(bytes to reserve or None for ComfyUI's own, why), `given` in bytes, 0: Ebb's figure."""
+    known = live_bytes(config, shape, version)
+    if known is None:
+        if given > asked:
+            return given, "as given"
+        return None, "what is live is unknown for this model, so ComfyUI's estimate stays"
+    live, reserved = known
+    if given == 0:
+        wanted = max(reserved, live * HIGH)  # as `ebb plan` budgets
+        if wanted >= asked:
+            return None, "ComfyUI's estimate is not larger than what the pass needs"
+        return wanted, "live at the peak and the allocator's slack"
+    if given < live:
+        return live, f"not the {memory.text_of(given)} given: that is below what is live"
+    return given, "as given"
+
+
+def apply(model, budget_gib, told):
+    """(clone of the model with the budget, a line of text); the model itself if that can't be.
+
+    `told(event)` is called at each sampling, with what was asked and what was decided.
+    """
+    given = int(budget_gib * (1 << 30))
+
+    def chosen(module, shape, asked):
+        wanted, why = decide(given, hooks.model_config(module), shape, asked,
+                             hooks.comfyui_version())
+        told({"kind": "EbbBudget", "asked_bytes": int(asked), "seconds": 0.0,
+              "budget_bytes": int(asked if wanted is None else wanted),
+              "text": f"{type(module).__name__}: ComfyUI asks {memory.text_of(asked)}, the budget "
+                      f"is {memory.text_of(asked if wanted is None else wanted)} ({why})"})
+        return wanted
+
+    clone = hooks.with_budget(model, chosen)
+    if clone is None:
+        return model, "this ComfyUI has no way to set a budget: its own estimate stays"
+    said = memory.text_of(given) if given else "Ebb's figure for this model and size"
+    notes = ""
+    if getattr(model, "is_dynamic", bool)():
+        notes = "; dynamic VRAM places weights page by page and hardly uses it"
+    return clone, f"Budget: {said}, never below what is live at the peak{notes}."

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this process holds in RAM, and handing freed memory back to the system. No ComfyUI."""
+import ctypes
+import os
+import sys
+
+MIB = 1 << 20
+
+
+def resident_bytes():
+    """RAM that this process holds now (mapped files included), or None."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        pass
+    try:
+        import psutil
+
+        return psutil.Process().memory_info().rss
+    except Exception:
+        return None
+
+
+def available_bytes():
+    """RAM that programs could still get without swapping, or None."""
+    try:
+        import psutil
+
+        return psutil.virtual_memory().available
+    except Exception:
+        return None
+
+
+def hand_back():
+    """Returns what the C library's heap holds but nobody uses; False where there is no way to.
+
+    Tensors below 32 MiB live on that heap: freeing them returns about half of their bytes, and
+    this call the rest.
+    """
+    try:
+        if sys.platform.startswith("linux"):
+            ctypes.CDLL(None).malloc_trim(0)
+        elif sys.platform == "win32":
+            ctypes.CDLL("ucrtbase")._heapmin()
+        elif sys.platform == "darwin":
+            ctypes.CDLL(None).malloc_zone_pressure_relief(None, ctypes.c_size_t(0))
+        else:
+            return False
+        return True
+    except (OSError, AttributeError):
+        return False  # musl, for one, has no malloc_trim and needs none
+
+
+def text_of(size):
+    """Bytes as text: MiB below 10 GiB, else GiB."""
+    if size is None:
+        return "unknown"
+    return f"{size / (1 << 30):,.1f} GiB" if abs(size) >= 10 << 30 else f"{size / MIB:,.0f} MiB"

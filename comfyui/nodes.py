@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four nodes. Their ids, input names and defaults are a contract: docs/nodes.md."""
+from . import budget, hooks, journal, prefetch, unload
+
+
+class AnyType(str):
+    """A type that every socket takes: older versions compare types with `!=` and nothing else."""
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = str.__hash__
+
+
+ANY = AnyType("*")
+ANYTHING = (ANY, {"tooltip": "Any value. It comes out again as it is: the same object."})
+LINK = (ANY, {"rawLink": True, "tooltip": "A model, CLIP or VAE. Only the link is read; the node "
+                                          "never holds the model."})
+
+
+def _answer(done, anything):
+    journal.add(done.event())
+    journal.say(done.node, done.text(), done.is_warning())
+    return {"ui": {"text": [done.text()], "ebb": [done.event()]}, "result": (anything,)}
+
+
+class UnloadModels:
+    """Unloads every model: out of RAM what nothing needs any more, out of VRAM the rest."""
+    CATEGORY, FUNCTION = "model_management", "run"
+    RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
+    DESCRIPTION = ("Unloads all models, empties the allocator's cache and hands freed RAM back to "
+                   "the system. Put it between pass 1's LATENT and pass 2's latent_image.")
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"anything": ANYTHING}}
+
+    def run(self, anything):
+        return _answer(unload.cut("UnloadModels", "all", "drop", anything), anything)
+
+
+class EbbCut:
+    """Between two passes: which models go, and how far."""
+    CATEGORY, FUNCTION = "model_management", "run"
+    RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
+    DESCRIPTION = ("Between passes: parks models (out of VRAM, kept in RAM) or drops them (out of "
+                   "RAM too; they are read again when needed), and reads the next files ahead.")
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {
+            "anything": ANYTHING,
+            "models": (["pass_before", "all", "all_but_next", "connected"], {
+                "default": "pass_before",
+                "tooltip": "pass_before: those of the pass that made the value. all_but_next: all "
+                           "but the next pass's. connected: those linked below."}),
+            "action": (["drop", "park"], {
+                "default": "drop",
+                "tooltip": "drop: out of VRAM and RAM. park: out of VRAM only."}),
+            "prefetch": (["nothing", "next_files"], {
+                "default": "nothing",
+                "tooltip": "next_files: reads the model files of loaders still to run into the "
+                           "system's cache, in the background, while RAM allows."})},
+            "optional": {f"model_{number}": LINK for number in range(1, 5)}}
+
+    def run(self, anything, models="pass_before", action="drop", prefetch="nothing", **connected):
+        done = unload.cut("EbbCut", models, action, anything, list(connected.values()))
+        if prefetch == "next_files":
+            done.notes.append(prefetch_files())
+        return _answer(done, anything)
+
+
+def prefetch_files():
+    return prefetch.start(hooks.files_to_come(hooks.current_run()))
+
+
+class EbbBudget:
+    """Says how much memory a pass with this model needs, in place of ComfyUI's estimate."""
+    CATEGORY, FUNCTION = "model_management", "run"
+    RETURN_TYPES, RETURN_NAMES = ("MODEL",), ("model",)
+    DESCRIPTION = ("Measured budget: replaces ComfyUI's estimate of what a pass needs beside the "
+                   "weights, so that the weights stay on the GPU where memory truly allows.")
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {
+            "model": ("MODEL", {"tooltip": "The model to sample with; put this node last before "
+                                           "the sampler."}),
+            "budget_gib": ("FLOAT", {
+                "default": 0.0, "min": 0.0, "max": 1024.0, "step": 0.05, "round": 0.001,
+                "tooltip": "GiB that one pass needs beside the weights (batch 1). 0: Ebb's own "
+                           "figure, where it has one. Never below what is live at the peak."})}}
+
+    def run(self, model, budget_gib=0.0):
+        node = hooks.node_id()
+
+        def told(event):
+            journal.add({**event, "node": node})
+            journal.say(node, event["text"], False)
+        clone, text = budget.apply(model, budget_gib, told)
+        event = {"kind": "EbbBudget", "node": node, "text": text, "given": clone is not model}
+        return {"ui": {"text": [text], "ebb": [event]}, "result": (clone,)}
+
+
+class EbbReport:
+    """Shows and saves what happened at each cut, loader and sampler of this run."""
+    CATEGORY, FUNCTION = "model_management", "run"
+    RETURN_TYPES, RETURN_NAMES = (ANY, "STRING"), ("anything", "report")
+    OUTPUT_NODE = True
+    DESCRIPTION = ("Memory report: bytes before and after each cut, peaks while sampling, what was "
+                   "freed, what was read from disk again and how long it took. Put it after the "
+                   "decoder, on the picture or the video.")
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {
+            "anything": ANYTHING,
+            "save": ("BOOLEAN", {"default": True,
+                                 "tooltip": "Also write the report as JSON to the output folder."}),
+            "filename_prefix": ("STRING", {"default": "ebb/report"})}}
+
+    @classmethod
+    def IS_CHANGED(cls, **_):
+        """Always the same answer; asked at the start of a run, which is when watching begins."""
+        journal.watch()
+        return ""
+
+    def run(self, anything, save=True, filename_prefix="ebb/report"):
+        text, report, path = journal.finish(filename_prefix if save else None)
+        return {"ui": {"text": [text], "ebb": [report]}, "result": (anything, text)}
+
+
+NODES = {"UnloadModels": (UnloadModels, "Unload All Models (Free VRAM)"),
+         "EbbCut": (EbbCut, "Between Passes (Ebb)"),
+         "EbbBudget": (EbbBudget, "Measured Budget (Ebb)"),
+         "EbbReport": (EbbReport, "Memory Report (Ebb)")}
+NODE_CLASS_MAPPINGS = {name: node for name, (node, _) in NODES.items()}
+NODE_DISPLAY_NAME_MAPPINGS = {name: title for name, (_, title) in NODES.items()}
+
+
+def announce():
+    """One line in the log: what works here."""
+    missing = hooks.missing_parts()
+    taken = hooks.taken_ids(NODES)
+    if missing:
+        hooks.log.warning("[Ebb] this ComfyUI lacks %s: the nodes pass values through and free "
+                          "nothing", ", ".join(missing))
+    for name in taken:
+        hooks.log.warning("[Ebb] %s is another pack's node here: the one loaded last is used", name)
+    if not hooks.native_library():
+        hooks.log.info("[Ebb] nodes are ready; planning is off (the package ebb is not installed)")

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ebb apply`: the plan's fixes, put into workflow files.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "cli/command.h"
+#include "cli/patch_text.h"
+#include "cli/plan_options.h"
+#include "cli/wish.h"
+#include "ebb/file.h"
+
+namespace ebb::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  ebb apply flow.json --with UnloadModels            shows what would change, writes nothing\n"
+    "  ebb apply flow.json --with UnloadModels -o new.json\n"
+    "  ebb apply flow.json --gpu rtx5090 --in-place       the plan's fixes; keeps flow.json.bak\n"
+    "  ebb apply folder --with UnloadModels --out folder2 --json\n"
+    "  ebb apply folder --with UnloadModels --check       exit code 1 if a file would change\n"
+    "  ebb undo new.json -o flow.json                     takes it out again, byte for byte\n"
+    "Exit codes: 0 done, 1 --check and something would change, 2 bad usage, 3 bad input, "
+    "4 internal error.";
+
+struct Arguments {
+  std::vector<std::string> paths;
+  std::string output, out, svg;
+  WishArguments wish;
+  bool in_place = false, force = false, check = false, json = false;
+};
+
+/// One file to patch. `relative` is its path below the folder that was named.
+struct Job {
+  std::string path, relative;
+  bool from_folder = false;
+};
+
+Result<std::vector<Job>> jobs_of(const Arguments& arguments) {
+  std::vector<Job> jobs;
+  for (const std::string& path : arguments.paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      jobs.push_back({path, fs::path(path).filename().string(), false});
+      continue;
+    }
+    std::vector<Job> found;
+    fs::recursive_directory_iterator at(path, fs::directory_options::skip_permission_denied, error);
+    for (const auto end = fs::recursive_directory_iterator(); !error && at != end;
+         at.increment(error)) {
+      if (!at->is_regular_file(error) || at->is_symlink(error)) continue;
+      found.push_back({at->path().string(), fs::relative(at->path(), path, error).string(), true});
+    }
+    if (error) return input_error("cannot be read: " + error.message(), path);
+    std::ranges::sort(found, {}, &Job::path);
+    jobs.insert(jobs.end(), found.begin(), found.end());
+  }
+  return jobs;
+}
+
+Result<Done> check_usage(const Arguments& a, const std::vector<Job>& jobs) {
+  const int writes = !a.output.empty() + !a.out.empty() + a.in_place + a.check;
+  if (writes > 1) {
+    return usage_error("-o, --out, --in-place and --check exclude each other",
+                       "Choose one of them, or none to see what would change.");
+  }
+  const bool many = jobs.size() > 1 || (jobs.size() == 1 && jobs.front().from_folder);
+  if (many && !a.svg.empty()) {
+    return usage_error("--svg draws one file, but several are to be patched", "Name one file.");
+  }
+  if (many && !a.output.empty()) {
+    return usage_error("-o names one file, but several are to be patched",
+                       "--out DIR takes them all, --in-place changes them where they are.");
+  }
+  return Done{};
+}
+
+/// Where a file's result goes; empty if nothing is to be written.
+std::string target_of(const Arguments& a, const Job& job, bool media) {
+  if (!a.output.empty()) return a.output;
+  const std::string ending = media ? ".json" : "";  // beside the picture, which stays as it is
+  if (!a.out.empty()) return (fs::path(a.out) / (job.relative + ending)).string();
+  return a.in_place ? job.path + ending : "";
+}
+
+Result<Done> write(const Arguments& a, const std::string& target, const PatchResult& result,
+                   bool media) {
+  std::error_code error;
+  if (!a.out.empty()) fs::create_directories(fs::path(target).parent_path(), error);
+  const bool same_file = a.in_place && !media;
+  if (same_file) {
+    if (auto kept = put_file(target + ".bak", result.original, a.force); !kept) return kept;
+  }
+  return put_file(target, result.patch.text, same_file || a.force);
+}
+
+PatchResult failed(const Job& job, const Error& error) {
+  PatchResult result;
+  result.file = job.path;
+  result.error = to_string(error);
+  return result;
+}
+
+/// What a file is apart from Ebb's own nodes, where they can be taken out exactly.
+Result<Workflow> without_ours(Workflow workflow) {
+  auto text = original_text(workflow);
+  if (!text) return workflow;
+  const bool api = workflow.format() == WorkflowFormat::api_prompt;
+  return parse_workflow(*std::move(text), workflow.file(),
+                        api ? WorkflowPart::prompt : WorkflowPart::graph);
+}
+
+Result<Done> draw(const std::string& path, const Workflow& before, const std::string& text) {
+  const bool api = before.format() == WorkflowFormat::api_prompt;
+  const auto after =
+      parse_workflow(text, before.file(), api ? WorkflowPart::prompt : WorkflowPart::graph);
+  if (!after) return after.error();
+  const auto svg = patch_svg(before, *after);
+  return svg ? write_file(path, *svg) : svg.error();
+}
+
+Result<PatchResult> patch_file(const Arguments& a, const Job& job) {
+  auto read = read_workflow(job.path);
+  if (!read) return read.error();
+  PatchResult result;
+  result.file = job.path;
+  result.original = whole_text(*read);
+  const bool media = !read->carrier().empty();
+  const auto workflow = without_ours(std::move(*read));
+  if (!workflow) return workflow.error();
+  auto wish = make_wish(a.wish, *workflow);
+  if (!wish) return wish.error();
+  result.plan = wish->lines;
+  PromptOptions options(wish->version);
+  auto patch = make_patch(*workflow, wish->wish, options);
+  if (!patch) return patch.error();
+  result.patch = *std::move(patch);
+  if (result.patch.changes_nothing() && is_patched(*workflow)) result.already = true;
+  if (result.patch.text == result.original) {
+    result.already = !result.patch.changes_nothing();
+  } else if (whole_text(*workflow) != result.original) {
+    // Another patch was there: what is shown is the way from the file without it.
+    result.original = whole_text(*workflow);
+  }
+  if (!a.svg.empty() && result.changed()) {
+    if (auto done = draw(a.svg, *workflow, result.patch.text); !done) return done.error();
+  }
+  const std::string target = target_of(a, job, media);
+  if (!target.empty() && (result.changed() || !a.output.empty())) {
+    if (auto done = write(a, target, result, media); !done) return done.error();
+    result.written = target;
+  }
+  return result;
+}
+
+/// Files are independent of each other; results come in their order.
+std::vector<PatchResult> patch_all(const Arguments& a, const std::vector<Job>& jobs) {
+  std::vector<PatchResult> results(jobs.size());
+  std::atomic<std::size_t> next = 0, done = 0;
+  const bool progress = jobs.size() > 100 && isatty(STDERR_FILENO);
+  const auto work = [&] {
+    for (std::size_t i = next++; i < jobs.size(); i = next++) {
+      auto result = patch_file(a, jobs[i]);
+      results[i] = result ? *std::move(result) : failed(jobs[i], result.error());
+      if (const std::size_t count = ++done; progress && count % 50 == 0) {
+        fmt::print(stderr, "\r{} of {} files", count, jobs.size());
+      }
+    }
+  };
+  const std::size_t count =
+      std::min<std::size_t>({jobs.size(), std::max(1U, std::thread::hardware_concurrency()), 8});
+  std::vector<std::jthread> workers;
+  for (std::size_t i = 1; i < count; ++i) workers.emplace_back(work);
+  work();
+  workers.clear();
+  if (progress) fmt::print(stderr, "\r{:40}\r", "");
+  return results;
+}
+
+std::string summary_of(const PatchResult& result) {
+  if (!result.error.empty()) return "not read: " + result.error;
+  if (result.already) return "Ebb's nodes are there already, nothing changes";
+  if (result.changed()) {
+    return fmt::format("{} change{}", result.patch.changes.size(),
+                       result.patch.changes.size() == 1 ? "" : "s");
+  }
+  if (!result.patch.refusals.empty()) return "nothing changes: " + result.patch.refusals.front();
+  return result.patch.switches == 0
+             ? "nothing to change: one diffusion model at most is sampled with"
+             : "nothing to change";
+}
+
+void print_one(const Arguments& a, const PatchResult& result) {
+  fmt::print("{}: {}\n{}", result.file, summary_of(result), words_of(result));
+  if (!result.changed()) return;
+  if (!result.written.empty()) {
+    fmt::print("Written: {}. `ebb undo` takes it out again.\n", result.written);
+    return;
+  }
+  fmt::print("\n{}", lines_of(result));
+  if (!a.check) fmt::print("\nNothing is written yet: -o FILE or --in-place does it.\n");
+}
+
+int run(const Arguments& a) {
+  const auto jobs = jobs_of(a);
+  if (!jobs) return fail("apply", jobs.error());
+  if (auto sound = check_usage(a, *jobs); !sound) return fail("apply", sound.error());
+  if (auto sound = check_wish(a.wish); !sound) return fail("apply", sound.error());
+  if (jobs->size() == 1 && !jobs->front().from_folder) {
+    const auto result = patch_file(a, jobs->front());
+    if (!result) return fail("apply", result.error());
+    if (a.json) {
+      fmt::print("{}", json_of(*result));
+    } else {
+      print_one(a, *result);
+    }
+    return a.check && result->changed() ? kWorse : kAnswered;
+  }
+  std::size_t changed = 0, errors = 0;
+  for (const PatchResult& result : patch_all(a, *jobs)) {
+    changed += result.changed();
+    errors += !result.error.empty();
+    if (a.json) {
+      fmt::print("{}", json_of(result));
+    } else {
+      fmt::print("{}: {}\n", result.file, summary_of(result));
+    }
+  }
+  if (!a.json) {
+    fmt::print("{} files: {} {}, {} not read\n", jobs->size(), changed,
+               a.check || (a.out.empty() && !a.in_place) ? "would change" : "changed", errors);
+  }
+  return a.check && changed > 0 ? kWorse : kAnswered;
+}
+
+}  // namespace
+
+std::function<int()> declare_apply(CLI::App& app) {
+  auto a = std::make_shared<Arguments>();
+  app.add_option("PATH", a->paths, "workflow files or folders of them")->required();
+  app.add_option("-o,--output", a->output, "write the patched workflow to this file");
+  app.add_option("--out", a->out, "write patched workflows into this folder");
+  app.add_option("--svg", a->svg, "write a picture of the canvas before and after to this file");
+  app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak");
+  app.add_flag("--force", a->force, "write over files that are there");
+  app.add_flag("--check", a->check, "write nothing, exit with 1 if a file would change");
+  app.add_flag("--json", a->json, "one line of JSON a file (docs/patch.md)");
+  declare_wish(app, a->wish);
+  app.footer(kExamples);
+  return [a] { return run(*a); };
+}
+
+}  // namespace ebb::cli

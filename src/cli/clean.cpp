@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ebb clean`: nodes of other packs that are there to free memory.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/json_text.h"
+#include "ebb/file.h"
+#include "ebb/patch.h"
+
+namespace ebb::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  ebb clean flow.json                                 which there are and what they do\n"
+    "  ebb clean flow.json --remove -o clean.json          without them, their links joined\n"
+    "  ebb clean flow.json --remove --node 17 --in-place   only node 17; keeps flow.json.bak\n"
+    "  ebb clean flow.json --replace -o new.json           UnloadModels at the cuts instead\n"
+    "Exit codes: 0 done, 2 bad usage, 3 bad input.";
+
+struct Arguments {
+  std::string file, output;
+  std::vector<std::string> nodes;
+  bool remove = false, replace = false, in_place = false, force = false, json = false;
+};
+
+void print_list(const Arguments& a, const std::vector<Cleaner>& cleaners) {
+  if (a.json) {
+    std::string list;
+    for (const Cleaner& c : cleaners) {
+      list += fmt::format(R"({}{{"node": {}, "class": {}, "pack": {}, "does": {}, "here": {}, )"
+                          R"("switched_off": {}}})",
+                          list.empty() ? "" : ", ", quoted(c.node), quoted(c.class_type),
+                          quoted(c.pack), quoted(c.does), quoted(c.here), c.switched_off);
+    }
+    fmt::print("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n",
+               quoted(a.file), list);
+    return;
+  }
+  fmt::print("{}: {} node{} of other packs to free memory\n", a.file, cleaners.size(),
+             cleaners.size() == 1 ? "" : "s");
+  for (const Cleaner& c : cleaners) {
+    fmt::print("  node {} {} ({}){}\n    {}\n", c.node, c.class_type, c.pack,
+               c.switched_off ? ", switched off" : "", c.does);
+    if (!c.here.empty()) fmt::print("    {}\n", c.here);
+  }
+  if (!cleaners.empty() && !a.remove && !a.replace) {
+    fmt::print("--remove takes them out, --replace puts UnloadModels at the cuts instead.\n");
+  }
+}
+
+Result<Done> write(const Arguments& a, const std::string& before, const std::string& text) {
+  if (a.in_place) {
+    if (auto kept = put_file(a.file + ".bak", before, a.force); !kept) return kept;
+    return put_file(a.file, text, true);
+  }
+  return put_file(a.output, text, a.force);
+}
+
+Result<std::string> cleaned(const Arguments& a, const Workflow& workflow) {
+  auto text = remove_cleaners(workflow, a.nodes);
+  if (!text || !a.replace) return text;
+  const bool api = workflow.format() == WorkflowFormat::api_prompt;
+  const auto without =
+      parse_workflow(*text, a.file, api ? WorkflowPart::prompt : WorkflowPart::graph);
+  if (!without) return without.error();
+  PatchWish wish;
+  wish.between_models = pass_node("UnloadModels");
+  auto patch = make_patch(*without, wish);
+  return patch ? Result<std::string>(std::move(patch->text)) : patch.error();
+}
+
+int run(const Arguments& a) {
+  const bool changes = a.remove || a.replace;
+  if (changes && a.output.empty() && !a.in_place) {
+    return fail("clean", usage_error("--remove and --replace need a place to write to",
+                                     "-o FILE writes a new file, --in-place keeps FILE.bak."));
+  }
+  const auto workflow = read_workflow(a.file);
+  if (!workflow) return fail("clean", workflow.error());
+  if (a.in_place && !workflow->carrier().empty()) {
+    return fail("clean", input_error("is a media file, which is never rewritten", a.file, "",
+                                     "-o FILE writes the workflow as JSON."));
+  }
+  const auto cleaners = find_cleaners(*workflow);
+  print_list(a, cleaners);
+  if (!changes || cleaners.empty()) return kAnswered;
+  const auto text = cleaned(a, *workflow);
+  if (!text) return fail("clean", text.error());
+  const std::string before(whole_text(*workflow));
+  if (auto done = write(a, before, *text); !done) return fail("clean", done.error());
+  if (!a.json) fmt::print("Written: {}.\n", a.in_place ? a.file : a.output);
+  return kAnswered;
+}
+
+}  // namespace
+
+std::function<int()> declare_clean(CLI::App& app) {
+  auto a = std::make_shared<Arguments>();
+  app.add_option("FILE", a->file, "a workflow")->required();
+  auto* remove = app.add_flag("--remove", a->remove, "take them out and join their links");
+  app.add_flag("--replace", a->replace, "the same, and UnloadModels at every switch of models")
+      ->excludes(remove);
+  app.add_option("--node", a->nodes, "only this node; may be given several times")
+      ->allow_extra_args(false);
+  auto* output = app.add_option("-o,--output", a->output, "write to this file");
+  app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
+      ->excludes(output);
+  app.add_flag("--force", a->force, "write over files that are there");
+  app.add_flag("--json", a->json, "list them as JSON");
+  app.footer(kExamples);
+  return [a] { return run(*a); };
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ebb compare`: every combination of the values given, one row each.
+#include "ebb/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "cli/comfyui.h"
+#include "cli/command.h"
+#include "cli/plan_options.h"
+#include "cli/predict.h"
+
+namespace ebb::cli {
+namespace {
+
+constexpr std::size_t kRunsMax = 200;
+
+constexpr const char* kExamples =
+    "Options that are marked take several values, separated by commas; every combination is a row\n"
+    "(200 at most). What is the same in all rows is said once above.\n\n"
+    "Examples:\n"
+    "  ebb compare flow.json --gpu rtx4090,rtx5090 --reserve-vram 0.7,4\n"
+    "  ebb compare flow.json --comfyui 0.3.64,0.8.0,0.18.2 --gpu rtx5090 --os linux,windows\n"
+    "  ebb compare flow.json --vram 12G,16G,24G --frames 49,81 --size 832x480,1280x720 --json\n"
+    "  ebb compare flow.json --gpu rtx4070 --flags \"\" --flags --lowvram --flags --cache-none\n"
+    "Exit codes: 0 answered, 2 bad usage, 3 bad input, 4 internal error.";
+
+/// An option with several values, and how one of them gets into the arguments of a run.
+struct Axis {
+  const char* option;
+  const char* help;
+  void (*set)(PlanArguments& arguments, const std::string& value);
+};
+
+void add_flag(PlanArguments& arguments, const std::string& text) {
+  arguments.flags = arguments.flags ? *arguments.flags + " " + text : text;
+}
+
+constexpr Axis kAxes[] = {
+    {"--comfyui", "versions of ComfyUI, or its folders",
+     [](PlanArguments& a, const std::string& v) { a.comfyui = v; }},
+    {"--gpu", "cards, such as rtx4090,rtx5090",
+     [](PlanArguments& a, const std::string& v) { a.gpu = v; }},
+    {"--vram", "VRAM in total", [](PlanArguments& a, const std::string& v) { a.vram = v; }},
+    {"--vram-free", "VRAM free before ComfyUI loads its first model",
+     [](PlanArguments& a, const std::string& v) { a.vram_free = v; }},
+    {"--ram", "RAM in total", [](PlanArguments& a, const std::string& v) { a.ram = v; }},
+    {"--os", "linux, windows", [](PlanArguments& a, const std::string& v) { a.os = v; }},
+    {"--frames", "counts of frames",
+     [](PlanArguments& a, const std::string& v) { a.frames = {v}; }},
+    {"--size", "WxH in pixels", [](PlanArguments& a, const std::string& v) { a.sizes = {v}; }},
+    {"--flags", "ComfyUI's own flags; may be given several times, not split at commas",
+     [](PlanArguments& a, const std::string& v) { a.flags = v; }},
+    {"--reserve-vram", "values of ComfyUI's flag in GiB, beside --flags",
+     [](PlanArguments& a, const std::string& v) { add_flag(a, "--reserve-vram " + v); }},
+};
+
+struct Arguments {
+  PlanArguments common;
+  std::vector<std::string> values[std::size(kAxes)];
+};
+
+/// Every combination, the last option turning fastest.
+Result<std::size_t> count_runs(const Arguments& arguments) {
+  std::size_t count = 1;
+  for (const auto& values : arguments.values) {
+    count *= std::max<std::size_t>(values.size(), 1);
+    if (count > kRunsMax) {
+      return usage_error(fmt::format("these values make more than {} combinations", kRunsMax),
+                         "Give fewer of them, or compare in several calls.");
+    }
+  }
+  return count;
+}
+
+PlanArguments arguments_of(const Arguments& arguments, std::size_t number,
+                           std::vector<std::string>& shown) {
+  std::size_t picked[std::size(kAxes)] = {};
+  for (std::size_t axis = std::size(kAxes); axis-- > 0;) {
+    const std::size_t size = std::max<std::size_t>(arguments.values[axis].size(), 1);
+    picked[axis] = number % size;
+    number /= size;
+  }
+  PlanArguments one = arguments.common;
+  for (std::size_t axis = 0; axis < std::size(kAxes); ++axis) {
+    const auto& values = arguments.values[axis];
+    if (values.empty()) continue;
+    kAxes[axis].set(one, values[picked[axis]]);
+    if (values.size() > 1) shown.push_back(values[picked[axis]]);
+  }
+  return one;
+}
+
+void add_notes(std::vector<std::string>& notes, const std::vector<std::string>& more) {
+  for (const std::string& note : more) {
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  }
+}
+
+Result<Comparison> compare(const Arguments& arguments) {
+  const auto count = count_runs(arguments);
+  if (!count) return count.error();
+  Comparison comparison;
+  comparison.file = arguments.common.file;
+  for (std::size_t axis = 0; axis < std::size(kAxes); ++axis) {
+    if (arguments.values[axis].size() > 1) comparison.options.push_back(kAxes[axis].option);
+  }
+  for (std::size_t number = 0; number < *count; ++number) {
+    std::vector<std::string> shown;
+    const PlanArguments one = arguments_of(arguments, number, shown);
+    const auto options = understand(one);
+    if (!options) return options.error();
+    const auto run = predict_run(one.file, *options);
+    if (!run) return run.error();
+    comparison.runs.push_back(compared_run(run->report, std::move(shown)));
+    const std::string subject = compared_subject(run->report);
+    if (number == 0) comparison.subject = subject;
+    if (subject != comparison.subject) comparison.subject.clear();
+    add_notes(comparison.notes, options->notes);
+    add_notes(comparison.notes, run->report.prediction.timeline.notes);
+  }
+  return comparison;
+}
+
+int run(const Arguments& arguments) {
+  const auto comparison = compare(arguments);
+  if (!comparison) return fail("compare", in_file(comparison.error(), arguments.common.file));
+  const std::string text = arguments.common.json ? to_json(*comparison) : to_text(*comparison);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return std::fflush(stdout) == 0 ? kAnswered : kInternal;
+}
+
+}  // namespace
+
+std::function<int()> declare_compare(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  PlanArguments& common = arguments->common;
+  app.add_option("FILE", common.file, "UI graph, API prompt, or media that carry one")->required();
+  for (std::size_t axis = 0; axis < std::size(kAxes); ++axis) {
+    const std::string option = kAxes[axis].option;
+    auto* added = app.add_option(option, arguments->values[axis], kAxes[axis].help);
+    added->allow_extra_args(false);
+    if (option != "--flags") added->delimiter(',');
+  }
+  app.add_option("--models", common.models, "ComfyUI's models folder; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--bytes", common.bytes, "NAME=SIZE of a model file that is not at hand")
+      ->allow_extra_args(false);
+  app.add_option("--machine", common.machine_file, "read the machine from this file");
+  app.add_flag("--json", common.json, "print everything as one JSON object (docs/json.md)");
+  app.footer(kExamples);
+  return [arguments] { return run(*arguments); };
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/predict.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "cli/input.h"
+
+namespace ebb::cli {
+namespace {
+
+/// Finds weights and remembers them: one run predicts many trials of the same files.
+FindWeights remembering(WeightsSearch search) {
+  using Memo = std::map<std::string, Result<Weights>>;
+  return [search = std::move(search), memo = std::make_shared<Memo>()](const WeightsRequest& r) {
+    std::string key =
+        fmt::format("{}|{}|{}|{}", r.node, r.id_suffix, r.loader_class, r.weight_type);
+    for (const auto& file : r.files) key += "|" + file;
+    const auto found = memo->find(key);
+    if (found != memo->end()) return found->second;
+    return memo->emplace(key, find_weights(r, search)).first->second;
+  };
+}
+
+/// A trial through all steps: demand, passes, policy, verdict, checker. Trials that differ only in
+/// flags without a say in demand, or in levers, share their passes.
+Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Order> order,
+                  FindWeights find) {
+  struct Last {
+    SizeOverrides sizes;
+    ComfyFlags flags;
+    std::shared_ptr<const Passes> passes;
+  };
+  auto last = std::make_shared<std::optional<Last>>();
+  return [prompt, order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
+    // Of the flags a reserve is only subtracted, and a cache only keeps.
+    ComfyFlags flags = trial.machine.flags;
+    flags.reserve_vram_gib.reset();
+    flags.cache = CacheKind::standard;
+    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
+      auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes);
+      if (!demand) return demand.error();
+      auto passes = build_passes(*prompt, *order, *std::move(demand));
+      *last = Last{trial.sizes, flags, std::make_shared<const Passes>(std::move(passes))};
+    }
+    Prediction prediction;
+    prediction.passes = (*last)->passes;
+    prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
+    prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
+    const auto findings = check(*prompt, *order, trial, prediction);
+    if (!findings.empty()) {
+      return Error{ErrorCode::internal,
+                   "the checker refuses this prediction: " + findings.front(),
+                   {},
+                   "Please report it with the workflow."};
+    }
+    return prediction;
+  };
+}
+
+Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const Machine& machine,
+                           const PlanOptions& options) {
+  if (!prompt) return prompt.error();
+  auto order = order_steps(*prompt, machine.comfyui, {}, machine.flags.cache);
+  if (!order) return order.error();
+
+  Run run;
+  run.prompt = std::make_shared<const Prompt>(*std::move(prompt));
+  run.order = std::make_shared<const Order>(*std::move(order));
+  WeightsSearch search = options.search;
+  search.comfyui = machine.comfyui;
+  run.find = remembering(search);
+  run.predict = predictor(run.prompt, run.order, run.find);
+  run.report.file = file;
+  run.report.trial = {machine, options.sizes, {}};
+  auto prediction = run.predict(run.report.trial);
+  if (!prediction) return prediction.error();
+  run.report.prediction = *std::move(prediction);
+  return run;
+}
+
+}  // namespace
+
+Result<Run> predict_run(const std::string& file, const PlanOptions& options) {
+  const auto machine = resolve_machine(options.machine);
+  if (!machine) return machine.error();
+  return predict_prompt(read_prompt(file, options.object_info, *machine), shown_name(file),
+                        *machine, options);
+}
+
+Result<Run> predict_run(const Workflow& workflow, const PlanOptions& options) {
+  const auto machine = resolve_machine(options.machine);
+  if (!machine) return machine.error();
+  return predict_prompt(make_prompt(workflow, options.object_info, *machine), workflow.file(),
+                        *machine, options);
+}
+
+Error in_file(Error error, const std::string& file) {
+  if (error.code == ErrorCode::input && error.where.file.empty())
+    error.where.file = shown_name(file);
+  return error;
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/wish.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/predict.h"
+
+namespace ebb::cli {
+namespace {
+
+bool named(const std::vector<std::string>& list, const std::string& id) {
+  return std::ranges::find(list, id) != list.end();
+}
+
+/// Fixes that live in the workflow and leave what it makes as it is.
+bool is_patchable(const Fix& fix) { return fix.kind == FixKind::node || fix.id == "tile-vae"; }
+
+constexpr std::int64_t kWorthBytes = 16_MiB;
+constexpr double kWorthSeconds = 1;
+
+/// Whether a fix is worth a change of the file: a run that fits is left alone, RAM is freed (and
+/// read again) only where it is short.
+bool worth_it(const Fix& fix, Verdict before) {
+  if (!fix.helps || before == Verdict::fits) return false;
+  if (rank(fix.verdict) < rank(before)) return true;
+  if (before == Verdict::ram_short && fix.ram_bytes.value_or(0) > kWorthBytes) return true;
+  if (fix.id == "prefetch") return fix.seconds.value_or(0) > kWorthSeconds;
+  return fix.vram_bytes.value_or(0) > kWorthBytes;
+}
+
+/// The plan's choice, less what was skipped; or exactly what was named.
+bool chosen(const WishArguments& a, const Fix& fix, Verdict before) {
+  if (!is_patchable(fix) || named(a.skip, fix.id)) return false;
+  return a.only.empty() ? worth_it(fix, before) : named(a.only, fix.id);
+}
+
+/// Ids of the steps that use these weights.
+std::vector<std::string> steps_with(const Passes& passes, int weights) {
+  std::vector<std::string> ids;
+  for (const Step& step : passes.steps) {
+    if (std::ranges::count(step.uses, weights)) ids.push_back(step.id);
+  }
+  return ids;
+}
+
+PassNode cut_node(const char* action, const char* prefetch) {
+  PassNode node = *pass_node("EbbCut");
+  node.widgets = {{"models", "\"pass_before\""},
+                  {"action", fmt::format("\"{}\"", action)},
+                  {"prefetch", fmt::format("\"{}\"", prefetch)}};
+  return node;
+}
+
+PassNode budget_node(std::int64_t bytes) {
+  const double gib = std::ceil(1000 * static_cast<double>(bytes) / (1LL << 30)) / 1000;
+  return {"EbbBudget",
+          "Measured Budget (Ebb)",
+          "model",
+          "MODEL",
+          {{"budget_gib", fmt::format("{:g}", gib)}}};
+}
+
+void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWish& wish) {
+  if (cut.action == CutAction::unload_all) {
+    wish.between_models = pass_node("UnloadModels");
+    return;
+  }
+  if (cut.action == CutAction::prefetch) {
+    const Pass& pass = passes.passes[static_cast<std::size_t>(cut.after_pass)];
+    wish.cuts.push_back({cut_node("park", "next_files"),
+                         fix.id,
+                         {passes.steps[static_cast<std::size_t>(pass.last_step)].id}});
+    return;
+  }
+  const char* action = cut.action == CutAction::drop ? "drop" : "park";
+  for (const int weights : cut.weights) {
+    wish.cuts.push_back({cut_node(action, "nothing"), fix.id, steps_with(passes, weights)});
+  }
+}
+
+void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
+  const Passes& passes = *prediction.passes;
+  for (const CutOrder& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
+  for (const Budget& budget : fix.trial.levers.budgets) {
+    for (const Step& step : passes.steps) {
+      if (step.kind != StepKind::sample || step.uses.empty() ||
+          step.uses.front() != budget.weights) {
+        continue;
+      }
+      wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id, step.id});
+    }
+  }
+  wish.tile_decode |= fix.trial.sizes.tile_vae;
+}
+
+/// All chosen fixes at once, predicted again: a claim for what is really written.
+Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixes) {
+  Trial trial = run.report.trial;
+  for (const Fix* fix : fixes) {
+    const Levers& levers = fix->trial.levers;
+    trial.levers.cuts.insert(trial.levers.cuts.end(), levers.cuts.begin(), levers.cuts.end());
+    trial.levers.budgets.insert(trial.levers.budgets.end(), levers.budgets.begin(),
+                                levers.budgets.end());
+    trial.sizes.tile_vae |= fix->trial.sizes.tile_vae;
+  }
+  const auto after = run.predict(trial);
+  if (!after) return after.error();
+  const Outcome &was = run.report.prediction.outcome, &is = after->outcome;
+  return fmt::format("with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
+                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
+                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
+                     format_gib(is.ram_peak_bytes));
+}
+
+std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
+  const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
+  if (nothing != fixes.end()) return nothing->title;
+  return fmt::format("nothing: it {}, and no change of the workflow makes that better",
+                     before == Verdict::unknown ? "is unknown" : to_string(before));
+}
+
+/// The plan for a workflow, and of it what goes into the file.
+Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow, const PlanOptions& options,
+                       Wish& wish) {
+  auto run = predict_run(workflow, options);
+  if (!run) return in_file(run.error(), workflow.file());
+  wish.version = run->report.trial.machine.comfyui;
+  const auto fixes = search_fixes(run->report.trial, run->report.prediction, run->predict);
+  const Verdict before = run->report.prediction.outcome.verdict;
+  std::vector<const Fix*> taken;
+  for (const Fix& fix : fixes) {
+    if (named(a.only, fix.id) && !is_patchable(fix)) {
+      return usage_error(fmt::format("--only: \"{}\" is no fix in the workflow", fix.id),
+                         "It is a flag or a smaller size: ebb plan shows it.");
+    }
+    if (chosen(a, fix, before)) taken.push_back(&fix);
+  }
+  for (const Fix* fix : taken) {
+    add_fix(*fix, run->report.prediction, wish.wish);
+    wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
+  }
+  if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));
+  for (const Fix& fix : fixes) {
+    if (!fix.helps || fix.kind == FixKind::nothing || chosen(a, fix, before)) continue;
+    wish.lines.push_back(fmt::format("left   {}: {}: {}",
+                                     is_patchable(fix) ? fix.id : "not in the workflow", fix.title,
+                                     fix.effect));
+  }
+  if (!taken.empty()) {
+    auto line = together(*run, taken);
+    if (!line) return line.error();
+    wish.lines.push_back("effect " + *line);
+  }
+  return Done{};
+}
+
+}  // namespace
+
+void declare_wish(CLI::App& app, WishArguments& a) {
+  app.add_option("--with", a.with,
+                 "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
+                 "another, whatever the plan says");
+  app.add_option("--only", a.only, "of the plan's fixes only these, by name")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--skip", a.skip, "the plan's fixes without these")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  declare_machine(app, a.plan);
+}
+
+Result<Done> check_wish(const WishArguments& a) {
+  if (!a.with.empty() && !pass_node(a.with)) {
+    return usage_error(
+        fmt::format("--with: \"{}\" is no node that Ebb puts between passes", a.with),
+        "It is UnloadModels or EbbCut.");
+  }
+  if (!a.with.empty() && !(a.only.empty() && a.skip.empty())) {
+    return usage_error(
+        "--with asks for a node whatever the plan says; --only and --skip choose "
+        "from the plan",
+        "Leave out one of them.");
+  }
+  const auto options = understand(a.plan);
+  return options ? Result<Done>(Done{}) : options.error();
+}
+
+Result<Wish> make_wish(const WishArguments& a, const Workflow& workflow) {
+  Wish wish;
+  const auto options = understand(a.plan);
+  if (!options) return options.error();
+  if (options->machine.comfyui) wish.version = *options->machine.comfyui;
+  if (!a.with.empty()) {
+    wish.wish.between_models = pass_node(a.with);
+    return wish;
+  }
+  if (auto planned = plan_wish(a, workflow, *options, wish); !planned) return planned.error();
+  return wish;
+}
+
+}  // namespace ebb::cli

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ebb/explain.h"
+
+#include <fmt/format.h>
+
+#include "explain/sums.h"
+#include "report/words.h"
+
+namespace ebb {
+namespace {
+
+/// The main step first, then the others of the pass that use weights.
+std::vector<std::string> working_nodes(const ExplainedPass& it) {
+  const auto label = [](const Step& step) {
+    return printable(fmt::format("node {} {}", step.id, step.class_type));
+  };
+  std::vector<std::string> nodes = {label(it.step)};
+  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const Step& step = it.passes().steps[static_cast<std::size_t>(s)];
+    if (s != it.pass.main_step && !step.uses.empty()) nodes.push_back(label(step));
+  }
+  return nodes;
+}
+
+/// As short as it can be: sizes are in the sums.
+std::string machine_line(const Report& report) {
+  const Machine& machine = report.trial.machine;
+  const std::string version = to_string(machine.comfyui);
+  std::string policy = report.prediction.timeline.policy;
+  if (policy.ends_with(" " + version)) policy.resize(policy.size() - version.size() - 1);
+  std::string text = fmt::format("ComfyUI {} ({})", version, policy);
+  if (!machine.gpu.empty()) text += ", " + printable(machine.gpu);
+  text += machine.os == Os::windows ? ", Windows" : ", Linux";
+  const std::string flags = to_string(machine.flags);
+  return flags.empty() ? text : text + ", " + printable(flags);
+}
+
+/// What other weights do before and in this pass, and a peak that the sums do not reach.
+void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
+  std::vector<std::string> left;
+  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const StepState& state = it.report.prediction.timeline.steps[static_cast<std::size_t>(s)];
+    for (const Eviction& eviction : state.evictions) {
+      left.push_back(
+          fmt::format("{} ({} MiB)", it.name(eviction.weights), format_mib(eviction.bytes)));
+    }
+  }
+  if (!left.empty()) {
+    out.notes.push_back(fmt::format("To make room ComfyUI moves {} off the card.", join_and(left)));
+  }
+  const auto& outcome = it.report.prediction.outcome.passes[static_cast<std::size_t>(out.pass)];
+  const std::int64_t peak = outcome.vram_peak_bytes.value_or(0);
+  if (peak - vram.total() * (1_MiB / 100) > 2_MiB) {
+    out.notes.push_back(fmt::format(
+        "The peak of the pass, {} MiB of VRAM, is earlier: before weights of the pass before left.",
+        format_mib(peak)));
+  }
+}
+
+void add_loras(Explanation& out, const ExplainedPass& it) {
+  if (it.step.loras.empty()) return;
+  std::vector<std::string> names;
+  for (const int w : it.step.loras) names.push_back(it.name(w));
+  out.notes.push_back(fmt::format(
+      "{} {} applied: the originals of patched weights stay in RAM, which the RAM sum counts.",
+      join_and(names), names.size() == 1 ? "is" : "are"));
+}
+
+}  // namespace
+
+int worst_pass(const Outcome& outcome) {
+  const auto badness = [](const PassOutcome& pass) {
+    return pass.verdict == Verdict::unknown ? rank(Verdict::tight) : rank(pass.verdict) * 2;
+  };
+  int worst = -1;
+  for (std::size_t i = 0; i < outcome.passes.size(); ++i) {
+    const PassOutcome& pass = outcome.passes[i];
+    if (worst < 0) worst = static_cast<int>(i);
+    const PassOutcome& best = outcome.passes[static_cast<std::size_t>(worst)];
+    const bool more = badness(pass) == badness(best) &&
+                      pass.offloaded_bytes.value_or(0) > best.offloaded_bytes.value_or(0);
+    if (more || badness(pass) > badness(best)) worst = static_cast<int>(i);
+  }
+  return worst;
+}
+
+Explanation explain_pass(const Report& report, int pass, const DemandTerms& terms) {
+  const Passes& passes = *report.prediction.passes;
+  const Pass& it_pass = passes.passes[static_cast<std::size_t>(pass)];
+  const auto main = static_cast<std::size_t>(it_pass.main_step);
+  const ExplainedPass it{report, it_pass, passes.steps[main],
+                         report.prediction.timeline.steps[main], short_names(passes.weights)};
+  const PassOutcome& outcome = report.prediction.outcome.passes[static_cast<std::size_t>(pass)];
+  Explanation out;
+  out.file = report.file;
+  out.pass = pass;
+  out.passes = static_cast<int>(passes.passes.size());
+  out.work = work_words(it_pass.kind);
+  for (const int w : it_pass.weights)
+    out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
+  out.nodes = working_nodes(it);
+  out.machine = machine_line(report);
+  out.verdict = outcome.verdict;
+  out.cause = outcome.cause;
+  for (const Sum* sum : {&terms.area, &terms.asked, &terms.live}) {
+    if (!sum->terms.empty()) out.sums.push_back(*sum);
+  }
+  if (terms.asked.terms.empty()) {
+    out.notes.push_back(
+        as_sentence("What the step asks for is not known: " + it.step.demand.asked.source));
+  }
+  const Load* load = main_load(it);
+  if (load && it.weights(load->weights).known()) {
+    out.sums.push_back(usable_sum(it, *load, terms.asked));
+    out.sums.push_back(weights_sum(it, *load));
+  } else if (!it_pass.weights.empty()) {
+    const bool known = it.weights(it_pass.weights.front()).known();
+    const std::string& name = it.name(it_pass.weights.front());
+    out.notes.push_back(known ? fmt::format("No memory of the card is asked for {}.", name)
+                              : fmt::format("The size of {} is not known.", name));
+  }
+  const Sum vram = vram_sum(it, terms);
+  out.sums.push_back(vram);
+  out.sums.push_back(ram_sum(it));
+  if (auto seconds = seconds_sum(it)) out.sums.push_back(*std::move(seconds));
+  note_moves(out, it, vram);
+  add_loras(out, it);
+  return out;
+}
+
+}  // namespace ebb

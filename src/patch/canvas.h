@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a new node goes on the canvas: between its neighbours, over no node, inside their group.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "json/document.h"
+
+namespace ebb {
+
+struct Rect {
+  double x = 0, y = 0, width = 0, height = 0;
+
+  double right() const { return x + width; }
+  double bottom() const { return y + height; }
+  bool overlaps(const Rect& other) const {
+    return x < other.right() && other.x < right() && y < other.bottom() && other.y < bottom();
+  }
+  bool contains(const Rect& other) const {
+    return x <= other.x && y <= other.y && right() >= other.right() && bottom() >= other.bottom();
+  }
+};
+
+/// The area of a node, its title above included; nothing if the file has no position.
+std::optional<Rect> node_area(const JsonValue& node);
+
+/// A free place on one canvas (the root or a subgraph definition).
+class Canvas {
+ public:
+  explicit Canvas(const JsonValue& scope);
+
+  struct Spot {
+    double x = 0, y = 0;     ///< as `pos`: below the title
+    bool in_group = true;    ///< inside the group of its neighbours, where they have one
+  };
+  /// Takes the place for a node of this size. `from` and `to` are its neighbours' areas.
+  Spot take(const std::optional<Rect>& from, const std::optional<Rect>& to, double width,
+            double height);
+
+ private:
+  bool is_free(const Rect& area) const;
+  const Rect* group_around(const std::optional<Rect>& from, const std::optional<Rect>& to) const;
+
+  std::vector<Rect> nodes_, groups_;
+};
+
+}  // namespace ebb

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where in a prompt our nodes have to stand so that they run at the right time, whatever the order
+// of the output nodes: found by running ComfyUI's scheduler with them in place.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ebb/demand.h"
+#include "ebb/patch.h"
+
+namespace ebb {
+
+/// A node on one link of the prompt: the link into `input` of `target`.
+struct Insertion {
+  PassNode node;
+  std::string target, input;  ///< id of the prompt, name
+  std::string after, before;  ///< labels of the steps it runs between
+  std::string fix;
+};
+
+/// Two link inputs of one node that change places.
+struct Reorder {
+  std::string node;           ///< id of the prompt
+  std::string first, second;  ///< names, as they stand
+};
+
+struct Placement {
+  std::vector<Insertion> insertions;
+  std::vector<Reorder> reorders;
+  std::vector<std::string> refusals, notes;
+  int switches = 0;
+};
+
+/// Finds the places for a wish. `may_reorder`: the order of inputs is the file's own (API prompts).
+/// Errors: nothing would run; a size that is not usable.
+Result<Placement> place_nodes_of(const Prompt& prompt, const PatchWish& wish,
+                                 const ComfyVersion& version, bool may_reorder);
+
+/// Prompt-level effect of a placement: what make_patch's text must convert to.
+Prompt with_insertions(const Prompt& prompt, const Placement& placement);
+
+/// The diffusion model that each node samples with: an index, or -1; positions as in the prompt.
+struct Sampling {
+  std::vector<int> model;
+  std::vector<std::vector<int>> reads;  ///< per node: models it reads from disk
+  std::vector<std::string> names;       ///< of the models
+};
+Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version);
+
+/// The runs of a prompt for different orders of its output nodes; the usual order first.
+std::vector<std::vector<int>> runs_of(const Prompt& prompt);
+
+/// Pairs of sampling nodes (positions) of different models, one directly after the other, between
+/// which no node of `class_type` runs in at least one of the runs; without duplicates.
+struct Switch {
+  int from = -1, to = -1;
+  bool operator==(const Switch&) const = default;
+};
+std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& sampling,
+                                   const std::vector<std::vector<int>>& runs,
+                                   std::string_view class_type);
+
+/// Whether a node is one of ours that only hands on.
+bool is_pass_node(std::string_view class_type);
+
+/// Which input of such a node is handed on.
+std::string_view passed_input(std::string_view class_type);
+
+}  // namespace ebb

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// make_patch: places in the prompt, edits of the text, and the proof that they are right.
+#include "ebb/patch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "patch/edit.h"
+
+namespace ebb {
+namespace {
+
+Error broken(const std::string& file, const std::string& what) {
+  return {ErrorCode::internal,
+          "the patch was not written, because its prompt is not the workflow's own: " + what,
+          {file, -1, -1, ""},
+          "Please report it with the workflow."};
+}
+
+Result<FileEdits> edit(const Workflow& workflow, const FileWish& wish,
+                       const PromptOptions& options) {
+  const auto& state = workflow.state();
+  if (state.format == WorkflowFormat::api_prompt) {
+    return edit_prompt(state.document, state.root, wish);
+  }
+  const ConvertOptions convert{
+      .version = options.version, .definitions = options.definitions, .repair = options.repair};
+  return edit_graph(state.document, state.root, state.file, wish, convert);
+}
+
+/// Whether every node of ours in the prompt stands between samplers of different models, in every
+/// run: asked where a definition has several instances.
+bool all_needed(const Prompt& prompt, const ComfyVersion& version) {
+  const auto sampling = find_sampling(prompt, version);
+  if (!sampling) return false;
+  for (const auto& run : runs_of(prompt)) {
+    int last = -1;
+    bool ours = false;
+    for (const int at : run) {
+      ours |= passed_input(prompt.nodes[std::size_t(at)].class_type) == "anything";
+      const int model = sampling->model[std::size_t(at)];
+      if (model < 0) continue;
+      if (ours && last == model) return false;
+      last = model;
+      ours = false;
+    }
+  }
+  return true;
+}
+
+/// The graph beside the prompt of a POST body: what ComfyUI writes into the pictures it saves.
+std::optional<Workflow> graph_beside(const Workflow& workflow) {
+  const JsonDocument& document = workflow.state().document;
+  const bool body = workflow.format() == WorkflowFormat::api_prompt &&
+                    workflow.state().root.offset() != document.root().offset() &&
+                    document.root().find("extra_data").find("extra_pnginfo").exists();
+  if (!body) return std::nullopt;
+  auto graph = parse_workflow(std::string(document.text()), workflow.file(), WorkflowPart::graph);
+  if (!graph || graph->state().document.text().size() != document.text().size()) return {};
+  return std::move(*graph);
+}
+
+std::int64_t largest_id(const Workflow& workflow) {
+  std::int64_t largest = 0;
+  const JsonValue root = workflow.state().root;
+  if (workflow.format() == WorkflowFormat::api_prompt) {
+    for (const JsonValue node : root) largest = std::max(largest, largest_in_id(node.key()));
+    return largest;
+  }
+  for (const JsonValue node : root.find("nodes")) {
+    largest = std::max(largest, largest_in_id(node.find("id")));
+  }
+  return largest;
+}
+
+class Patcher {
+ public:
+  Patcher(const Workflow& workflow, const PatchWish& wish, const PromptOptions& options)
+      : workflow_(workflow), wish_(wish), options_(options), beside_(graph_beside(workflow)) {
+    if (beside_) id_floor_ = std::max(largest_id(workflow_), largest_id(*beside_));
+  }
+
+  Result<Patch> run() {
+    auto part = place(workflow_);
+    if (!part) return part.error();
+    auto edits = edit_part(workflow_, *part, true);
+    if (!edits) return edits.error();
+    Patch patch;
+    if (auto error = write(*part, *edits, patch)) return *error;
+    if (!edits->shared.empty() && !all_needed(after_, options_.version)) {
+      drop_shared(part->placement, edits->shared);
+      edits = edit_part(workflow_, *part, true);
+      if (!edits) return edits.error();
+      patch = Patch();
+      if (auto error = write(*part, *edits, patch)) return *error;
+    }
+    patch.changes = std::move(edits->changes);
+    patch.refusals = std::move(part->placement.refusals);
+    patch.refusals.insert(patch.refusals.end(), edits->refusals.begin(), edits->refusals.end());
+    patch.notes = std::move(part->placement.notes);
+    patch.notes.insert(patch.notes.end(), edits->notes.begin(), edits->notes.end());
+    patch.switches = part->placement.switches;
+    return patch;
+  }
+
+ private:
+  /// What goes into one graph or prompt.
+  struct Part {
+    Placement placement;
+    std::vector<std::string> tiles;
+  };
+
+  Result<Part> place(const Workflow& workflow) const {
+    const auto before = to_prompt(workflow, options_);
+    if (!before) return before.error();
+    const bool api = workflow.format() == WorkflowFormat::api_prompt;
+    auto placement = place_nodes_of(*before, wish_, options_.version, api);
+    if (!placement) return in_file(placement.error());
+    Part part{*std::move(placement), {}};
+    for (const PromptNode& node : before->nodes) {
+      if (wish_.tile_decode && node.class_type == "VAEDecode") part.tiles.push_back(node.id);
+    }
+    return part;
+  }
+
+  Result<FileEdits> edit_part(const Workflow& workflow, const Part& part, bool record) const {
+    return edit(workflow, {part.placement, part.tiles, id_floor_, record}, options_);
+  }
+
+  /// The same for the graph beside a prompt; it stays as it is where that can't be done.
+  void add_graph(FileEdits& edits) const {
+    if (!beside_ || edits.edits.empty()) return;
+    const auto part = place(*beside_);
+    const auto more = part ? edit_part(*beside_, *part, false) : Result<FileEdits>(part.error());
+    std::string why = more ? "" : more.error().message;
+    if (more) {
+      const auto after = parse_workflow(more->edits.apply(whole_text(workflow_)), workflow_.file(),
+                                        WorkflowPart::graph);
+      const auto findings =
+          after ? contract(*beside_, *after, part->placement, options_, nullptr)
+                : Result<std::vector<std::string>>(after.error());
+      if (!findings) why = findings.error().message;
+      if (findings && !findings->empty()) why = findings->front();
+    }
+    if (why.empty()) {
+      edits.edits.add(more->edits);
+    } else {
+      edits.notes.push_back("The workflow in extra_data stays as it is: " + why + ".");
+    }
+  }
+
+  Error in_file(Error error) const {
+    if (error.where.file.empty()) error.where.file = workflow_.file();
+    return error;
+  }
+
+  /// Makes the text and checks it.
+  std::optional<Error> write(const Part& part, FileEdits& edits, Patch& patch) {
+    add_graph(edits);
+    const std::string_view text = whole_text(workflow_);
+    if (edits.edits.empty()) {
+      patch.text = text;
+      return std::nullopt;
+    }
+    const TextEdits recorded = with_record(text, edits.edits);
+    patch.text = recorded.apply(text);
+    for (const TextEdit& edit : recorded.sorted()) {
+      patch.spans.push_back({edit.offset,
+                             std::string(text.substr(std::size_t(edit.offset),
+                                                     std::size_t(edit.removed))),
+                             edit.inserted});
+    }
+    const WorkflowPart kind = workflow_.format() == WorkflowFormat::api_prompt
+                                  ? WorkflowPart::prompt
+                                  : WorkflowPart::graph;
+    const auto after = parse_workflow(patch.text, workflow_.file(), kind);
+    if (!after) return broken(workflow_.file(), to_string(after.error()));
+    const auto findings = contract(workflow_, *after, part.placement, options_, &after_);
+    if (!findings) return broken(workflow_.file(), to_string(findings.error()));
+    if (!findings->empty()) return broken(workflow_.file(), findings->front());
+    return std::nullopt;
+  }
+
+  void drop_shared(Placement& placement, std::vector<std::size_t> shared) {
+    std::ranges::sort(shared, std::greater());
+    for (const std::size_t at : shared) {
+      const auto& insertion = placement.insertions[at];
+      placement.refusals.push_back(fmt::format(
+          "Between {} and {}: the only place is inside a subgraph with several instances, and for "
+          "one of them a node there would be wrong.",
+          insertion.after, insertion.before));
+      placement.insertions.erase(placement.insertions.begin() + std::ptrdiff_t(at));
+    }
+  }
+
+  const Workflow& workflow_;
+  const PatchWish& wish_;
+  const PromptOptions& options_;
+  std::optional<Workflow> beside_;
+  std::int64_t id_floor_ = 0;
+  Prompt after_;
+};
+
+}  // namespace
+
+std::string_view whole_text(const Workflow& workflow) { return workflow.state().document.text(); }
+
+Result<Patch> make_patch(const Workflow& workflow, const PatchWish& wish,
+                         const PromptOptions& options) {
+  return Patcher(workflow, wish, options).run();
+}
+
+}  // namespace ebb
