@@ -151,30 +151,32 @@ def table(paths):
 
 
 def picture(path, out):
-    """RSS over time, one line a variant, as an SVG that needs no script."""
-    colours = ["#000000", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#0072B2", "#CC79A7"]
+    """RSS over time, a strip for each variant on one scale, as an SVG that needs no script."""
     rows = rows_of([path])
-    width, height, left, top = 860, 320, 60, 20
+    width, strip, left, right = 860, 84, 150, 60
     seconds = max(row["curve"][-1][0] for row in rows)
-    most = max(point[1] for row in rows for point in row["curve"]) * 1.05
-    place = lambda t, mb: (f"{left + t / seconds * (width - left - 190):.1f},"  # noqa: E731
-                           f"{top + (1 - mb / most) * (height - top - 40):.1f}")
+    highest = max(point[1] for row in rows for point in row["curve"])
+    height = strip * len(rows) + 40
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
              'font-family="sans-serif" font-size="12" role="img">',
-             "<title>RAM of ComfyUI over four queues</title>",
+             "<title>RAM of ComfyUI over four queues, stock and with Ebb's nodes</title>",
              f'<rect width="{width}" height="{height}" fill="#fff"/>']
-    for gigabytes in range(0, int(most / 1000) + 1):
-        x, y = place(0, gigabytes * 1000).split(",")
-        parts.append(f'<line x1="{x}" x2="{width - 190}" y1="{y}" y2="{y}" stroke="#ddd"/>'
-                     f'<text x="{left - 8}" y="{float(y) + 4:.0f}" text-anchor="end">'
-                     f"{gigabytes} GB</text>")
     for number, row in enumerate(rows):
-        points = " ".join(place(t, rss) for t, rss, _ in row["curve"])
-        colour, y = colours[number % len(colours)], top + 16 * (number + 1)
-        parts += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>',
-                  f'<text x="{width - 180}" y="{y}" fill="{colour}">{row["variant"]}</text>']
-    parts.append(f'<text x="{left}" y="{height - 10}">{rows[0]["comfyui"]}, {seconds:.0f} s: '
-                 "first run, new seed, new text, new seed</text></svg>")
+        bottom = strip * (number + 1)
+        place = lambda t, mb: (left + t / seconds * (width - left - right),  # noqa: E731
+                               bottom - mb / highest * (strip - 16))
+        points = " ".join("{:.1f},{:.1f}".format(*place(t, rss)) for t, rss, _ in row["curve"])
+        end, peak = place(row["curve"][-1][0], 0), max(point[1] for point in row["curve"])
+        line = place(0, highest)[1]
+        parts += [f'<line x1="{left}" x2="{width - right}" y1="{line:.1f}" y2="{line:.1f}" '
+                  'stroke="#D55E00" stroke-dasharray="4 4"/>',
+                  f'<polygon points="{left},{bottom} {points} {end[0]:.1f},{bottom}" '
+                  'fill="#56B4E9" stroke="#0072B2"/>',
+                  f'<text x="8" y="{bottom - 30}">{row["variant"]}</text>',
+                  f'<text x="8" y="{bottom - 14}" fill="#555">peak {peak / 1000:.1f} GB</text>']
+    parts.append(f'<text x="{left}" y="{height - 12}">ComfyUI {rows[0]["comfyui"]}, '
+                 f"{seconds:.0f} s: first run, new seed, new text, new seed. Dashed: "
+                 f"{highest / 1000:.1f} GB</text></svg>")
     pathlib.Path(out).write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

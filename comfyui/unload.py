@@ -156,8 +156,12 @@ def drop(cut, run, seen, keys, given):
     going = keys - why.keys()
     entries = [entry for entry in seen.entries if entry.models & going]
     going |= set().union(*(entry.models for entry in entries))
-    going = {key for key in going if any(key in entry.models for entry in entries)
-             or seen.models[key].dynamic}
+    private = {key for key in going if not any(key in entry.models for entry in entries)
+               and not seen.models[key].dynamic}
+    for key in private:
+        cut.kept.append((seen.models[key].label, seen.models[key].bytes,
+                         "a pack keeps it outside the node cache"))
+    going -= private
     if not going:
         return set()
     for key in going:

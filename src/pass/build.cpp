@@ -165,9 +165,13 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   result.picture = demand.picture;
   result.notes = std::move(demand.notes);
   result.steps.reserve(order.nodes.size());
-  for (const int position : order.nodes) {  // with --cache-none a node may come twice
+  std::vector<int> times(prompt.nodes.size());  // with --cache-none a node may run again
+  for (const int position : order.nodes) ++times[static_cast<std::size_t>(position)];
+  for (const int position : order.nodes) {
+    const auto at = static_cast<std::size_t>(position);
+    NodeDemand& own = demand.nodes[at];
     result.steps.push_back(
-        make_step(prompt, position, NodeDemand(demand.nodes[static_cast<std::size_t>(position)])));
+        make_step(prompt, position, --times[at] == 0 ? std::move(own) : NodeDemand(own)));
   }
   const auto step_of = find_steps(prompt, order);
   for_each_link(prompt, result.steps, step_of, [&](std::size_t from, int, int to) {

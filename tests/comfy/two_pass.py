@@ -81,7 +81,7 @@ class Client:
     def __init__(self, session, url, classes):
         self.session, self.url, self.classes = session, url, classes
 
-    async def run(self, prompt, interrupt_at=None, seconds=120):
+    async def run(self, prompt, interrupt_at=None, seconds=400):
         """What happened: order, cached ids, ui by node, error text, seconds. Interrupts at the
         first progress of node `interrupt_at`."""
         return await asyncio.wait_for(self._run(prompt, interrupt_at), seconds)

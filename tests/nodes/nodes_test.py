@@ -230,6 +230,14 @@ class Cuts(unittest.TestCase):
         del outputs
         self.assertIn("node 58 Sampler still needs it", run.cut("all").text())
 
+    def test_a_model_that_no_cached_output_carries_is_told(self):
+        patcher = Patcher(Module())
+        loaded = types.SimpleNamespace(model=patcher, device=patcher.load_device)
+        manager = types.SimpleNamespace(current_loaded_models=[loaded])
+        with stubs(**{"comfy.model_management": manager}):
+            done = running({}).cut("all")
+        self.assertIn("0 bytes freed: Module held: a pack keeps it outside", done.text())
+
     def test_results_cached_with_a_model_stay(self):
         outputs = chain(Module())
         outputs["57"] = [[outputs["54"][0][0]], [{"samples": 1}]]
