@@ -372,7 +372,7 @@ TEST(SimulateAgain, WithoutACacheReadsEverything) {
 
 TEST(Simulate, CacheRamLetsModelsGoThatNoNodeWaitsFor) {
   WanCase wan(81);
-  wan.machine.ram_total = {32_GiB, NumberKind::given, ""};
+  wan.machine.ram_total = {31_GiB, NumberKind::given, ""};
   const Timeline all = simulate(wan.passes, wan.machine);
   wan.machine.flags.cache = CacheKind::ram;
   const Timeline relieved = simulate(wan.passes, wan.machine);
