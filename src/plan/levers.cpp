@@ -9,7 +9,7 @@ namespace ebb {
 namespace {
 
 /// What a lever costs that no node of ComfyUI's own can pull.
-constexpr const char* kPackNode = "a node of Ebb's pack, not released yet";
+constexpr const char* kPackNode = "a node of Ebb's pack; ebb apply adds it";
 
 const Weights& weights_of(const Prediction& prediction, int w) {
   return prediction.passes->weights[static_cast<std::size_t>(w)];
