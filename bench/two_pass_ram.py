@@ -85,7 +85,8 @@ async def measure(folder, models, name, lora):
         async with two_pass.client(folder, base, options, process_of=started.append) as client:
             await asyncio.sleep(2)
             watch = Watch(started[0].pid)
-            await asyncio.sleep(0.2)
+            while not watch.samples:
+                await asyncio.sleep(0.1)
             row["idle_bytes"] = watch.samples[-1][1]
             for label, seed, text in QUEUES:
                 since = time.monotonic() - watch.started

@@ -79,7 +79,9 @@ async def order(checks, client, print_order):
     for number, (name, options) in enumerate(cases.items()):
         await forget(client)
         prompt = two_pass.two_pass(seed=900 + number, **SMALL, **options)
-        mine = server_real.ebb_order(print_order, prompt, client.classes).get("order")
+        version = os.environ["EBB_TEST_VERSION"]
+        mine = server_real.ebb_runs(print_order, version, "", [(name, prompt)],
+                                    client.classes)[0].get("order")
         seen = await client.run(prompt)
         checks.that(f"order, {name}", not seen["error"] and mine == seen["order"],
                     f"Ebb {mine}\n  real {seen}")
@@ -350,7 +352,7 @@ async def check(folder, print_order, part):
     with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
         pathlib.Path(base, "models").symlink_to(models)
         fail = pathlib.Path(base, "fail")
-        os.environ["EBB_TEST_FAIL"], os.environ["EBB_TEST_BASE"] = str(fail), base
+        os.environ.update(EBB_TEST_FAIL=str(fail), EBB_TEST_BASE=base, EBB_TEST_VERSION=version)
         async with two_pass.client(folder, base) as client:
             for name, run in PARTS.items():
                 if part in (None, name):
