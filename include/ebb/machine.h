@@ -50,6 +50,7 @@ struct ComfyFlags {
   bool cpu = false;
   bool cpu_vae = false;
   bool disable_dynamic_vram = false;
+  std::optional<int> async_offload;  ///< --async-offload: its streams, 2 where no number is given
   bool disable_async_offload = false;
   bool disable_pinned_memory = false;
   bool disable_cuda_malloc = false;

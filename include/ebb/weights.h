@@ -63,6 +63,8 @@ struct Weights {
   std::vector<ModuleRun> modules;  ///< load order: largest first
 
   bool known() const { return bytes_from != BytesFrom::unknown; }
+  /// A part that its checkpoint does not hold: the loader gives nothing for it.
+  bool absent() const { return known() && bytes == 0; }
 };
 
 /// A request from a loader node: which file, in which role, loaded how.

@@ -288,7 +288,7 @@ std::optional<Sum> seconds_sum(const ExplainedPass& it) {
   if (times.stall > 0) {
     sum.terms.push_back({std::llround(times.stall * 100), "", "waiting for streamed weights",
                          machine.link_bytes_per_second.kind,
-                         "what streaming takes beyond computing"});
+                         "what streaming adds to computing"});
   }
   if (sum.terms.empty()) return std::nullopt;
   return sum;

@@ -17,6 +17,8 @@
 namespace ebb {
 namespace {
 
+constexpr int kDefaultStreams = 2;  // of --async-offload without a number
+
 enum class Values { none, one, maybe_one, maybe_two, some, any };
 enum class ValueType { text, whole, real };
 
@@ -257,6 +259,10 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
       return usage_error("--reserve-vram can't be negative",
                          "It is in GiB: --reserve-vram 0 reserves none.");
     flags.reserve_vram_gib = number;
+  } else if (name == "--async-offload") {
+    if (number < 0 || number > 64)
+      return usage_error("--async-offload needs a count of streams", "Such as --async-offload 2.");
+    flags.async_offload = given.values.empty() ? kDefaultStreams : static_cast<int>(number);
   } else if (name == "--cache-lru") {
     if (number < 0 || number > 1e9)
       return usage_error("--cache-lru needs a count of results", "Such as --cache-lru 10.");
@@ -336,6 +342,10 @@ std::vector<FlagWords> to_words(const ComfyFlags& flags) {
       {flags.disable_cuda_malloc, "--disable-cuda-malloc"}};
   for (const auto& [on, name] : switches)
     if (on) words.push_back({name});
+  if (flags.async_offload == kDefaultStreams)
+    words.push_back({"--async-offload"});
+  else if (flags.async_offload)
+    words.push_back({"--async-offload", std::to_string(*flags.async_offload)});
   for (const std::string& word : flags.other) {
     if (is_flag(word) || words.empty()) words.emplace_back();
     words.back().push_back(word);

@@ -32,7 +32,7 @@ struct Rules {
   double floor_bytes = 0;                        ///< least budget before subtracting what is loaded
   bool unloads_below_budget = false;    ///< a budget below what is loaded unloads the difference
   bool streaming_buffer = false;        ///< room for streaming is counted and kept free of weights
-  int streams = 0;                      ///< modules ahead that this room covers
+  int streams = 0;                      ///< that copy weights beside the compute, by default
   bool frees_when_just_enough = false;  ///< exactly enough free memory still frees one module
   LoadLog log = LoadLog::numbers;
   double pinned_ram_windows = 0;   ///< most RAM that offloaded weights may lock, as a fraction
@@ -100,6 +100,13 @@ constexpr std::size_t rules_index(const ComfyVersion& version) {
 }
 constexpr const Rules& rules_for(const ComfyVersion& version) {
   return kVersionRules[rules_index(version)];
+}
+
+/// Streams that copy offloaded weights beside the compute; with fewer than two, copies and compute
+/// take turns. From comfy/model_management.py: NUM_STREAMS, get_offload_stream.
+constexpr int offload_streams(const Rules& rules, const ComfyFlags& flags) {
+  if (flags.disable_async_offload) return 0;
+  return flags.async_offload.value_or(rules.streams);
 }
 
 /// A value for each row, oldest first. Rows at the end that are not mentioned have the last value

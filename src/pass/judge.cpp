@@ -210,6 +210,13 @@ void sum_costs(PassOutcome& outcome, const Passes& passes, const Timeline& timel
   outcome.compute_seconds = each(main.compute_seconds);
 }
 
+/// That a step's demand is not known, and why where that is known.
+std::string unknown_demand(const Step& step) {
+  const std::string& why = step.demand.asked.source;
+  return fmt::format("what node {} {} needs is not known{}{}", step.id, step.class_type,
+                     why.empty() ? "" : ": ", why);
+}
+
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
                        const Pass& pass, std::string& above) {
   const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
@@ -236,7 +243,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   }
   const Quantity& asked = step.demand.subtracted();
   if (!asked.known()) {
-    raise(outcome, Verdict::unknown, asked.source);
+    raise(outcome, Verdict::unknown, asked.source.empty() ? unknown_demand(step) : asked.source);
     return outcome;
   }
   outcome.vram_peak_bytes = peaks.vram;
@@ -248,9 +255,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
 std::string sampler_without_weights(const Passes& passes) {
   for (const Step& step : passes.steps) {
     if (step.kind != StepKind::sample || !step.uses.empty()) continue;
-    const std::string& why = step.demand.asked.source;
-    return fmt::format("what node {} {} needs is not known{}{}", step.id, step.class_type,
-                       why.empty() ? "" : ": ", why);
+    return unknown_demand(step);
   }
   return {};
 }

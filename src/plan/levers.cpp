@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "machine/versions.h"
+
 namespace ebb {
 namespace {
 
@@ -113,8 +115,25 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
                                   "none known",
                                   [](ComfyFlags& f) { f.disable_smart_memory = false; }));
   }
+  if (flags.disable_async_offload) {
+    levers.push_back(without_flag(base, "drop-disable-async-offload", "--disable-async-offload",
+                                  "none known",
+                                  [](ComfyFlags& f) { f.disable_async_offload = false; }));
+  }
   if (before.outcome.offloaded_bytes > 0) {
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
+  }
+  const bool in_turn = offload_streams(rules_for(base.machine.comfyui), flags) < 2;
+  if (before.outcome.offloaded_bytes > 0 && in_turn && !flags.disable_async_offload) {
+    Lever lever{"async-offload",
+                FixKind::flag,
+                "start with --async-offload",
+                "room for one more streamed layer",
+                "",
+                false,
+                base};
+    lever.trial.machine.flags.async_offload = 2;
+    levers.push_back(std::move(lever));
   }
   if (flags.cache == CacheKind::standard && before.outcome.verdict == Verdict::ram_short) {
     Lever lever{"cache-none",

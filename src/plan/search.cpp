@@ -126,7 +126,8 @@ class Search {
   /// Whether the run is better by something that matters and not worse in its verdict.
   bool helps(const Outcome& was, const Outcome& is, const Fix& fix) const {
     if (rank(is.verdict) > rank(was.verdict)) return false;
-    return rank(is.verdict) < rank(was.verdict) || *fix.vram_bytes > same_bytes(was) ||
+    const bool fits = was.verdict == Verdict::fits;  // a lower peak of a run that fits is no gain
+    return rank(is.verdict) < rank(was.verdict) || (!fits && *fix.vram_bytes > same_bytes(was)) ||
            relieves(was, is, base_.machine) || *fix.ram_bytes > kSameRamBytes ||
            saved_seconds(was, is) > 0;
   }

@@ -52,7 +52,7 @@ ManagerSettings manager_settings(const Machine& machine) {
     settings.reserved_bytes = static_cast<double>(rules.reserve_windows_bytes);
   settings.vram_state = flags.gpu_only ? VramState::high : flags.vram_state;
   settings.smart_memory = !flags.disable_smart_memory;
-  settings.streams = flags.disable_async_offload ? 0 : rules.streams;
+  settings.streams = rules.streaming_buffer ? offload_streams(rules, flags) : 0;
   settings.free_bytes = machine.vram_free.bytes;
   return settings;
 }

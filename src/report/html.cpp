@@ -230,6 +230,7 @@ void Page::models() {
                   {"where the size comes from", false}});
   for (std::size_t i = 0; i < weights.size() && i < 200; ++i) {
     const Weights& w = weights[i];
+    if (w.absent()) continue;
     out_ += "<tr><td class=\"name\">" + swatch(static_cast<int>(i)) +
             escape_xml(w.name.empty() ? w.id : w.name) + "</td>";
     cell(role_words(w.role));

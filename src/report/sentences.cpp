@@ -321,7 +321,7 @@ Headline headline(const Report& report, const View& view) {
 
 namespace {
 
-/// Whether what is streamed hides behind compute.
+/// Whether what is streamed costs next to nothing.
 bool nearly_free(const PassView& pass) {
   const PassOutcome& outcome = *pass.outcome;
   return outcome.compute_seconds && outcome.stall_seconds &&
@@ -347,12 +347,14 @@ std::string stream_words(const PassView& pass, bool with_number, bool speed_know
   const double stall = *outcome.stall_seconds;
   const std::string beside =
       fmt::format("{} a step, beside {} of compute", stream, format_seconds(compute));
+  const bool in_turn = stall >= *outcome.stream_seconds;
   if (nearly_free(pass)) {
-    return fmt::format("Offloading {} streams for {}, and hides behind it: nearly free.", size,
-                       beside);
+    return fmt::format("Offloading {} streams for {}{}: nearly free.", size, beside,
+                       in_turn ? "" : ", and hides behind it");
   }
-  std::string text = fmt::format("Offloading {} streams for {}; {} of it do not hide", size, beside,
-                                 format_seconds(stall));
+  std::string text = fmt::format("Offloading {} streams for {}; ", size, beside);
+  text += in_turn ? "none of it hides, they take turns"
+                  : fmt::format("{} of it do not hide", format_seconds(stall));
   if (outcome.repeats > 1) {
     text += fmt::format(", {} over {} steps", format_seconds(stall * outcome.repeats),
                         format_count(outcome.repeats));

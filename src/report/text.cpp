@@ -112,6 +112,7 @@ void put_models(std::string& out, const Report& report) {
   constexpr std::size_t kModelsMax = 40;
   for (std::size_t i = 0; i < weights.size() && i < kModelsMax; ++i) {
     const Weights& w = weights[i];
+    if (w.absent()) continue;
     std::string from = bytes_from_words(w.bytes_from);
     if (!w.known()) from += ", see note";
     if (w.known() && !w.modules_exact) from += ", modules assumed";

@@ -108,7 +108,8 @@ TEST(Flags, ExcludingOnesAreRefused) {
 TEST(Flags, WrittenFlagsReadBackTheSame) {
   for (const char* text :
        {"", "--reserve-vram 4", "--reserve-vram 0.1 --gpu-only", "--cache-lru 3 --novram",
-        "--cache-ram", "--cache-ram 2.5 --cpu", "--cache-ram 4 96", "--normalvram --fast",
+        "--async-offload", "--async-offload 3", "--cache-ram", "--cache-ram 2.5 --cpu",
+        "--cache-ram 4 96", "--normalvram --fast",
         "--cpu-vae --disable-smart-memory --disable-dynamic-vram --disable-async-offload "
         "--disable-pinned-memory --disable-cuda-malloc",
         "--output-directory \"C:\\my pictures\" --use-quad-cross-attention --verbose"}) {

@@ -202,10 +202,27 @@ TEST(Simulate, SecondsNeedKnownRates) {
   wan.machine.link_bytes_per_second = {25e9, NumberKind::assumed, ""};
   wan.machine.compute_flops_per_second = {1e16, NumberKind::assumed, ""};
   const StepState with = simulate(wan.passes, wan.machine).steps[WanCase::kSampleHigh];
-  ASSERT_TRUE(with.stall_seconds);
   EXPECT_NEAR(*with.compute_seconds, 1.0, 1e-9);
   EXPECT_NEAR(*with.stream_seconds, static_cast<double>(with.streamed_bytes) / 25e9, 1e-9);
-  EXPECT_NEAR(*with.stall_seconds, *with.stream_seconds - 1.0, 1e-9);
+}
+
+TEST(Simulate, StreamingHidesBehindComputeOnlyOnStreamsOfItsOwn) {
+  WanCase wan(81);
+  wan.machine.link_bytes_per_second = {25e9, NumberKind::assumed, ""};
+  wan.machine.compute_flops_per_second = {1e16, NumberKind::assumed, ""};
+  const auto waits = [&](ComfyVersion version, const char* flags) {
+    wan.machine.comfyui = version;
+    wan.machine.flags = *parse_comfy_flags(std::string("--reserve-vram 4 ") + flags);
+    const StepState step = simulate(wan.passes, wan.machine).steps[WanCase::kSampleHigh];
+    EXPECT_GT(*step.stream_seconds, *step.compute_seconds);
+    return *step.stall_seconds / *step.stream_seconds;
+  };
+  const ComfyVersion turns{0, 3, 73}, streams{0, 8, 0};
+  EXPECT_EQ(waits(turns, ""), 1);
+  EXPECT_LT(waits(turns, "--async-offload"), 0.9);
+  EXPECT_LT(waits(streams, ""), 0.9);
+  EXPECT_EQ(waits(streams, "--disable-async-offload"), 1);
+  EXPECT_EQ(waits(streams, "--async-offload 1"), 1);
 }
 
 TEST(Simulate, CacheNoneForgetsWeightsAfterTheirLastStep) {

@@ -134,9 +134,14 @@ TEST(ReportText, the_flag_is_blamed_only_if_nothing_would_be_offloaded_without_i
 
 TEST(ReportText, the_price_says_what_hides_and_what_does_not) {
   Report report = test::wan_two_passes();
-  for (auto& pass : report.prediction.outcome.passes) pass.stall_seconds = 0.25;
+  for (auto& pass : report.prediction.outcome.passes) {
+    pass.stream_seconds = 0.5;
+    pass.stall_seconds = 0.25;
+  }
   EXPECT_TRUE(
       contains(one_line(to_text(report, false)), "0.25 s of it do not hide, 1.0 s over 4 steps."));
+  for (auto& pass : report.prediction.outcome.passes) pass.stall_seconds = pass.stream_seconds;
+  EXPECT_TRUE(contains(one_line(to_text(report, false)), "none of it hides, they take turns, "));
   for (auto& pass : report.prediction.outcome.passes) pass.compute_seconds.reset();
   EXPECT_TRUE(contains(one_line(to_text(report, false)), "hides behind compute is unknown"));
 }
