@@ -16,7 +16,7 @@ import json
 import re
 import sys
 
-from trace_demand import MODELS, VAES
+from trace_models import MODELS, VAES
 
 TRACED = re.compile(r'\{"(.+?)", "(.+?)", \{(.+?)\}, (.+)\},')
 EVERY = {**MODELS, **VAES}
