@@ -24,10 +24,14 @@ def _answer(done, anything):
     return {"ui": {"text": [done.text()], "ebb": [done.event()]}, "result": (anything,)}
 
 
-class UnloadModels:
-    """Unloads every model: out of RAM what nothing needs any more, out of VRAM the rest."""
+class Node:
+    """What every node of the pack has in common."""
     CATEGORY, FUNCTION = "model_management", "run"
     RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
+
+
+class UnloadModels(Node):
+    """Unloads every model: out of RAM what nothing needs any more, out of VRAM the rest."""
     DESCRIPTION = ("Unloads all models, empties the allocator's cache and hands freed RAM back to "
                    "the system. Put it between pass 1's LATENT and pass 2's latent_image.")
 
@@ -39,10 +43,8 @@ class UnloadModels:
         return _answer(unload.cut("UnloadModels", "all", "drop", anything), anything)
 
 
-class EbbCut:
+class EbbCut(Node):
     """Between two passes: which models go, and how far."""
-    CATEGORY, FUNCTION = "model_management", "run"
-    RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
     DESCRIPTION = ("Between passes: parks models (out of VRAM, kept in RAM) or drops them (out of "
                    "RAM too; they are read again when needed), and reads the next files ahead.")
 
@@ -74,9 +76,8 @@ def prefetch_files():
     return prefetch.start(hooks.files_to_come(hooks.current_run()))
 
 
-class EbbBudget:
+class EbbBudget(Node):
     """Says how much memory a pass with this model needs, in place of ComfyUI's estimate."""
-    CATEGORY, FUNCTION = "model_management", "run"
     RETURN_TYPES, RETURN_NAMES = ("MODEL",), ("model",)
     DESCRIPTION = ("Measured budget: replaces ComfyUI's estimate of what a pass needs beside the "
                    "weights, so that the weights stay on the GPU where memory truly allows.")
@@ -102,9 +103,8 @@ class EbbBudget:
         return {"ui": {"text": [text], "ebb": [event]}, "result": (clone,)}
 
 
-class EbbReport:
+class EbbReport(Node):
     """Shows and saves what happened at each cut, loader and sampler of this run."""
-    CATEGORY, FUNCTION = "model_management", "run"
     RETURN_TYPES, RETURN_NAMES = (ANY, "STRING"), ("anything", "report")
     OUTPUT_NODE = True
     DESCRIPTION = ("Memory report: bytes before and after each cut, peaks while sampling, what was "

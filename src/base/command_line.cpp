@@ -7,6 +7,20 @@
 #include "base/text.h"
 
 namespace ebb {
+
+// Backslashes count only before a quotation mark: there, and at the end, they are doubled.
+std::string quote_for_c_runtime(std::string_view word) {
+  std::string text = "\"";
+  std::size_t backslashes = 0;
+  for (const char c : word) {
+    if (c == '"') text.append(backslashes + 1, '\\');
+    backslashes = c == '\\' ? backslashes + 1 : 0;
+    text += c;
+  }
+  text.append(backslashes, '\\');
+  return text + "\"";
+}
+
 namespace {
 
 bool is_bare(char c) {
@@ -23,19 +37,6 @@ std::string quote_posix(std::string_view word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
-}
-
-// Backslashes count only before a quotation mark: there, and at the end, they are doubled.
-std::string quote_for_c_runtime(std::string_view word) {
-  std::string text = "\"";
-  std::size_t backslashes = 0;
-  for (const char c : word) {
-    if (c == '"') text.append(backslashes + 1, '\\');
-    backslashes = c == '\\' ? backslashes + 1 : 0;
-    text += c;
-  }
-  text.append(backslashes, '\\');
-  return text + "\"";
 }
 
 std::string quote_cmd(std::string_view word) {

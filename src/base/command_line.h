@@ -21,6 +21,10 @@ bool can_be_quoted(std::string_view text);
 /// REQUIRES: can_be_quoted(word).
 std::string quote_word(std::string_view word, Shell shell);
 
+/// `word` in quotation marks, for programs that split their command line as Microsoft's C runtime
+/// does: backslashes count only before a quotation mark.
+std::string quote_for_c_runtime(std::string_view word);
+
 /// `text` as a comment that ends where it should: control characters become spaces, and for cmd
 /// what it would expand or redirect even there is taken out.
 std::string comment_text(std::string_view text, Shell shell);

@@ -95,7 +95,7 @@ Explanation explain_pass(const Report& report, int pass, const DemandTerms& term
   out.file = report.file;
   out.pass = pass;
   out.passes = static_cast<int>(passes.passes.size());
-  out.work = work_words(it_pass.kind);
+  out.work = to_string(it_pass.kind);
   for (const int w : it_pass.weights)
     out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
   out.nodes = working_nodes(it);

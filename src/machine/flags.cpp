@@ -9,6 +9,7 @@
 #include <iterator>
 #include <map>
 
+#include "base/command_line.h"
 #include "base/text.h"
 #include "ebb/machine.h"
 #include "machine/flag_words.h"
@@ -275,16 +276,8 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
 }
 
 std::string quoted(const std::string& word) {
-  if (!word.empty() && word.find_first_of(" \t\n\r\"'\\^") == std::string::npos) return word;
-  std::string text = "\"";
-  std::size_t backslashes = 0;
-  for (const char c : word) {
-    if (c == '"') text.append(backslashes + 1, '\\');
-    backslashes = c == '\\' ? backslashes + 1 : 0;
-    text += c;
-  }
-  text.append(backslashes, '\\');
-  return text + "\"";
+  const bool bare = !word.empty() && word.find_first_of(" \t\n\r\"'\\^") == std::string::npos;
+  return bare ? word : quote_for_c_runtime(word);
 }
 
 std::string vram_flag(const ComfyFlags& flags) {

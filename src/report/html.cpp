@@ -166,7 +166,7 @@ void Page::pass_row(const PassView& pass) {
   const bool used = !pass.weights.empty();
   out_ += fmt::format("<tr data-pass=\"{}\">", pass.number);
   number(std::to_string(pass.number));
-  cell(used || pass.kind != StepKind::other ? work_words(pass.kind) : "no weights in use");
+  cell(used || pass.kind != StepKind::other ? to_string(pass.kind) : "no weights in use");
   out_ += "<td class=\"name\">";
   for (std::size_t i = 0; i < pass.weights.size(); ++i) {
     out_ += (i > 0 ? "<br/>" : "") + model(pass.weights[i]);

@@ -266,7 +266,7 @@ void PlanWriter::pass(const PassView& pass) {
       pass.weights.empty() ? "no weights are in use" : "see the model or demand";
   json_.begin_object();
   json_.member("index", number);
-  json_.member("work", key_word(work_words(pass.kind)));
+  json_.member("work", key_word(to_string(pass.kind)));
   texts("nodes", pass.nodes);
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));

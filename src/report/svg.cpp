@@ -111,7 +111,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   const double room = column.width - 6;
   const double bold_room = room * (narrow ? 0.96 : 0.88);  // and narrow headings are small
   const std::string number = std::to_string(pass.number);
-  const std::string work = work_words(pass.kind);
+  const std::string work = to_string(pass.kind);
   std::string name;
   if (!pass.weights.empty()) name = view_.names[static_cast<std::size_t>(pass.weights[0])];
   out_.text(

@@ -21,7 +21,7 @@ const StepState kNoState;
 
 std::string pass_label(const PassView& pass, const View& view) {
   std::string label = pass.weights.empty() && pass.kind == StepKind::other ? "no weights in use"
-                                                                           : work_words(pass.kind);
+                                                                           : to_string(pass.kind);
   for (std::size_t i = 0; i < pass.weights.size() && i < 3; ++i) {
     label += (i == 0 ? " " : " + ") + view.names[static_cast<std::size_t>(pass.weights[i])];
   }

@@ -249,20 +249,6 @@ std::string as_sentence(std::string_view text) {
   return result;
 }
 
-std::string work_words(StepKind kind) {
-  switch (kind) {
-    case StepKind::other: return "other";
-    case StepKind::load: return "load";
-    case StepKind::encode_text: return "encode text";
-    case StepKind::encode_vision: return "encode vision";
-    case StepKind::encode_image: return "encode image";
-    case StepKind::sample: return "sample";
-    case StepKind::decode: return "decode";
-    case StepKind::upscale: return "upscale";
-  }
-  return "other";
-}
-
 std::string role_words(WeightsRole role) {
   switch (role) {
     case WeightsRole::diffusion: return "diffusion";

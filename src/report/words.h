@@ -53,9 +53,6 @@ std::string join_ranges(const std::vector<int>& numbers);
 /// A sentence: first letter large, a full stop at the end.
 std::string as_sentence(std::string_view text);
 
-/// `encode text`, `sample`: what a pass does.
-std::string work_words(StepKind kind);
-
 /// `text encoder`, `diffusion`.
 std::string role_words(WeightsRole role);
 

@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -47,25 +46,10 @@ KINDS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "clip_name
          "clip_name2": "text_encoders"}
 
 
-@contextlib.contextmanager
 def server(folder, front_end, base, port):
-    log = open(pathlib.Path(base, "server.log"), "wb")
-    command = [os.environ["EBB_COMFYUI_PYTHON"], "main.py", "--cpu", "--listen", "127.0.0.1",
-               "--port", str(port), "--base-directory", base, "--front-end-root", front_end,
-               "--disable-auto-launch", "--database-url", "sqlite:///:memory:"]
-    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                               start_new_session=True)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.close()
+    command = [os.environ["EBB_COMFYUI_PYTHON"], "main.py",
+               *server_real.server_arguments(base, port), "--front-end-root", front_end]
+    return server_real.running(command, folder, base)
 
 
 def ask(url, body=None):

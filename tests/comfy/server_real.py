@@ -185,10 +185,9 @@ async def object_info(session, url, process, base):
                      pathlib.Path(base, "server.log").read_text(errors="replace")[-3000:])
 
 
-async def executed(session, url, prompt):
-    """Node ids in the order of the server's last `executing` messages, and those cached."""
+async def events(session, url, prompt):
+    """The server's messages about a prompt, from its submission to its end."""
     client = uuid.uuid4().hex
-    order, kept = [], []
     async with session.ws_connect(f"{url}/ws?clientId={client}") as socket_:
         body = {"prompt": prompt, "client_id": client}
         async with session.post(url + "/prompt", json=body) as answer:
@@ -199,18 +198,25 @@ async def executed(session, url, prompt):
             if message.type.name != "TEXT":
                 continue
             event = json.loads(message.data)
-            data = event.get("data", {})
-            if data.get("prompt_id") != reply["prompt_id"]:
-                continue
-            if event["type"] == "execution_error":
-                raise SystemExit(f"{data['node_type']} failed: {data['exception_message']}")
-            if event["type"] == "execution_cached":
-                kept = data["nodes"]
-            if event["type"] == "executing":
-                if data["node"] is None:
-                    return {"order": order, "kept": kept}
-                order = [x for x in order if x != data["node"]] + [data["node"]]
+            if event.get("data", {}).get("prompt_id") == reply["prompt_id"]:
+                yield event
+                if event["type"] == "executing" and event["data"]["node"] is None:
+                    return
     raise SystemExit("the server hung up")
+
+
+async def executed(session, url, prompt):
+    """Node ids in the order of the server's last `executing` messages, and those cached."""
+    order, kept = [], []
+    async for event in events(session, url, prompt):
+        data = event["data"]
+        if event["type"] == "execution_error":
+            raise SystemExit(f"{data['node_type']} failed: {data['exception_message']}")
+        if event["type"] == "execution_cached":
+            kept = data["nodes"]
+        if event["type"] == "executing" and data["node"] is not None:
+            order = [x for x in order if x != data["node"]] + [data["node"]]
+    return {"order": order, "kept": kept}
 
 
 # ---- comparison ----------------------------------------------------------------------------

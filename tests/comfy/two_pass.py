@@ -2,13 +2,11 @@
 """A Wan-shaped two-pass prompt, and a client that runs it on a server with Ebb's nodes."""
 import asyncio
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
-import uuid
 
 import server_real
 import support
@@ -87,37 +85,23 @@ class Client:
         return await asyncio.wait_for(self._run(prompt, interrupt_at), seconds)
 
     async def _run(self, prompt, interrupt_at):
-        client = uuid.uuid4().hex
         seen = {"order": [], "cached": [], "ui": {}, "error": None}
         started = time.monotonic()
-        async with self.session.ws_connect(f"{self.url}/ws?clientId={client}") as socket:
-            body = {"prompt": prompt, "client_id": client}
-            async with self.session.post(self.url + "/prompt", json=body) as answer:
-                reply = await answer.json()
-                if answer.status != 200 or reply.get("node_errors"):
-                    raise SystemExit(f"the server refuses the prompt: {reply}")
-            async for message in socket:
-                if message.type.name != "TEXT":
-                    continue
-                event = json.loads(message.data)
-                data, kind = event.get("data", {}), event["type"]
-                if data.get("prompt_id") != reply["prompt_id"]:
-                    continue
-                if kind == "progress" and data.get("node") == interrupt_at is not None:
-                    interrupt_at = None
-                    await self.session.post(self.url + "/interrupt", json={})
-                if kind == "execution_error":
-                    seen["error"] = f"{data['node_type']}: {data['exception_message']}".strip()
-                elif kind == "execution_interrupted":
-                    seen["error"] = "interrupted"
-                elif kind == "execution_cached":
-                    seen["cached"] = data["nodes"]
-                elif kind == "executed":
-                    seen["ui"][data["node"]] = data["output"] or {}
-                elif kind == "executing":
-                    if data["node"] is None:
-                        break
-                    seen["order"] = [x for x in seen["order"] if x != data["node"]] + [data["node"]]
+        async for event in server_real.events(self.session, self.url, prompt):
+            data, kind = event["data"], event["type"]
+            if kind == "progress" and data.get("node") == interrupt_at is not None:
+                interrupt_at = None
+                await self.session.post(self.url + "/interrupt", json={})
+            if kind == "execution_error":
+                seen["error"] = f"{data['node_type']}: {data['exception_message']}".strip()
+            elif kind == "execution_interrupted":
+                seen["error"] = "interrupted"
+            elif kind == "execution_cached":
+                seen["cached"] = data["nodes"]
+            elif kind == "executed":
+                seen["ui"][data["node"]] = data["output"] or {}
+            elif kind == "executing" and data["node"] is not None:
+                seen["order"] = [x for x in seen["order"] if x != data["node"]] + [data["node"]]
         seen["seconds"] = time.monotonic() - started
         return seen
 
