@@ -76,7 +76,8 @@ def counted(row):
                                                                    // spec.patch)
         frames = (row["frames"] - 1) // spec.temporal + 1 if spec.temporal else 1
         return area * (frames + spec.references) * spec.hidden * 2
-    return (row["width"] // spec.spatial) * (row["height"] // spec.spatial)
+    pictures = 1 if spec.temporal else row["frames"]  # a video as a batch of pictures
+    return pictures * (row["width"] // spec.spatial) * (row["height"] // spec.spatial)
 
 
 def line_through(points):

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The models that trace_demand.py builds: MODELS and VAES, by the keys of Ebb's demand table.
 
-An entry names a class of ComfyUI's by its place, the published configuration, the sizes to trace
-and what its forward takes. Settings that a version's class does not know are left out by the tracer.
+An entry names a class of ComfyUI by its place, the published configuration, the sizes to trace
+and what its forward takes. Settings that a version's class does not know are left out by the
+tracer.
 """
 
 
@@ -399,14 +400,14 @@ MODELS = {
                            max_height=16, max_width=32768, ssl_encoder_depths=[8, 8],
                            ssl_latent_dims=[1024, 768], lyric_encoder_vocab_size=6693,
                            lyric_hidden_size=1024, patch_size=[16, 1]),
-                      [(646, 16), (1292, 16), (2584, 16)], channels=8, spatial=1,
+                      [(1292, 16), (1938, 16), (2584, 16), (646, 16)], channels=8, spatial=1,
                       text=(256, 768), inputs=song_inputs),
     "ace-step-15": Model("comfy.ldm.ace.ace_step15:AceStepConditionGenerationModel", {},
                          [(1500, 1), (3000, 1), (6000, 1)], channels=64, spatial=1,
                          text=(256, 1024), inputs=codes_inputs, flat=True),
     "stable-audio": Model("comfy.ldm.audio.dit:AudioDiffusionTransformer", {},
-                          [(256, 1), (512, 1), (1024, 1)], channels=64, spatial=1,
-                          text=(130, 768), dtype="float16", flat=True,
+                          [(256, 1), (512, 1), (1024, 1)], channels=64, spatial=1, patch=1,
+                          hidden=1536, text=(130, 768), joint=False, dtype="float16", flat=True,
                           inputs=lambda make, shape: {"global_embed": make(shape[0], 1536)}),
     "longcat-image": Model(config=flux(vec_in_dim=None, context_in_dim=3584, depth=10,
                                        depth_single_blocks=20, guidance_embed=False,
