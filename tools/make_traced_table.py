@@ -16,7 +16,7 @@ import json
 import re
 import sys
 
-from trace_demand import MODELS, VAES
+from trace_models import MODELS, VAES
 
 TRACED = re.compile(r'\{"(.+?)", "(.+?)", \{(.+?)\}, (.+)\},')
 EVERY = {**MODELS, **VAES}
@@ -76,7 +76,8 @@ def counted(row):
                                                                    // spec.patch)
         frames = (row["frames"] - 1) // spec.temporal + 1 if spec.temporal else 1
         return area * (frames + spec.references) * spec.hidden * 2
-    return (row["width"] // spec.spatial) * (row["height"] // spec.spatial)
+    pictures = 1 if spec.temporal else row["frames"]  # a video as a batch of pictures
+    return pictures * (row["width"] // spec.spatial) * (row["height"] // spec.spatial)
 
 
 def line_through(points):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `ebb calibrate`: runs the tracer inside the user's own ComfyUI and prints what it found beside
-// what the table says. The tracer is a Python script that this file carries.
+// what the table says. The tracer is two Python files that this one carries.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -23,6 +23,9 @@ namespace {
 
 constexpr char kTracer[] =
 #include "trace_demand.inc"
+    ;
+constexpr char kTracedModels[] =
+#include "trace_models.inc"
     ;
 
 struct CalibrateArguments {
@@ -96,6 +99,9 @@ Result<std::string> trace(const CalibrateArguments& arguments) {
   const std::string script = folder.path() + "/trace_demand.py";
   const std::string rows = folder.path() + "/rows.jsonl", log = folder.path() + "/log";
   if (auto done = write_file(script, kTracer); !done) return done.error();
+  if (auto done = write_file(folder.path() + "/trace_models.py", kTracedModels); !done) {
+    return done.error();
+  }
   std::vector<std::string> words = {arguments.python, script, arguments.comfyui, "--out", rows};
   for (const auto& key : arguments.only) words.insert(words.end(), {"--only", key});
   const auto code = run_program(words, log);

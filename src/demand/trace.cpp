@@ -74,7 +74,8 @@ std::optional<Demand> table_demand(const TracedCall& call) {
     c.row = find_diffusion_row(call.architecture);
     if (!c.row) return std::nullopt;
     c.version = call.comfyui;
-    c.latent = {picture.batch,
+    // A model for pictures gets a video as a batch of pictures.
+    c.latent = {picture.batch * (c.row->temporal > 0 ? 1 : picture.frames),
                 c.row->channels,
                 latent_frames(picture, c.row->temporal),
                 picture.height / c.row->spatial,

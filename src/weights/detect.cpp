@@ -112,6 +112,7 @@ constexpr Mark kDiffusionMarks[] = {
     {"blocks.0.adaln_modulation_self_attn.", "cosmos-predict2"},
     {"t_block.1.", "pixart"},
     {"transformer.rotary_pos_emb.", "stable-audio"},
+    {"blocks.0.attn1.k_norm.", "hunyuan3d-21"},
 };
 
 std::string detect_diffusion(const TensorSet& part) {

@@ -135,6 +135,7 @@ constexpr NameFamily kFamilies[] = {
     {{"hunyuan", "video1-5|video-1-5|video15"}, diffusion, "hunyuan-video-15", 8326000000},
     {{"hunyuan", "image", "!refiner|distilled"}, diffusion, "hunyuan-image-21", 17425795520},
     {{"hunyuan", "image"}, diffusion, "hunyuan-image-21"},
+    {{"hunyuan", "3d", "2.1|2_1|2-1|v21"}, diffusion, "hunyuan3d-21"},
     {{"hunyuan", "3d"}, diffusion, "hunyuan3d"},
     {{"hunyuan", "video|i2v|t2v"},
      diffusion,

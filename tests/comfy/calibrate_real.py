@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`ebb calibrate` in each real ComfyUI: every figure of some small models within 1 % of the table.
+"""`ebb calibrate` in each real ComfyUI: every figure of some models within 1 % of the table.
 
 usage: calibrate_real.py EBB
 """
@@ -15,7 +15,8 @@ def main():
     failed = 0
     for folder in support.checkouts():
         words = [sys.argv[1], "calibrate", "--comfyui", folder, "--python", python]
-        for key in ("wan-1.3b", "flux", "sdxl", "kl-vae"):
+        for key in ("wan-1.3b", "flux", "sdxl", "svd", "stable-cascade-c", "stable-cascade-b",
+                    "ltxav", "hunyuan3d", "stable-audio", "kl-vae"):
             words += ["--only", key]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         good = done.returncode == 0 and "0 of 0" not in done.stdout
