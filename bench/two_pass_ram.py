@@ -153,7 +153,8 @@ def table(paths):
 
 def picture(path, out):
     """RSS over time, a strip for each variant on one scale, as an SVG that needs no script."""
-    rows = rows_of([path])
+    rows = sorted(rows_of([path]), key=lambda row: (
+        row["lora"], [int(part) for part in row["comfyui"].split(".")]))
     width, strip, left, right = 860, 84, 150, 60
     seconds = max(row["curve"][-1][0] for row in rows)
     highest = max(point[1] for row in rows for point in row["curve"])
@@ -173,9 +174,11 @@ def picture(path, out):
                   'stroke="#D55E00" stroke-dasharray="4 4"/>',
                   f'<polygon points="{left},{bottom} {points} {end[0]:.1f},{bottom}" '
                   'fill="#56B4E9" stroke="#0072B2"/>',
-                  f'<text x="8" y="{bottom - 30}">{row["variant"]}</text>',
+                  f'<text x="8" y="{bottom - 44}">{row["variant"]}</text>',
+                  f'<text x="8" y="{bottom - 29}" fill="#555">{row["comfyui"]}'
+                  f'{", LoRA" if row["lora"] else ""}</text>',
                   f'<text x="8" y="{bottom - 14}" fill="#555">peak {peak / 1000:.1f} GB</text>']
-    parts.append(f'<text x="{left}" y="{height - 12}">ComfyUI {rows[0]["comfyui"]}, '
+    parts.append(f'<text x="{left}" y="{height - 12}">ComfyUI, '
                  f"{seconds:.0f} s: first run, new seed, new text, new seed. Dashed: "
                  f"{highest / 1000:.1f} GB</text></svg>")
     pathlib.Path(out).write_text("\n".join(parts) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@
 #include "ebb/policy.h"
 #include "ebb/report.h"
 #include "ebb/result.h"
+#include "ebb/run.h"
 #include "ebb/version.h"
 #include "ebb/weights.h"
 #include "ebb/workflow.h"

@@ -83,6 +83,9 @@ struct WeightsSearch {
   std::vector<std::string> model_folders;  ///< --models; each laid out as ComfyUI's models/
   std::map<std::string, std::int64_t> given_bytes;  ///< --bytes NAME=SIZE
   ComfyVersion comfyui;                             ///< decides how types are counted
+  /// A server's own folders for each kind, in its order, in place of model_folders. Those that are
+  /// not there are passed over, as ComfyUI does.
+  std::optional<std::map<std::string, std::vector<std::string>>> folders = {};
 };
 
 /// A model of the built-in table by its name there (`wan22_i2v_14b_fp8_scaled`), as this version

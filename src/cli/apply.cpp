@@ -11,9 +11,9 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/patch_text.h"
 #include "cli/plan_options.h"
-#include "cli/wish.h"
 #include "ebb/file.h"
 
 namespace ebb::cli {
@@ -35,7 +35,8 @@ constexpr const char* kExamples =
 struct Arguments {
   std::vector<std::string> paths;
   std::string output, out, svg;
-  WishArguments wish;
+  FixChoice choice;
+  PlanArguments plan;
   bool in_place = false, force = false, check = false, json = false;
 };
 
@@ -110,66 +111,44 @@ PatchResult failed(const Job& job, const Error& error) {
   return result;
 }
 
-/// What a file is apart from Ebb's own nodes, where they can be taken out exactly.
-Result<Workflow> without_ours(Workflow workflow) {
-  auto text = original_text(workflow);
-  if (!text) return workflow;
-  const bool api = workflow.format() == WorkflowFormat::api_prompt;
-  return parse_workflow(*std::move(text), workflow.file(),
-                        api ? WorkflowPart::prompt : WorkflowPart::graph);
-}
-
-Result<Done> draw(const std::string& path, const Workflow& before, const std::string& text) {
-  const bool api = before.format() == WorkflowFormat::api_prompt;
-  const auto after =
-      parse_workflow(text, before.file(), api ? WorkflowPart::prompt : WorkflowPart::graph);
+/// The canvas before and after.
+Result<Done> draw(const std::string& path, const PatchResult& result) {
+  const auto read = read_workflow(result.file);
+  if (!read) return read.error();
+  const auto before = parse_again(*read, result.original);
+  if (!before) return before.error();
+  const auto after = parse_again(*read, result.patch.text);
   if (!after) return after.error();
-  const auto svg = patch_svg(before, *after);
+  const auto svg = patch_svg(*before, *after);
   return svg ? write_file(path, *svg) : svg.error();
 }
 
-Result<PatchResult> patch_file(const Arguments& a, const Job& job) {
+Result<PatchResult> patch_file(const Arguments& a, const RunOptions& options, const Job& job) {
   auto read = read_workflow(job.path);
   if (!read) return read.error();
-  PatchResult result;
-  result.file = job.path;
-  result.original = whole_text(*read);
-  const bool media = !read->carrier().empty();
-  const auto workflow = without_ours(std::move(*read));
-  if (!workflow) return workflow.error();
-  auto wish = make_wish(a.wish, *workflow);
-  if (!wish) return wish.error();
-  result.plan = wish->lines;
-  PromptOptions options(wish->version);
-  auto patch = make_patch(*workflow, wish->wish, options);
-  if (!patch) return patch.error();
-  result.patch = *std::move(patch);
-  if (result.patch.changes_nothing() && is_patched(*workflow)) result.already = true;
-  if (result.patch.text == result.original) {
-    result.already = !result.patch.changes_nothing();
-  } else if (whole_text(*workflow) != result.original) {
-    // Another patch was there: what is shown is the way from the file without it.
-    result.original = whole_text(*workflow);
-  }
+  auto patched = patch_run(*std::move(read), a.choice, options);
+  if (!patched) return patched.error();
+  PatchResult result = *std::move(patched);
   if (!a.svg.empty() && result.changed()) {
-    if (auto done = draw(a.svg, *workflow, result.patch.text); !done) return done.error();
+    if (auto done = draw(a.svg, result); !done) return done.error();
   }
-  const std::string target = target_of(a, job, media);
+  const std::string target = target_of(a, job, result.media);
   if (!target.empty() && (result.changed() || !a.output.empty())) {
-    if (auto done = write(a, target, result, media); !done) return done.error();
+    if (auto done = write(a, target, result, result.media); !done) return done.error();
     result.written = target;
   }
   return result;
 }
 
 /// Files are independent of each other; results come in their order.
-std::vector<PatchResult> patch_all(const Arguments& a, const std::vector<Job>& jobs) {
+std::vector<PatchResult> patch_all(const Arguments& a, const RunOptions& options,
+                                   const std::vector<Job>& jobs) {
   std::vector<PatchResult> results(jobs.size());
   std::atomic<std::size_t> next = 0, done = 0;
   const bool progress = jobs.size() > 100 && isatty(STDERR_FILENO);
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) {
-      auto result = patch_file(a, jobs[i]);
+      auto result = patch_file(a, options, jobs[i]);
       results[i] = result ? *std::move(result) : failed(jobs[i], result.error());
       if (const std::size_t count = ++done; progress && count % 50 == 0) {
         fmt::print(stderr, "\r{} of {} files", count, jobs.size());
@@ -214,23 +193,28 @@ int run(const Arguments& a) {
   const auto jobs = jobs_of(a);
   if (!jobs) return fail("apply", jobs.error());
   if (auto sound = check_usage(a, *jobs); !sound) return fail("apply", sound.error());
-  if (auto sound = check_wish(a.wish); !sound) return fail("apply", sound.error());
+  if (auto sound = check_choice(a.choice); !sound) return fail("apply", sound.error());
+  auto options = understand(a.plan);
+  if (!options) return fail("apply", options.error());
+  const auto definitions = open_definitions(options->object_info);
+  if (!definitions) return fail("apply", definitions.error());
+  if (*definitions) options->definitions = &**definitions;
   if (jobs->size() == 1 && !jobs->front().from_folder) {
-    const auto result = patch_file(a, jobs->front());
+    const auto result = patch_file(a, *options, jobs->front());
     if (!result) return fail("apply", result.error());
     if (a.json) {
-      fmt::print("{}", json_of(*result));
+      fmt::print("{}", to_json(*result));
     } else {
       print_one(a, *result);
     }
     return a.check && result->changed() ? kWorse : kAnswered;
   }
   std::size_t changed = 0, errors = 0;
-  for (const PatchResult& result : patch_all(a, *jobs)) {
+  for (const PatchResult& result : patch_all(a, *options, *jobs)) {
     changed += result.changed();
     errors += !result.error.empty();
     if (a.json) {
-      fmt::print("{}", json_of(result));
+      fmt::print("{}", to_json(result));
     } else {
       fmt::print("{}: {}\n", result.file, summary_of(result));
     }
@@ -254,7 +238,16 @@ std::function<int()> declare_apply(CLI::App& app) {
   app.add_flag("--force", a->force, "write over files that are there");
   app.add_flag("--check", a->check, "write nothing, exit with 1 if a file would change");
   app.add_flag("--json", a->json, "one line of JSON a file (docs/patch.md)");
-  declare_wish(app, a->wish);
+  app.add_option("--with", a->choice.with,
+                 "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
+                 "another, whatever the plan says");
+  app.add_option("--only", a->choice.only, "of the plan's fixes only these, by name")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--skip", a->choice.skip, "the plan's fixes without these")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  declare_machine(app, a->plan);
   app.footer(kExamples);
   return [a] { return run(*a); };
 }

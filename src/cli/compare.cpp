@@ -8,10 +8,8 @@
 #include <cstdio>
 #include <memory>
 
-#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/plan_options.h"
-#include "cli/predict.h"
 
 namespace ebb::cli {
 namespace {
@@ -113,7 +111,7 @@ Result<Comparison> compare(const Arguments& arguments) {
     const PlanArguments one = arguments_of(arguments, number, shown);
     const auto options = understand(one);
     if (!options) return options.error();
-    const auto run = predict_run(one.file, *options);
+    const auto run = predict_file(one.file, *options);
     if (!run) return run.error();
     comparison.runs.push_back(compared_run(run->report, std::move(shown)));
     const std::string subject = compared_subject(run->report);

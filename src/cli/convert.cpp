@@ -6,12 +6,11 @@
 #include <memory>
 #include <optional>
 
-#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/json_text.h"
+#include "cli/plan_options.h"
 #include "ebb/file.h"
-#include "ebb/workflow.h"
+#include "ebb/run.h"
 
 namespace ebb::cli {
 namespace {
@@ -31,35 +30,6 @@ struct Arguments {
   std::string file, output, comfyui, object_info, report;
   bool graph = false, prompt = false, strict = false, repair = false;
 };
-
-std::string report_of(const Arguments& arguments, const Prompt& prompt) {
-  std::string text = "{\n  \"schema\": \"ebb.convert/1\",\n  \"file\": " + quoted(arguments.file) +
-                     ",\n  \"nodes\": " + std::to_string(prompt.nodes.size()) +
-                     ",\n  \"uncertain\": [";
-  const char* separator = "\n    ";
-  for (const Uncertain& entry : prompt.uncertain) {
-    text += separator;
-    text += fmt::format("{{\"node\": {}, \"input\": {}, \"why\": {}}}", quoted(entry.node),
-                        quoted(entry.input), quoted(entry.why));
-    separator = ",\n    ";
-  }
-  text += prompt.uncertain.empty() ? "],\n  \"refused\": [" : "\n  ],\n  \"refused\": [";
-  separator = "\n    ";
-  for (const Refusal& entry : prompt.refused) {
-    text += separator;
-    text +=
-        fmt::format("{{\"node\": {}, \"input\": {}, \"why\": {}, \"hint\": {}}}",
-                    quoted(entry.node), quoted(entry.input), quoted(entry.why), quoted(entry.hint));
-    separator = ",\n    ";
-  }
-  text += prompt.refused.empty() ? "],\n  \"notes\": [" : "\n  ],\n  \"notes\": [";
-  separator = "\n    ";
-  for (const std::string& note : prompt.notes) {
-    text += separator + quoted(note);
-    separator = ",\n    ";
-  }
-  return text + (prompt.notes.empty() ? "]\n}\n" : "\n  ]\n}\n");
-}
 
 void print_refused(const Prompt& prompt) {
   for (std::size_t i = 0; i < std::min(prompt.refused.size(), kShown); ++i) {
@@ -119,7 +89,8 @@ int run(const Arguments& arguments) {
   if (arguments.report.empty()) {
     print_refused(*prompt);
     print_uncertain(*prompt);
-  } else if (auto done = write_file(arguments.report, report_of(arguments, *prompt)); !done) {
+  } else if (auto done = write_file(arguments.report, doubts_json(*prompt, arguments.file));
+             !done) {
     return fail("convert", done.error());
   }
   const bool doubtful = !prompt->uncertain.empty() || !prompt->refused.empty();

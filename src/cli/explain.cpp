@@ -10,7 +10,6 @@
 
 #include "cli/command.h"
 #include "cli/plan_options.h"
-#include "cli/predict.h"
 
 namespace ebb::cli {
 namespace {
@@ -48,7 +47,7 @@ Result<Explanation> explain(const Arguments& arguments) {
   if (options->table.size() > 1) {
     return usage_error("--frames and --size take one value here", "`ebb compare` takes several.");
   }
-  const auto run = predict_run(arguments.file, *options);
+  const auto run = predict_file(arguments.file, *options);
   if (!run) return run.error();
   const Report& report = run->report;
   const auto pass = choose_pass(arguments, report);

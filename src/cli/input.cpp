@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "cli/comfyui.h"
+#include "ebb/run.h"
 
 namespace ebb::cli {
 namespace {
@@ -67,20 +67,13 @@ Result<PromptOptions> prompt_options(const std::string& version,
   return options;
 }
 
-Result<Prompt> make_prompt(const Workflow& workflow, const std::string& object_info,
-                           const Machine& machine) {
-  const auto definitions = open_definitions(object_info);
-  if (!definitions) return definitions.error();
-  PromptOptions options(machine.comfyui);
-  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
-  if (*definitions) options.definitions = &**definitions;
-  return to_prompt(workflow, options);
-}
-
 Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
                            const Machine& machine) {
   const auto workflow = open_workflow(file);
-  return workflow ? make_prompt(*workflow, object_info, machine) : workflow.error();
+  if (!workflow) return workflow.error();
+  const auto definitions = open_definitions(object_info);
+  if (!definitions) return definitions.error();
+  return make_prompt(*workflow, *definitions ? &**definitions : nullptr, machine);
 }
 
 std::string shown_name(const std::string& file) { return file == "-" ? "stdin" : file; }

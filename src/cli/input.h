@@ -22,11 +22,7 @@ Result<std::optional<NodeDefinitions>> open_definitions(const std::string& file_
 Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions);
 
-/// The prompt for a machine.
-Result<Prompt> make_prompt(const Workflow& workflow, const std::string& object_info,
-                           const Machine& machine);
-
-/// The same; the file is let go as soon as the prompt is there.
+/// The prompt for a machine; the file is let go as soon as the prompt is there.
 Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,
                            const Machine& machine);
 

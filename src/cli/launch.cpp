@@ -9,10 +9,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/plan_options.h"
-#include "cli/predict.h"
+#include "ebb/file.h"
 
 namespace ebb::cli {
 namespace {
@@ -127,7 +126,7 @@ Result<Answer> answer(const Arguments& arguments) {
   answer.start = *std::move(start);
   std::vector<LaunchRun> runs;
   for (const std::string& file : arguments.files) {
-    auto run = predict_run(file, *options);
+    auto run = predict_file(file, *options);
     if (!run) return in_file(run.error(), file);
     runs.push_back({file, run->report.trial, std::move(run->report.prediction), run->predict});
     for (const std::string& note : runs.back().prediction.timeline.notes) {

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "cli/json_text.h"
-
 namespace ebb::cli {
 namespace {
 
@@ -78,12 +76,6 @@ std::vector<Hunk> hunks_of(const PatchResult& result) {
   return hunks;
 }
 
-std::string list_json(const std::vector<std::string>& list) {
-  std::string text;
-  for (const std::string& entry : list) text += (text.empty() ? "" : ", ") + quoted(entry);
-  return "[" + text + "]";
-}
-
 }  // namespace
 
 std::string words_of(const PatchResult& result) {
@@ -110,28 +102,6 @@ std::string lines_of(const PatchResult& result) {
     add_lines(out, '+', hunk.after);
   }
   return out;
-}
-
-std::string json_of(const PatchResult& result) {
-  std::string changes, spans;
-  for (const Change& change : result.patch.changes) {
-    changes += fmt::format(R"({}{{"kind": {}, "node": {}, "words": {}, "fix": {}}})",
-                           changes.empty() ? "" : ", ", quoted(change.kind), quoted(change.node),
-                           quoted(change.words), quoted(change.fix));
-  }
-  for (const Span& span : result.patch.spans) {
-    spans += fmt::format("{}[{}, {}, {}]", spans.empty() ? "" : ", ", span.offset,
-                         quoted(span.removed), quoted(span.inserted));
-  }
-  return fmt::format(
-      R"({{"schema": "ebb.apply/1", "file": {}, "error": {}, "changed": {}, "already": {}, )"
-      R"("switches": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
-      R"("spans": [{}], "written": {}}})"
-      "\n",
-      quoted(result.file), result.error.empty() ? "null" : quoted(result.error), result.changed(),
-      result.already, result.patch.switches, list_json(result.plan), changes,
-      list_json(result.patch.refusals), list_json(result.patch.notes), spans,
-      result.written.empty() ? "null" : quoted(result.written));
 }
 
 }  // namespace ebb::cli

@@ -5,35 +5,26 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "ebb/demand.h"
-#include "ebb/machine.h"
-#include "ebb/pass.h"
-#include "ebb/weights.h"
+#include "ebb/run.h"
 
 namespace ebb::cli {
 
+constexpr const char* kComfyuiHelp =
+    "ComfyUI's version, such as 0.3.73, or its folder: version, flags and models are read there";
+
 /// As typed; empty means absent.
-struct PlanArguments {
-  std::string file;
-  std::string gpu, vram, vram_free, ram, os, comfyui, object_info, machine_file, save_machine;
-  std::optional<std::string> flags;
-  std::vector<std::string> models, bytes, frames, sizes;
+struct PlanArguments : RunArguments {
+  std::string file, object_info, save_machine;
   std::string html, svg, colour = "auto", fail_on;
   bool json = false;
   bool again = false;
 };
 
 /// As understood.
-struct PlanOptions {
-  MachineOptions machine;
-  WeightsSearch search;
-  SizeOverrides sizes;               ///< when --frames or --size names one value, it replaces
-  std::vector<SizeOverrides> table;  ///< one row per value given
+struct PlanOptions : RunOptions {
   std::optional<Verdict> fail_on;
-  std::string object_info;         ///< file or address of a server's definitions
-  std::vector<std::string> notes;  ///< what was detected in a ComfyUI folder
+  std::string object_info;  ///< file or address of a server's definitions
 };
 
 /// The machine and the sizes: what every command that predicts a run takes.
@@ -43,6 +34,12 @@ void declare_run(CLI::App& app, PlanArguments& arguments);
 /// All of that and what only `ebb plan` takes.
 void declare(CLI::App& app, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
+
+/// A file's run. Errors: as predict_run; an option that is not usable, a file that is no workflow.
+Result<Run> predict_file(const std::string& file, const PlanOptions& options);
+
+/// Errors found beyond reading do not know the file's name.
+Error in_file(Error error, const std::string& file);
 
 /// `ebb plan --again`; returns the exit code.
 int run_again(const PlanArguments& arguments, const PlanOptions& options);

@@ -7,10 +7,10 @@
 #include <map>
 #include <memory>
 
-#include "cli/comfyui.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/json_text.h"
+#include "cli/plan_options.h"
 #include "ebb/bytes.h"
 #include "ebb/workflow.h"
 

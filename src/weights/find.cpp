@@ -549,7 +549,8 @@ std::optional<Weights> find_table_weights(std::string_view name, const ComfyVers
 Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {
   const std::string_view kind =
       request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
-  const auto folders = expand_folders(search.model_folders, kind);
+  const auto folders = search.folders ? known_folders(*search.folders, kind)
+                                      : expand_folders(search.model_folders, kind);
   if (!folders) return folders.error();
   std::vector<Weights> parts;
   for (const std::string& file : request.files) {

@@ -276,6 +276,19 @@ Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& 
   return list;
 }
 
+Result<std::vector<std::string>> known_folders(
+    const std::map<std::string, std::vector<std::string>>& folders, std::string_view given_kind) {
+  std::vector<std::string> list;
+  std::error_code ignored;
+  for (const auto& [kind, paths] : folders) {
+    if (folder_kind(kind) != folder_kind(given_kind)) continue;
+    for (const std::string& path : paths) {
+      if (fs::is_directory(path, ignored)) add_folder(list, path, false);
+    }
+  }
+  return list;
+}
+
 FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name) {
   if (name.empty()) return {};
   const std::string relative = relative_name(name);

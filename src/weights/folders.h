@@ -3,6 +3,7 @@
 // extra_model_paths.yaml.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,10 @@ std::string_view folder_kind(std::string_view kind);
 /// folder or the one above. Errors: a folder that is not there or can't be read, broken YAML.
 Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& model_folders,
                                                 std::string_view kind);
+
+/// The folders that a server names for a kind, those that are there.
+Result<std::vector<std::string>> known_folders(
+    const std::map<std::string, std::vector<std::string>>& folders, std::string_view kind);
 
 /// A file that was found. `exact` is false if only its name matched, in another subfolder or case.
 struct FoundFile {

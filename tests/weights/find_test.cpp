@@ -79,6 +79,16 @@ TEST(Find, AHeaderGivesTheSameAsTheTable) {
   EXPECT_TRUE(contains(read.source, "mine.safetensors")) << read.source;
 }
 
+TEST(Find, TheFoldersOfAServerTakeThePlaceOfModelFolders) {
+  const test::TempDir dir;
+  test::wan_header("scaled", 5120, 13824, 40, 36).write(dir, "far/mine.safetensors");
+  WeightsSearch search{{"/not/there"}, {}, {0, 3, 73}};
+  search.folders = {{"unet", {"/not/there/either", (dir.path() / "far").string()}}};
+  EXPECT_EQ(find(unet("mine.safetensors"), search).bytes_from, BytesFrom::header);
+  search.folders = {{"vae", {(dir.path() / "far").string()}}};
+  EXPECT_EQ(find(unet("mine.safetensors"), search).bytes_from, BytesFrom::unknown);
+}
+
 TEST(Find, SizesGivenByTheUserWinButTheArchitectureStays) {
   const test::TempDir dir;
   test::flux_header("BF16").write(dir, "diffusion_models/mine.safetensors");

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/predict.h"
-
 #include <fmt/format.h>
 
 #include <map>
 
-#include "cli/input.h"
+#include "ebb/policy.h"
+#include "ebb/run.h"
 
-namespace ebb::cli {
+namespace ebb {
 namespace {
 
 /// Finds weights and remembers them: one run predicts many trials of the same files.
@@ -59,8 +58,18 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
   };
 }
 
-Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const Machine& machine,
-                           const PlanOptions& options) {
+}  // namespace
+
+Result<Prompt> make_prompt(const Workflow& workflow, const NodeDefinitions* definitions,
+                           const Machine& machine) {
+  PromptOptions options(machine.comfyui);
+  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
+  options.definitions = definitions;
+  return to_prompt(workflow, options);
+}
+
+Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Machine& machine,
+                        const RunOptions& options) {
   if (!prompt) return prompt.error();
   auto order = order_steps(*prompt, machine.comfyui, {}, machine.flags.cache);
   if (!order) return order.error();
@@ -70,7 +79,7 @@ Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const
   run.order = std::make_shared<const Order>(*std::move(order));
   WeightsSearch search = options.search;
   search.comfyui = machine.comfyui;
-  run.find = remembering(search);
+  run.find = remembering(std::move(search));
   run.predict = predictor(run.prompt, run.order, run.find);
   run.report.file = file;
   run.report.trial = {machine, options.sizes, {}};
@@ -80,26 +89,11 @@ Result<Run> predict_prompt(Result<Prompt> prompt, const std::string& file, const
   return run;
 }
 
-}  // namespace
-
-Result<Run> predict_run(const std::string& file, const PlanOptions& options) {
+Result<Run> predict_run(const Workflow& workflow, const RunOptions& options) {
   const auto machine = resolve_machine(options.machine);
   if (!machine) return machine.error();
-  return predict_prompt(read_prompt(file, options.object_info, *machine), shown_name(file),
-                        *machine, options);
+  return predict_run(make_prompt(workflow, options.definitions, *machine), workflow.file(),
+                     *machine, options);
 }
 
-Result<Run> predict_run(const Workflow& workflow, const PlanOptions& options) {
-  const auto machine = resolve_machine(options.machine);
-  if (!machine) return machine.error();
-  return predict_prompt(make_prompt(workflow, options.object_info, *machine), workflow.file(),
-                        *machine, options);
-}
-
-Error in_file(Error error, const std::string& file) {
-  if (error.code == ErrorCode::input && error.where.file.empty())
-    error.where.file = shown_name(file);
-  return error;
-}
-
-}  // namespace ebb::cli
+}  // namespace ebb

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/comfyui.h"
-
 #include <filesystem>
 
-namespace ebb::cli {
+#include "ebb/run.h"
+
+namespace ebb {
 
 Result<ComfyChoice> choose_comfyui(const std::string& text) {
   ComfyChoice choice;
@@ -28,15 +28,4 @@ Result<ComfyChoice> choose_comfyui(const std::string& text) {
   return choice;
 }
 
-Result<std::string> choose_flags(const std::string& text, const ComfyChoice& choice) {
-  if (!text.starts_with('@')) return text;
-  const std::string name = text.substr(1);
-  if (choice.checkout) {
-    for (const std::string& file : choice.checkout->launch_files) {
-      if (std::filesystem::path(file).filename() == name) return read_launch_flags(file);
-    }
-  }
-  return read_launch_flags(name);
-}
-
-}  // namespace ebb::cli
+}  // namespace ebb

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/wish.h"
+#include "run/wish.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "cli/predict.h"
-
-namespace ebb::cli {
+namespace ebb {
 namespace {
 
 bool named(const std::vector<std::string>& list, const std::string& id) {
@@ -32,7 +30,7 @@ bool worth_it(const Fix& fix, Verdict before) {
 }
 
 /// The plan's choice, less what was skipped; or exactly what was named.
-bool chosen(const WishArguments& a, const Fix& fix, Verdict before) {
+bool chosen(const FixChoice& a, const Fix& fix, Verdict before) {
   if (!is_patchable(fix) || named(a.skip, fix.id)) return false;
   return a.only.empty() ? worth_it(fix, before) : named(a.only, fix.id);
 }
@@ -123,10 +121,16 @@ std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
 }
 
 /// The plan for a workflow, and of it what goes into the file.
-Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow, const PlanOptions& options,
+Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOptions& options,
                        Wish& wish) {
   auto run = predict_run(workflow, options);
-  if (!run) return in_file(run.error(), workflow.file());
+  if (!run) {
+    Error error = run.error();
+    if (error.code == ErrorCode::input && error.where.file.empty()) {
+      error.where.file = workflow.file();
+    }
+    return error;
+  }
   wish.version = run->report.trial.machine.comfyui;
   const auto fixes = search_fixes(run->report.trial, run->report.prediction, run->predict);
   const Verdict before = run->report.prediction.outcome.verdict;
@@ -159,20 +163,7 @@ Result<Done> plan_wish(const WishArguments& a, const Workflow& workflow, const P
 
 }  // namespace
 
-void declare_wish(CLI::App& app, WishArguments& a) {
-  app.add_option("--with", a.with,
-                 "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
-                 "another, whatever the plan says");
-  app.add_option("--only", a.only, "of the plan's fixes only these, by name")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  app.add_option("--skip", a.skip, "the plan's fixes without these")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  declare_machine(app, a.plan);
-}
-
-Result<Done> check_wish(const WishArguments& a) {
+Result<Done> check_choice(const FixChoice& a) {
   if (!a.with.empty() && !pass_node(a.with)) {
     return usage_error(
         fmt::format("--with: \"{}\" is no node that Ebb puts between passes", a.with),
@@ -184,21 +175,20 @@ Result<Done> check_wish(const WishArguments& a) {
         "from the plan",
         "Leave out one of them.");
   }
-  const auto options = understand(a.plan);
-  return options ? Result<Done>(Done{}) : options.error();
+  return Done{};
 }
 
-Result<Wish> make_wish(const WishArguments& a, const Workflow& workflow) {
+Result<Wish> make_wish(const FixChoice& choice, const Workflow& workflow,
+                       const RunOptions& options) {
   Wish wish;
-  const auto options = understand(a.plan);
-  if (!options) return options.error();
-  if (options->machine.comfyui) wish.version = *options->machine.comfyui;
-  if (!a.with.empty()) {
-    wish.wish.between_models = pass_node(a.with);
+  if (auto sound = check_choice(choice); !sound) return sound.error();
+  if (options.machine.comfyui) wish.version = *options.machine.comfyui;
+  if (!choice.with.empty()) {
+    wish.wish.between_models = pass_node(choice.with);
     return wish;
   }
-  if (auto planned = plan_wish(a, workflow, *options, wish); !planned) return planned.error();
+  if (auto planned = plan_wish(choice, workflow, options, wish); !planned) return planned.error();
   return wish;
 }
 
-}  // namespace ebb::cli
+}  // namespace ebb

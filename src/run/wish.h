@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a patch shall put into a workflow: what was asked for by name, or the plan's fixes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ebb/run.h"
+
+namespace ebb {
+
+struct Wish {
+  PatchWish wish;
+  ComfyVersion version;
+  std::vector<std::string> lines;  ///< the plan, a line a fix; why nothing is done
+};
+
+Result<Wish> make_wish(const FixChoice& choice, const Workflow& workflow,
+                       const RunOptions& options);
+
+}  // namespace ebb
