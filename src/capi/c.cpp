@@ -47,8 +47,8 @@ ebb_status run(Function function, ebb_input workflow, ebb_input options,
     } catch (const std::bad_alloc&) {
       return EBB_NO_MEMORY;
     } catch (const std::exception& error) {
-      const ebb::Error told{
-          ebb::ErrorCode::internal, error.what(), {}, "Please report it with the workflow."};
+      const ebb::Error told{ebb::ErrorCode::internal, error.what(), ebb::Where(),
+                            "Please report it with the workflow."};
       return give(ebb::capi::to_json(told), EBB_ERROR, answer);
     }
   } catch (...) {
