@@ -75,7 +75,8 @@ std::optional<Demand> table_demand(const TracedCall& call) {
     if (!c.row) return std::nullopt;
     c.version = call.comfyui;
     // A model for pictures gets a video as a batch of pictures.
-    c.latent = {picture.batch * (c.row->temporal > 0 ? 1 : picture.frames),
+    const auto pictures = static_cast<double>(c.row->temporal > 0 ? 1 : picture.frames);
+    c.latent = {to_bytes(static_cast<double>(picture.batch) * pictures),
                 c.row->channels,
                 latent_frames(picture, c.row->temporal),
                 picture.height / c.row->spatial,

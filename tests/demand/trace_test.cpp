@@ -174,13 +174,17 @@ TEST(TracedRows, ErrorsNameTheLine) {
 }
 
 TEST(TracedRows, AbsurdSizesDoNoHarm) {
-  const auto calls = parse_traced_calls(
-      R"({"key": "wan-14b", "version": "0.3.64", "width": 9e18, "height": -4, "frames": 1e300,)"
-      R"( "batch": 9223372036854775807, "live": 1})");
-  ASSERT_TRUE(calls.ok());
-  const auto table = table_demand(calls->at(0));
-  ASSERT_TRUE(table);
-  EXPECT_GE(table->live.bytes, 0);
+  for (const std::string key : {"wan-14b", "svd"}) {
+    const auto calls =
+        parse_traced_calls(R"({"key": ")" + key +
+                           R"(", "version": "0.3.64", "width": 9e18, "height": -4,)"
+                           R"( "frames": 1e300, "batch": 9223372036854775807, "live": 1})");
+    ASSERT_TRUE(calls.ok());
+    const auto table = table_demand(calls->at(0));
+    ASSERT_TRUE(table);
+    EXPECT_GE(table->live.bytes, 0);
+    EXPECT_LE(table->live.bytes, std::int64_t{1} << 60);
+  }
   TracedCall unknown;
   unknown.architecture = "no-such-model";
   EXPECT_FALSE(table_demand(unknown));
