@@ -98,6 +98,7 @@ class Patcher {
     patch.changes = std::move(edits->changes);
     patch.refusals = std::move(part->placement.refusals);
     patch.refusals.insert(patch.refusals.end(), edits->refusals.begin(), edits->refusals.end());
+    if (auto error = refuse_open_switches(patch)) return *error;
     patch.notes = std::move(part->placement.notes);
     patch.notes.insert(patch.notes.end(), edits->notes.begin(), edits->notes.end());
     patch.switches = part->placement.switches;
@@ -137,9 +138,8 @@ class Patcher {
     if (more) {
       const auto after = parse_workflow(more->edits.apply(whole_text(workflow_)), workflow_.file(),
                                         WorkflowPart::graph);
-      const auto findings =
-          after ? contract(*beside_, *after, part->placement, options_, nullptr)
-                : Result<std::vector<std::string>>(after.error());
+      const auto findings = after ? contract(*beside_, *after, part->placement, options_, nullptr)
+                                  : Result<std::vector<std::string>>(after.error());
       if (!findings) why = findings.error().message;
       if (findings && !findings->empty()) why = findings->front();
     }
@@ -166,10 +166,10 @@ class Patcher {
     const TextEdits recorded = with_record(text, edits.edits);
     patch.text = recorded.apply(text);
     for (const TextEdit& edit : recorded.sorted()) {
-      patch.spans.push_back({edit.offset,
-                             std::string(text.substr(std::size_t(edit.offset),
-                                                     std::size_t(edit.removed))),
-                             edit.inserted});
+      patch.spans.push_back(
+          {edit.offset,
+           std::string(text.substr(std::size_t(edit.offset), std::size_t(edit.removed))),
+           edit.inserted});
     }
     const WorkflowPart kind = workflow_.format() == WorkflowFormat::api_prompt
                                   ? WorkflowPart::prompt
@@ -179,6 +179,27 @@ class Patcher {
     const auto findings = contract(workflow_, *after, part.placement, options_, &after_);
     if (!findings) return broken(workflow_.file(), to_string(findings.error()));
     if (!findings->empty()) return broken(workflow_.file(), findings->front());
+    return std::nullopt;
+  }
+
+  /// The file may hold a node on a link that feeds more than the place it was chosen for (before a
+  /// bypassed node, in a definition), and the order with it: what counts is the prompt of the file.
+  std::optional<Error> refuse_open_switches(Patch& patch) const {
+    if (!wish_.between_models || patch.changes.empty()) return std::nullopt;
+    const auto sampling = find_sampling(after_, options_.version);
+    if (!sampling) return sampling.error();
+    for (const Switch& open :
+         unmet_switches(after_, *sampling, runs_of(after_), wish_.between_models->class_type)) {
+      const std::string between =
+          fmt::format("Between {} and {}: ", after_.nodes[std::size_t(open.from)].label(),
+                      after_.nodes[std::size_t(open.to)].label());
+      const bool told = std::ranges::any_of(
+          patch.refusals, [&](const std::string& why) { return why.starts_with(between); });
+      if (!told) {
+        patch.refusals.push_back(between +
+                                 "in some order of the output nodes no node runs between them.");
+      }
+    }
     return std::nullopt;
   }
 

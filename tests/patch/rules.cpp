@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ebb/run.h"
 #include "patch/edit.h"
 #include "workflow/js_value.h"
 
@@ -13,6 +14,9 @@ WorkflowPart part_of(const Workflow& workflow) {
   return workflow.format() == WorkflowFormat::api_prompt ? WorkflowPart::prompt
                                                          : WorkflowPart::graph;
 }
+
+/// How `ebb apply` reads a workflow where nobody names a version.
+PromptOptions as_the_command() { return prompt_options(std::nullopt, nullptr); }
 
 /// As a front end saves it: the same values, none of the old bytes, ids and counters kept.
 std::string rewritten(const std::string& text) {
@@ -34,7 +38,7 @@ void expect_undone(const Workflow& before, const std::string& patched, const std
 bool survives_rewriting(const Workflow& before, const std::string& text, const std::string& file) {
   const auto plain = parse_workflow(rewritten(text), file, part_of(before));
   if (!plain) return false;
-  const auto findings = contract(before, *plain, Placement(), PromptOptions(), nullptr);
+  const auto findings = contract(before, *plain, Placement(), as_the_command(), nullptr);
   return findings.ok() && findings->empty();
 }
 
@@ -48,7 +52,7 @@ void expect_edited_undone(const Workflow& before, const std::string& patched,
   const auto plain = parse_workflow(undone->text, file, part_of(before));
   ASSERT_TRUE(plain.ok()) << to_string(plain.error());
   EXPECT_FALSE(is_patched(*plain)) << file;
-  const auto findings = contract(before, *plain, Placement(), PromptOptions(), nullptr);
+  const auto findings = contract(before, *plain, Placement(), as_the_command(), nullptr);
   ASSERT_TRUE(findings.ok()) << to_string(findings.error());
   EXPECT_TRUE(findings->empty()) << file << ": " << findings->front();
 }
@@ -64,7 +68,7 @@ PatchWish unload_wish() {
 PatchWish everything_wish(const Workflow& workflow) {
   PatchWish wish = unload_wish();
   wish.tile_decode = true;
-  const auto prompt = to_prompt(workflow);
+  const auto prompt = to_prompt(workflow, as_the_command());
   const auto sampling = prompt ? find_sampling(*prompt, {}) : Result<Sampling>(Sampling());
   if (!prompt || !sampling) return wish;
   for (std::size_t i = 0; i < prompt->nodes.size(); ++i) {
@@ -83,7 +87,7 @@ Checked check_rules(const std::string& text, const std::string& file, const Patc
   Checked checked;
   const auto workflow = parse_workflow(text, file);
   if (!workflow) return checked;
-  auto patch = make_patch(*workflow, wish);
+  auto patch = make_patch(*workflow, wish, as_the_command());
   if (!patch) {
     EXPECT_NE(patch.error().code, ErrorCode::internal) << to_string(patch.error());
     return checked;
@@ -98,14 +102,17 @@ Checked check_rules(const std::string& text, const std::string& file, const Patc
   expect_undone(*workflow, checked.patch.text, whole, file);
   const auto after = parse_workflow(checked.patch.text, file, part_of(*workflow));
   if (!after) return checked;
+  const auto twice =
+      make_patch(*parse_again(*after, *original_text(*after)), wish, as_the_command());
+  EXPECT_TRUE(twice.ok() && twice->text == checked.patch.text) << file << ": twice is not once";
   if (!wish.tile_decode) {  // our nodes are seen as what they are, even without the record
-    const auto again = make_patch(*after, wish);
+    const auto again = make_patch(*after, wish, as_the_command());
     EXPECT_TRUE(again.ok() && again->changes_nothing())
         << file << ": a second patch adds more to " << checked.patch.changes.size()
         << " changes and " << checked.patch.refusals.size() << " refusals"
         << (again.ok() && !again->changes.empty() ? ": " + again->changes.front().words : "");
   }
-  const auto prompt = to_prompt(*after);
+  const auto prompt = to_prompt(*after, as_the_command());
   const auto sampling = find_sampling(*prompt, {});
   if (prompt && sampling && checked.patch.refusals.empty()) {
     const auto open = unmet_switches(*prompt, *sampling, runs_of(*prompt), "UnloadModels");
