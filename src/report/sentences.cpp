@@ -337,24 +337,21 @@ std::string stream_words(const PassView& pass, bool with_number, bool speed_know
     return "What offloading " + size + " costs a step is unknown: the link's rate is not known.";
   }
   const std::string stream = format_seconds(*outcome.stream_seconds);
-  if (!outcome.compute_seconds || !outcome.stall_seconds) {
+  if (!outcome.stall_seconds) {
     return fmt::format(
         "Offloading {} streams for {} a step; how much of it hides behind compute is unknown, as "
         "the step's own time is{}.",
         size, stream, speed_known ? "" : " (--gpu NAME tells Ebb the card's speed)");
   }
-  const double compute = *outcome.compute_seconds;
   const double stall = *outcome.stall_seconds;
-  const std::string beside =
-      fmt::format("{} a step, beside {} of compute", stream, format_seconds(compute));
   const bool in_turn = stall >= *outcome.stream_seconds;
-  if (nearly_free(pass)) {
-    return fmt::format("Offloading {} streams for {}{}: nearly free.", size, beside,
-                       in_turn ? "" : ", and hides behind it");
+  std::string text = fmt::format("Offloading {} streams for {} a step", size, stream);
+  if (outcome.compute_seconds) {
+    text += fmt::format(", beside {} of compute", format_seconds(*outcome.compute_seconds));
   }
-  std::string text = fmt::format("Offloading {} streams for {}; ", size, beside);
-  text += in_turn ? "none of it hides, they take turns"
-                  : fmt::format("{} of it do not hide", format_seconds(stall));
+  if (nearly_free(pass)) return text + (in_turn ? "" : ", and hides behind it") + ": nearly free.";
+  text += in_turn ? "; none of it hides, they take turns"
+                  : fmt::format("; {} of it do not hide", format_seconds(stall));
   if (outcome.repeats > 1) {
     text += fmt::format(", {} over {} steps", format_seconds(stall * outcome.repeats),
                         format_count(outcome.repeats));

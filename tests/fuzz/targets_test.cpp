@@ -17,12 +17,29 @@ TEST(FuzzTargets, TakeWholeTruncatedAndForeignInput) {
     SCOPED_TRACE(target.name);
     std::string magic(target.magic_at, '\0');
     magic += target.magic;
-    for (const std::string& bytes :
-         {std::string(), magic, magic + std::string(64, '\xff'), example,
-          example.substr(0, example.size() / 2)}) {
+    for (const std::string& bytes : {std::string(), magic, magic + std::string(64, '\xff'), example,
+                                     example.substr(0, example.size() / 2)}) {
       target.run(bytes);  // a crash, or what a target itself refuses, ends the test
     }
   }
+}
+
+// Found by fuzzing: a pass whose demand was unknown without a reason.
+TEST(FuzzTargets, PlanAnEncoderWithoutALength) {
+  const std::string prompt = R"({
+    "1": {"class_type": "VAELoader", "inputs": {"vae_name": "wan_2.1_vae.safetensors"}},
+    "2": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+    "3": {"class_type": "UNETLoader", "inputs": {"unet_name": "wan2.1_vace_14B_fp16.safetensors"}},
+    "4": {"class_type": "CLIPLoader", "inputs": {"clip_name": "umt5_xxl_fp16.safetensors"}},
+    "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "a", "clip": ["4", 0]}},
+    "6": {"class_type": "WanVaceToVideo", "inputs": {"positive": ["5", 0], "negative": ["5", 0],
+          "width": 720, "height": 640, "vae": ["1", 0], "reference_image": ["2", 0]}},
+    "7": {"class_type": "KSampler", "inputs": {"model": ["3", 0], "positive": ["6", 0],
+          "negative": ["6", 1], "latent_image": ["6", 2], "seed": 1, "steps": 20, "cfg": 4.0,
+          "sampler_name": "uni_pc", "scheduler": "simple", "denoise": 1.0}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["1", 0]}},
+    "9": {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}}})";
+  fuzz::plan_workflow(prompt);
 }
 
 }  // namespace

@@ -142,7 +142,10 @@ TEST(ReportText, the_price_says_what_hides_and_what_does_not) {
       contains(one_line(to_text(report, false)), "0.25 s of it do not hide, 1.0 s over 4 steps."));
   for (auto& pass : report.prediction.outcome.passes) pass.stall_seconds = pass.stream_seconds;
   EXPECT_TRUE(contains(one_line(to_text(report, false)), "none of it hides, they take turns, "));
-  for (auto& pass : report.prediction.outcome.passes) pass.compute_seconds.reset();
+  for (auto& pass : report.prediction.outcome.passes) {
+    pass.compute_seconds.reset();
+    pass.stall_seconds.reset();
+  }
   EXPECT_TRUE(contains(one_line(to_text(report, false)), "hides behind compute is unknown"));
 }
 
