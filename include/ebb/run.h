@@ -49,6 +49,17 @@ struct ComfyChoice {
 /// Errors: neither a version nor a ComfyUI folder.
 Result<ComfyChoice> choose_comfyui(const std::string& text);
 
+/// The version a machine's ComfyUI has; nothing if it is only assumed.
+std::optional<ComfyVersion> known_version(const Machine& machine);
+
+/// How a workflow becomes a prompt of that version; of the version assumed where there is none.
+/// `definitions` may be null, and must outlive the options.
+PromptOptions prompt_options(const std::optional<ComfyVersion>& version,
+                             const NodeDefinitions* definitions);
+
+/// Errors found beyond reading do not know the file's name.
+Error in_file(Error error, const std::string& file);
+
 /// The prompt for a machine: what the front end would send to its ComfyUI. Errors: as to_prompt.
 Result<Prompt> make_prompt(const Workflow& workflow, const NodeDefinitions* definitions,
                            const Machine& machine);

@@ -116,20 +116,13 @@ Result<Done> read_option(const JsonValue& value, Call& call, WeightsSearch& sear
   return usage_error("options: there is no option \"" + key + "\"", "docs/c.md lists them.");
 }
 
-Error named(Error error, const Workflow& workflow) {
-  if (error.code == ErrorCode::input && error.where.file.empty()) {
-    error.where.file = workflow.file();
-  }
-  return error;
-}
-
 Result<Report> report_of(std::string_view text, const Call& call, bool picture) {
   const auto workflow = open(text, call);
   if (!workflow) return workflow.error();
   auto run = predict_run(*workflow, call.run);
-  if (!run) return named(run.error(), *workflow);
+  if (!run) return in_file(run.error(), workflow->file());
   auto report = plan_run(*std::move(run), call.run, picture);
-  return report ? std::move(report) : named(report.error(), *workflow);
+  return report ? std::move(report) : in_file(report.error(), workflow->file());
 }
 
 }  // namespace
@@ -196,10 +189,7 @@ Result<std::string> undo(std::string_view text, const Call& call) {
 Result<std::string> convert(std::string_view text, const Call& call) {
   const auto workflow = open(text, call);
   if (!workflow) return workflow.error();
-  PromptOptions options;
-  options.version_assumed = !call.run.machine.comfyui;
-  if (call.run.machine.comfyui) options.version = *call.run.machine.comfyui;
-  options.definitions = call.run.definitions;
+  PromptOptions options = prompt_options(call.run.machine.comfyui, call.run.definitions);
   options.repair = call.repair;
   const auto prompt = to_prompt(*workflow, options);
   if (!prompt) return prompt.error();

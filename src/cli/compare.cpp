@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/plan_options.h"
 
 namespace ebb::cli {
@@ -125,7 +126,8 @@ Result<Comparison> compare(const Arguments& arguments) {
 
 int run(const Arguments& arguments) {
   const auto comparison = compare(arguments);
-  if (!comparison) return fail("compare", in_file(comparison.error(), arguments.common.file));
+  if (!comparison)
+    return fail("compare", in_file(comparison.error(), shown_name(arguments.common.file)));
   const std::string text = arguments.common.json ? to_json(*comparison) : to_text(*comparison);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? kAnswered : kInternal;

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/plan_options.h"
 
 namespace ebb::cli {
@@ -65,7 +66,8 @@ Result<Explanation> explain(const Arguments& arguments) {
 
 int run(const Arguments& arguments) {
   const auto explanation = explain(arguments);
-  if (!explanation) return fail("explain", in_file(explanation.error(), arguments.file));
+  if (!explanation)
+    return fail("explain", in_file(explanation.error(), shown_name(arguments.file)));
   const std::string text = arguments.json ? to_json(*explanation) : to_text(*explanation);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return std::fflush(stdout) == 0 ? kAnswered : kInternal;

@@ -57,14 +57,10 @@ Result<std::optional<NodeDefinitions>> open_definitions(const std::string& file_
 
 Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions) {
-  PromptOptions options;
   const auto comfyui = choose_comfyui(version);
   if (!comfyui) return comfyui.error();
-  options.version_assumed = !comfyui->version;
-  if (comfyui->version) options.version = *comfyui->version;
   if (comfyui->checkout) fmt::print(stderr, "{}\n", to_string(*comfyui->checkout));
-  if (definitions) options.definitions = &*definitions;
-  return options;
+  return ebb::prompt_options(comfyui->version, definitions ? &*definitions : nullptr);
 }
 
 Result<Prompt> read_prompt(const std::string& file, const std::string& object_info,

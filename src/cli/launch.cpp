@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/plan_options.h"
 #include "ebb/file.h"
 
@@ -127,7 +128,7 @@ Result<Answer> answer(const Arguments& arguments) {
   std::vector<LaunchRun> runs;
   for (const std::string& file : arguments.files) {
     auto run = predict_file(file, *options);
-    if (!run) return in_file(run.error(), file);
+    if (!run) return in_file(run.error(), shown_name(file));
     runs.push_back({file, run->report.trial, std::move(run->report.prediction), run->predict});
     for (const std::string& note : runs.back().prediction.timeline.notes) {
       if (std::find(answer.notes.begin(), answer.notes.end(), note) == answer.notes.end())

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/plan_options.h"
 #include "ebb/ebb.h"
 
@@ -27,7 +28,7 @@ int run(const PlanArguments& arguments) {
   if (!options) return fail("plan", options.error());
   if (arguments.again) return run_again(arguments, *options);
   const auto report = make_report(arguments, *options);
-  if (!report) return fail("plan", in_file(report.error(), arguments.file));
+  if (!report) return fail("plan", in_file(report.error(), shown_name(arguments.file)));
 
   // Nothing is written before the answer is there.
   if (!arguments.save_machine.empty()) {

@@ -93,11 +93,4 @@ Result<Run> predict_file(const std::string& file, const PlanOptions& options) {
                      options);
 }
 
-Error in_file(Error error, const std::string& file) {
-  if (error.code == ErrorCode::input && error.where.file.empty()) {
-    error.where.file = shown_name(file);
-  }
-  return error;
-}
-
 }  // namespace ebb::cli

@@ -38,9 +38,6 @@ Result<PlanOptions> understand(const PlanArguments& arguments);
 /// A file's run. Errors: as predict_run; an option that is not usable, a file that is no workflow.
 Result<Run> predict_file(const std::string& file, const PlanOptions& options);
 
-/// Errors found beyond reading do not know the file's name.
-Error in_file(Error error, const std::string& file);
-
 /// `ebb plan --again`; returns the exit code.
 int run_again(const PlanArguments& arguments, const PlanOptions& options);
 

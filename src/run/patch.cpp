@@ -39,9 +39,8 @@ Result<PatchResult> patch_run(Workflow read, const FixChoice& choice, const RunO
   auto wish = make_wish(choice, *workflow, options);
   if (!wish) return wish.error();
   result.plan = wish->lines;
-  PromptOptions prompt_options(wish->version);
-  prompt_options.definitions = options.definitions;
-  auto patch = make_patch(*workflow, wish->wish, prompt_options);
+  auto patch =
+      make_patch(*workflow, wish->wish, prompt_options(wish->version, options.definitions));
   if (!patch) return patch.error();
   result.patch = *std::move(patch);
   if (result.patch.changes_nothing() && is_patched(*workflow)) result.already = true;

@@ -33,10 +33,12 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
   };
   auto last = std::make_shared<std::optional<Last>>();
   return [prompt, order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
-    // Of the flags a reserve is only subtracted, and a cache only keeps.
+    // Of the flags a reserve is only subtracted, a cache only keeps, and streams only hide time.
     ComfyFlags flags = trial.machine.flags;
     flags.reserve_vram_gib.reset();
     flags.cache = CacheKind::standard;
+    flags.async_offload.reset();
+    flags.disable_async_offload = false;
     if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
       auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes);
       if (!demand) return demand.error();
@@ -60,12 +62,27 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
 
 }  // namespace
 
+std::optional<ComfyVersion> known_version(const Machine& machine) {
+  if (machine.comfyui_kind == NumberKind::assumed) return std::nullopt;
+  return machine.comfyui;
+}
+
+PromptOptions prompt_options(const std::optional<ComfyVersion>& version,
+                             const NodeDefinitions* definitions) {
+  PromptOptions options(version.value_or(ComfyVersion()));
+  options.version_assumed = !version;
+  options.definitions = definitions;
+  return options;
+}
+
+Error in_file(Error error, const std::string& file) {
+  if (error.code == ErrorCode::input && error.where.file.empty()) error.where.file = file;
+  return error;
+}
+
 Result<Prompt> make_prompt(const Workflow& workflow, const NodeDefinitions* definitions,
                            const Machine& machine) {
-  PromptOptions options(machine.comfyui);
-  options.version_assumed = machine.comfyui_kind == NumberKind::assumed;
-  options.definitions = definitions;
-  return to_prompt(workflow, options);
+  return to_prompt(workflow, prompt_options(known_version(machine), definitions));
 }
 
 Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Machine& machine,

@@ -124,14 +124,8 @@ std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
 Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOptions& options,
                        Wish& wish) {
   auto run = predict_run(workflow, options);
-  if (!run) {
-    Error error = run.error();
-    if (error.code == ErrorCode::input && error.where.file.empty()) {
-      error.where.file = workflow.file();
-    }
-    return error;
-  }
-  wish.version = run->report.trial.machine.comfyui;
+  if (!run) return in_file(run.error(), workflow.file());
+  wish.version = known_version(run->report.trial.machine);
   const auto fixes = search_fixes(run->report.trial, run->report.prediction, run->predict);
   const Verdict before = run->report.prediction.outcome.verdict;
   std::vector<const Fix*> taken;
@@ -182,7 +176,7 @@ Result<Wish> make_wish(const FixChoice& choice, const Workflow& workflow,
                        const RunOptions& options) {
   Wish wish;
   if (auto sound = check_choice(choice); !sound) return sound.error();
-  if (options.machine.comfyui) wish.version = *options.machine.comfyui;
+  wish.version = options.machine.comfyui;
   if (!choice.with.empty()) {
     wish.wish.between_models = pass_node(choice.with);
     return wish;

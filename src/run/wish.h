@@ -2,6 +2,7 @@
 // What a patch shall put into a workflow: what was asked for by name, or the plan's fixes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace ebb {
 
 struct Wish {
   PatchWish wish;
-  ComfyVersion version;
+  std::optional<ComfyVersion> version;  ///< nothing: assumed
   std::vector<std::string> lines;  ///< the plan, a line a fix; why nothing is done
 };
 
