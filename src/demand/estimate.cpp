@@ -421,6 +421,7 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
     if (node.kind != StepKind::sample || !node.shape || node.uses.empty()) continue;
     const auto* row = find_diffusion_row(weights_[node.uses.front()].architecture);
     if (!row) continue;
+    if (row->spatial == 1 && row->channels != 3) continue;  // sound, or a solid: no picture
     Shape shape = *node.shape;
     shape.channels = 3;
     shape.height *= row->spatial;

@@ -236,8 +236,11 @@ std::string subject_words(const Report& report) {
       if (all[static_cast<std::size_t>(w)].role == WeightsRole::diffusion) diffusion.insert(w);
     }
   }
-  parts.push_back(count_word(static_cast<std::int64_t>(diffusion.size())) + " diffusion model" +
-                  (diffusion.size() == 1 ? "" : "s") + " in use");
+  const bool unknown = report.prediction.outcome.verdict == Verdict::unknown;
+  parts.push_back(diffusion.empty() && unknown
+                      ? "no diffusion model known to Ebb"
+                      : count_word(static_cast<std::int64_t>(diffusion.size())) +
+                            " diffusion model" + (diffusion.size() == 1 ? "" : "s") + " in use");
   std::string text;
   for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
   return text;

@@ -166,7 +166,10 @@ std::string crossing_words(const std::vector<Crossing>& crossing) {
     parts.push_back((count > 1 ? count_word(count) + " " : "") + kinds[i].first +
                     (each ? " each)" : ")"));
   }
-  if (kinds.size() > kNamed) parts.push_back(fmt::format("{} more kinds", kinds.size() - kNamed));
+  if (kinds.size() > kNamed) {
+    const std::size_t more = kinds.size() - kNamed;
+    parts.push_back(fmt::format("{} more kind{}", more, more == 1 ? "" : "s"));
+  }
   return join_and(parts) + " cross.";
 }
 
