@@ -345,12 +345,15 @@ std::vector<PictureLayout> lay_out(const Report& report, const std::vector<const
 std::vector<std::string> wrap_to_width(std::string_view text, double size, double room) {
   std::vector<std::string> lines;
   std::string line;
-  for (const std::string& word : wrap_text(text, static_cast<int>(room / size))) {
-    for (const std::string_view part : split(word, ' ')) {
-      const std::string longer = line.empty() ? std::string(part) : line + " " + std::string(part);
-      if (!line.empty() && text_width(longer, size) > room) {
+  for (const std::string_view word : split(text, ' ')) {
+    if (word.empty()) continue;
+    std::vector<std::string> parts{std::string(word)};  // more only where a line can't hold it
+    if (text_width(word, size) > room) parts = wrap_text(word, static_cast<int>(room / size));
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const std::string longer = line.empty() ? parts[i] : line + " " + parts[i];
+      if (!line.empty() && (i > 0 || text_width(longer, size) > room)) {
         lines.push_back(line);
-        line = part;
+        line = parts[i];
       } else {
         line = longer;
       }

@@ -79,6 +79,12 @@ TEST(ReportSvg, hostile_names_become_text) {
   EXPECT_NE(svg.find("&lt;/text&gt;"), std::string::npos) << "the name is not there at all";
 }
 
+TEST(ReportSvg, a_long_name_stays_whole_where_a_line_holds_it) {
+  Report report = test::wan_two_passes();
+  report.file = "workflows/" + std::string(100, 'x') + ".json";
+  EXPECT_NE(to_svg(report).find(report.file + ": "), std::string::npos);
+}
+
 TEST(ReportSvg, what_does_not_fit_stands_exactly_above_the_limit) {
   const Report report = test::wan_two_passes();
   const Xml xml = read_xml(to_svg(report));
