@@ -19,6 +19,12 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
 /// A sampler that goes on with the model of the one before it.
 bool continues_sampler(std::string_view class_type) { return contains(class_type, "Chainsampler"); }
 
+/// Nobody knows what its outputs are.
+bool gives_unknown(const PromptNode& n) {
+  return std::all_of(n.output_types.begin(), n.output_types.end(),
+                     [](const std::string& type) { return is_any(type); });
+}
+
 /// It takes a model and a latent or picture and has the knobs of a sampler.
 bool samples(const PromptGraph& graph, int node) {
   const PromptNode& n = graph.node(node);
@@ -31,9 +37,9 @@ bool samples(const PromptGraph& graph, int node) {
   const bool knobs = n.input("steps") || n.input("sigmas") || n.input("sampler_name") ||
                      n.input("sampler") || n.input("cfg");
   const bool latent = graph.input_of_type(node, "LATENT") != nullptr;
-  if (latent && (graph.gives(node, "LATENT") || (n.output_types.empty() && knobs))) return true;
+  if (latent && (graph.gives(node, "LATENT") || (gives_unknown(n) && knobs))) return true;
   return knobs && graph.input_of_type(node, "VAE") &&
-         (graph.gives(node, "IMAGE") || n.output_types.empty());
+         (graph.gives(node, "IMAGE") || gives_unknown(n));
 }
 
 /// The node behind a GUIDER input that has the model.
@@ -141,7 +147,7 @@ StepKind kind_of(const PromptGraph& graph, int node) {
   if (graph.input_of_type(node, "CLIP_VISION") && graph.input_of_type(node, "IMAGE")) {
     return StepKind::encode_vision;
   }
-  if (graph.input_of_type(node, "CLIP") && n.output_types.empty() && n.input("text")) {
+  if (graph.input_of_type(node, "CLIP") && gives_unknown(n) && n.input("text")) {
     return StepKind::encode_text;
   }
   return StepKind::other;
