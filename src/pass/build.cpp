@@ -122,7 +122,8 @@ std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step
   const Step& step = steps[static_cast<std::size_t>(product.step)];
   const auto& types = prompt.nodes[static_cast<std::size_t>(step.node)].output_types;
   if (product.slot < 0 || product.slot >= static_cast<int>(types.size())) return std::nullopt;
-  const std::string& type = types[static_cast<std::size_t>(product.slot)];
+  std::string type = types[static_cast<std::size_t>(product.slot)];
+  if (type.empty() && step.kind == StepKind::sample) type = "LATENT";  // of a class nobody knows
   if (!carries_data(type)) return std::nullopt;
   Crossing crossing{type, step.id, std::nullopt};
   const bool main = type == "LATENT" || type == "IMAGE" || types.size() == 1;
