@@ -221,12 +221,14 @@ Lever unload_lever(const Trial& base, const Prediction& before, const std::vecto
   return lever;
 }
 
-/// Drops each diffusion model and text encoder out of RAM after its last pass.
-std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
+/// Parks (out of VRAM) or drops (out of RAM, too) each text encoder and each diffusion model after
+/// its last pass.
+std::vector<Lever> release_levers(const Trial& base, const Prediction& before, CutAction action) {
+  const std::string verb = to_string(action);
   std::vector<Lever> levers;
   for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
     Lever lever{"", FixKind::node, "", "", "", false, base};
-    std::vector<int> dropped;
+    std::vector<int> released;
     std::int64_t bytes = 0;
     for (int w = 0; w < static_cast<int>(before.passes->weights.size()); ++w) {
       const Weights& weights = weights_of(before, w);
@@ -235,19 +237,23 @@ std::vector<Lever> drop_levers(const Trial& base, const Prediction& before) {
           last + 1 >= static_cast<int>(before.passes->passes.size())) {
         continue;
       }
-      lever.trial.levers.cuts.push_back({last, CutAction::drop, {w}});
-      dropped.push_back(w);
+      lever.trial.levers.cuts.push_back({last, action, {w}});
+      released.push_back(w);
       bytes += weights.file_bytes > 0 ? weights.file_bytes : weights.bytes;
     }
-    if (dropped.empty()) continue;
+    if (released.empty()) continue;
     const bool encoder = role == WeightsRole::text_encoder;
-    lever.id = encoder ? "drop-text-encoder" : "drop-diffusion";
+    lever.id = verb + (encoder ? "-text-encoder" : "-diffusion");
     const char* what = encoder ? "the text encoder " : "";  // a checkpoint's parts share a name
-    lever.title = dropped.size() == 1
-                      ? fmt::format("drop {}{} after its last pass", what, names(before, dropped))
-                      : fmt::format("drop {}, each after its last pass",
-                                    names(before, dropped, encoder ? "text encoders" : "models"));
-    lever.price = fmt::format("{}; re-read {} if you run it again", kPackNode, format_gib(bytes));
+    lever.title =
+        released.size() == 1
+            ? fmt::format("{} {}{} after its last pass", verb, what, names(before, released))
+            : fmt::format("{} {}, each after its last pass", verb,
+                          names(before, released, encoder ? "text encoders" : "models"));
+    lever.price = kPackNode;
+    if (action == CutAction::drop) {
+      lever.price += fmt::format("; re-read {} if you run it again", format_gib(bytes));
+    }
     levers.push_back(std::move(lever));
   }
   return levers;
@@ -276,7 +282,10 @@ std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
 }  // namespace
 
 std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
-  std::vector<Lever> levers = drop_levers(base, before);
+  std::vector<Lever> levers = release_levers(base, before, CutAction::park);
+  for (Lever& lever : release_levers(base, before, CutAction::drop)) {
+    levers.push_back(std::move(lever));
+  }
   const auto cuts = switches(*before.passes);
   if (cuts.empty()) return levers;
   for (Lever& lever : prefetch_levers(base, before, cuts)) levers.push_back(std::move(lever));

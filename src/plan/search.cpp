@@ -100,7 +100,12 @@ class Search {
     if (!after) return;  // a lever that makes no sense here is no fix
     Fix fix = describe(lever, *after);
     if (!fix.helps && !lever.expected) return;
-    fixes_.push_back(std::move(fix));
+    // The same effect at a higher price is no choice.
+    const bool dearer = std::any_of(fixes_.begin(), fixes_.end(), [&](const Fix& other) {
+      return fix.helps && other.helps && other.kind == fix.kind && other.effect == fix.effect &&
+             fix.price.starts_with(other.price + ";");
+    });
+    if (!dearer) fixes_.push_back(std::move(fix));
   }
 
   Fix describe(const Lever& lever, const Prediction& after) const {

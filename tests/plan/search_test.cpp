@@ -82,6 +82,34 @@ TEST(Search, AnUnloadNodeIsListedWhereItDoesNothing) {
   EXPECT_NE(unload->effect.find("would change VRAM by 0"), std::string::npos) << unload->effect;
 }
 
+/// A policy in which the card is tight, parking or dropping makes room, and dropping gives
+/// `ram_bytes` of RAM back besides.
+Predict tight_with(std::int64_t ram_bytes) {
+  return [ram_bytes](const Trial& trial) {
+    auto prediction = predict(trial);
+    Outcome& outcome = prediction->outcome;
+    outcome.verdict = trial.levers.cuts.empty() ? Verdict::tight : Verdict::fits;
+    outcome.vram_peak_bytes = outcome.verdict == Verdict::fits ? 9_GiB : 10_GiB;
+    outcome.ram_peak_bytes = 20_GiB;
+    for (const CutOrder& cut : trial.levers.cuts) {
+      if (cut.action == CutAction::drop) outcome.ram_peak_bytes = 20_GiB - ram_bytes;
+    }
+    return prediction;
+  };
+}
+
+TEST(Search, ADropThatGainsNoMoreThanParkingIsNotListed) {
+  const Trial trial = trial_with(std::nullopt, 49);
+  const auto list = search_fixes(trial, *tight_with(0)(trial), tight_with(0));
+  ASSERT_NE(find(list, "park-text-encoder"), nullptr);
+  EXPECT_EQ(find(list, "park-text-encoder")->price, "a node of Ebb's pack; ebb apply adds it");
+  EXPECT_EQ(find(list, "drop-text-encoder"), nullptr);
+  const auto with_ram = search_fixes(trial, *tight_with(5_GiB)(trial), tight_with(5_GiB));
+  EXPECT_NE(find(with_ram, "park-text-encoder"), nullptr);
+  ASSERT_NE(find(with_ram, "drop-text-encoder"), nullptr);
+  EXPECT_EQ(find(with_ram, "drop-text-encoder")->ram_bytes, 5_GiB);
+}
+
 TEST(Search, AMeasuredBudgetMovesTheLimit) {
   const auto list = fixes(trial_with(std::nullopt, 161));
   const Fix* budget = find(list, "budget");
