@@ -210,6 +210,7 @@ void PlanWriter::models() {
     json_.key("architecture");
     w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
     if (w.architecture.empty()) nulls_.add("architecture of " + printable(w.id) + " is unknown", 0);
+    text("comfyui_class", w.comfyui_class);
     const auto known = [&](std::int64_t bytes) {
       return w.known() ? std::optional(bytes) : std::nullopt;
     };
