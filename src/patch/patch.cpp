@@ -102,6 +102,7 @@ class Patcher {
     patch.notes = std::move(part->placement.notes);
     patch.notes.insert(patch.notes.end(), edits->notes.begin(), edits->notes.end());
     patch.switches = part->placement.switches;
+    patch.why_none = std::move(part->placement.why_none);
     return patch;
   }
 

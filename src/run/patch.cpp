@@ -67,11 +67,12 @@ std::string to_json(const PatchResult& result, bool with_text) {
   }
   return fmt::format(
       R"({{"schema": "ebb.apply/1", "file": {}, "error": {}, "changed": {}, "already": {}, )"
-      R"("switches": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
+      R"("switches": {}, "why_none": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
       R"("spans": [{}], "written": {}{}}})"
       "\n",
       json_quote(result.file), result.error.empty() ? "null" : json_quote(result.error),
-      result.changed(), result.already, result.patch.switches, list_json(result.plan), changes,
+      result.changed(), result.already, result.patch.switches, json_quote(result.patch.why_none),
+      list_json(result.plan), changes,
       list_json(result.patch.refusals), list_json(result.patch.notes), spans,
       result.written.empty() ? "null" : json_quote(result.written),
       with_text ? ", \"text\": " + json_quote(result.patch.text) : "");
