@@ -208,8 +208,8 @@ class Placer {
     }
   }
 
-  /// A run in which no node of the class runs right after the last of `after`, before the next
-  /// node that samples.
+  /// A run in which no node of the class that stands on one of `after` runs right after the last of
+  /// them, before the next node that samples.
   std::optional<Switch> run_without(std::string_view class_type, const std::set<int>& after) const {
     for (const auto& run : runs_) {
       int last = -1, next = -1;
@@ -218,7 +218,7 @@ class Placer {
         if (after.contains(at)) {
           last = at, next = -1, met = false;
         } else if (last >= 0 && next < 0) {
-          met |= node(at).class_type == class_type;
+          met |= node(at).class_type == class_type && stands_on(at, after);
           const bool samples = std::size_t(at) < sampling_.model.size() &&
                                sampling_.model[std::size_t(at)] >= 0;
           if (samples) next = at;
@@ -227,6 +227,12 @@ class Placer {
       if (last >= 0 && !met) return Switch{last, next};
     }
     return std::nullopt;
+  }
+
+  /// Whether what one of our nodes hands on comes from one of these.
+  bool stands_on(int at, const std::set<int>& origins) const {
+    const PromptInput* passed = node(at).input(passed_input(node(at).class_type));
+    return passed && passed->link && origins.contains(work_.position(passed->link->node));
   }
 
   void settle_budget(const BudgetWish& budget) {

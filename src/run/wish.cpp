@@ -83,19 +83,14 @@ void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
   const Passes& passes = *prediction.passes;
   for (const CutOrder& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
   for (const Budget& budget : fix.trial.levers.budgets) {
-    for (const Step& step : passes.steps) {
-      if (step.kind != StepKind::sample || step.uses.empty() ||
-          step.uses.front() != budget.weights) {
-        continue;
-      }
-      wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id, step.id});
-    }
+    wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id,
+                            passes.steps[static_cast<std::size_t>(budget.step)].id});
   }
   wish.tile_decode |= fix.trial.sizes.tile_vae;
 }
 
-/// All chosen fixes at once, predicted again: a claim for what is really written.
-Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixes) {
+/// All chosen fixes at once, predicted again.
+Result<Outcome> together(const Run& run, const std::vector<const Fix*>& fixes) {
   Trial trial = run.report.trial;
   for (const Fix* fix : fixes) {
     const Levers& levers = fix->trial.levers;
@@ -106,11 +101,16 @@ Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixe
   }
   const auto after = run.predict(trial);
   if (!after) return after.error();
-  const Outcome &was = run.report.prediction.outcome, &is = after->outcome;
-  return fmt::format("with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
-                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
-                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
-                     format_gib(is.ram_peak_bytes));
+  return after->outcome;
+}
+
+/// What is dropped need not be parked.
+void leave_to_drops(std::vector<const Fix*>& taken) {
+  std::erase_if(taken, [&](const Fix* park) {
+    return park->id.starts_with("park-") && std::ranges::any_of(taken, [&](const Fix* fix) {
+             return fix->id.starts_with("drop-") && fix->id.substr(5) == park->id.substr(5);
+           });
+  });
 }
 
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
@@ -136,22 +136,24 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
     }
     if (chosen(a, fix, before)) taken.push_back(&fix);
   }
+  leave_to_drops(taken);
   for (const Fix* fix : taken) {
     add_fix(*fix, run->report.prediction, wish.wish);
     wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
   }
   if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));
   for (const Fix& fix : fixes) {
-    if (!fix.helps || fix.kind == FixKind::nothing || chosen(a, fix, before)) continue;
+    const bool is_taken = std::ranges::find(taken, &fix) != taken.end();
+    if (!fix.helps || fix.kind == FixKind::nothing || is_taken) continue;
     wish.lines.push_back(fmt::format("left   {}: {}: {}",
                                      is_patchable(fix) ? fix.id : "not in the workflow", fix.title,
                                      fix.effect));
   }
-  if (!taken.empty()) {
-    auto line = together(*run, taken);
-    if (!line) return line.error();
-    wish.lines.push_back("effect " + *line);
-  }
+  if (taken.empty()) return Done{};
+  auto promised = together(*run, taken);
+  if (!promised) return promised.error();
+  wish.before = run->report.prediction.outcome;
+  wish.promised = *std::move(promised);
   return Done{};
 }
 
