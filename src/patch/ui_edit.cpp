@@ -344,8 +344,9 @@ class GraphEditor {
         fmt::format(R"("mode":0,"inputs":[{{"name":{0},"type":{1},"link":{2}}}],)"
                     R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
                     json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
-    json += fmt::format(R"("properties":{{"Node name for S&R":{},{}}},)",
-                        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
+    json += fmt::format(
+        R"("properties":{{"cnr_id":"ebb","ver":"{}","Node name for S&R":{},{}}},)", EBB_VERSION,
+        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
     if (!node.widgets.empty()) json += fmt::format(R"("widgets_values":[{}],)", widgets);
     return json + R"("color":"#223","bgcolor":"#335"})";
   }

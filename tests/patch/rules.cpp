@@ -38,8 +38,8 @@ void expect_undone(const Workflow& before, const std::string& patched, const std
 bool survives_rewriting(const Workflow& before, const std::string& text, const std::string& file) {
   const auto plain = parse_workflow(rewritten(text), file, part_of(before));
   if (!plain) return false;
-  const auto findings = contract(before, *plain, Placement(), as_the_command(), nullptr);
-  return findings.ok() && findings->empty();
+  const auto was = convert(before, as_the_command()), is = convert(*plain, as_the_command());
+  return was.ok() && is.ok() && contract(*was, *is, Placement()).empty();
 }
 
 void expect_edited_undone(const Workflow& before, const std::string& patched,
@@ -52,9 +52,10 @@ void expect_edited_undone(const Workflow& before, const std::string& patched,
   const auto plain = parse_workflow(undone->text, file, part_of(before));
   ASSERT_TRUE(plain.ok()) << to_string(plain.error());
   EXPECT_FALSE(is_patched(*plain)) << file;
-  const auto findings = contract(before, *plain, Placement(), as_the_command(), nullptr);
-  ASSERT_TRUE(findings.ok()) << to_string(findings.error());
-  EXPECT_TRUE(findings->empty()) << file << ": " << findings->front();
+  const auto was = convert(before, as_the_command()), is = convert(*plain, as_the_command());
+  ASSERT_TRUE(was.ok() && is.ok()) << to_string(was.ok() ? is.error() : was.error());
+  const auto findings = contract(*was, *is, Placement());
+  EXPECT_TRUE(findings.empty()) << file << ": " << findings.front();
 }
 
 }  // namespace
