@@ -116,6 +116,7 @@ LOAD = """async ([data, api]) => {
   let prompt = null, error = null;
   try { prompt = (await app.graphToPrompt()).output; } catch (e) { error = String(e); }
   const covered = ours.some(([graph, n]) => (graph.nodes || graph._nodes).some(o => o !== n &&
+    !n.flags?.collapsed && !o.flags?.collapsed &&
     o.pos[0] < n.pos[0] + n.size[0] && n.pos[0] < o.pos[0] + o.size[0] &&
     o.pos[1] - 30 < n.pos[1] + n.size[1] && n.pos[1] - 30 < o.pos[1] + o.size[1]));
   if (ours.length) {
