@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel: the picture of the open workflow, memory now, and actual beside predicted.
+import { comparison, meters } from "./ebb_tables.js";
+
+const POLL_MS = 1000;
+
+const STYLE = `
+  :host { display: block; height: 100%; overflow: auto; color: var(--input-text, #ddd);
+    background: var(--comfy-menu-bg, #222); font: 13px/1.45 system-ui, sans-serif; }
+  main { padding: 12px; display: flex; flex-direction: column; gap: 10px; }
+  h2 { font-size: 14px; margin: 8px 0 0; } p { margin: 0; overflow-wrap: anywhere; }
+  .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+  button, input { font: inherit; color: inherit; border-radius: 6px; padding: 5px 10px;
+    border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); }
+  button { cursor: pointer; } button:hover:enabled { border-color: currentColor; }
+  button:disabled { opacity: .5; cursor: default; }
+  input { width: 9em; }
+  :focus-visible { outline: 2px solid #56b4e9; outline-offset: 2px; }
+  .muted { color: var(--descrip-text, #999); } .small { font-size: 12px; }
+  .headline { font-weight: 650; border-left: 4px solid #888; padding-left: 8px; }
+  .headline[data-verdict=fits] { border-color: #009e73; }
+  .headline[data-verdict=tight] { border-color: #e6b84d; }
+  .headline[data-verdict=offloads] { border-color: #e69f00; }
+  .headline[data-verdict=spills], .headline[data-verdict=ram_short] { border-color: #d55e00; }
+  .picture { overflow: auto; max-height: 60vh; border-radius: 6px; } .picture:empty { display: none; }
+  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+  th, td { text-align: right; padding: 3px 4px; border-top: 1px solid var(--border-color, #555);
+    vertical-align: top; } th:first-child, td:first-child { text-align: left; }
+  td b { display: block; font-weight: 650; }
+  .bar { position: relative; height: 10px; border-radius: 5px; overflow: hidden;
+    background: var(--comfy-input-bg, #333); border: 1px solid var(--border-color, #555); }
+  .bar i, .bar u { position: absolute; inset: 0 auto 0 0; background: #0072b2; }
+  .bar u { background: #e69f00; width: 2px; }
+  .bar .others { background: #888; }
+  [hidden] { display: none; }`;
+
+const PAGE = `<main>
+  <div class="row">
+    <button id="plan">Plan</button>
+    <button id="apply">Apply to this graph</button>
+    <button id="undo">Undo</button>
+  </div>
+  <label class="row small">Card <input id="card" placeholder="this machine" autocomplete="off"
+    spellcheck="false" title="Plan for another card, for example rtx4070"></label>
+  <div id="told" aria-live="polite">
+    <p class="headline" id="headline" hidden></p>
+    <p class="small" id="fix"></p>
+    <p class="small" id="changes"></p>
+  </div>
+  <p id="wrong" role="alert"></p>
+  <div class="picture" id="picture" tabindex="0" role="region" aria-label="Timeline"></div>
+  <div class="row"><button id="open" hidden>Open the picture</button></div>
+  <h2>Now</h2><div id="now"></div>
+  <h2>Last run</h2><div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
+</main>`;
+
+/// The picture in the theme of the page rather than that of the system.
+function inTheme(svg) {
+  const dark = document.body.classList.contains("dark-theme");
+  return svg.replace("@media (prefers-color-scheme: dark)", dark ? "@media all" : "@media not all");
+}
+
+export class Panel {
+  /// `host`: ask, openPrompt, openGraph, showGraph.
+  constructor(host) {
+    this.host = host;
+    this.root = null;
+    this.svg = "";
+    this.peaks = {};
+    this.running = null;
+  }
+
+  mount(element) {
+    this.unmount();
+    element.style.height = "100%";
+    const place = document.createElement("div");
+    place.style.height = "100%";
+    element.replaceChildren(place);
+    this.root = place.attachShadow({ mode: "open" });
+    this.root.innerHTML = `<style>${STYLE}</style>${PAGE}`;
+    this.on("plan", () => this.plan());
+    this.on("apply", () => this.change("apply"));
+    this.on("undo", () => this.change("undo"));
+    this.on("open", () => this.openPicture());
+    this.get("card").value = this.card ?? "";
+    this.get("card").addEventListener("keydown", (event) => {
+      event.stopPropagation();  // the canvas has shortcuts of single letters
+      if (event.key === "Enter") this.get("plan").click();
+    });
+    this.theme = new MutationObserver(() => this.draw());
+    this.theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    this.timer = setInterval(() => this.refreshNow(), POLL_MS);
+    this.refreshNow();
+    this.refreshHistory();
+    this.get("plan").click();
+  }
+
+  unmount() {
+    clearInterval(this.timer);
+    this.theme?.disconnect();
+    this.root = null;
+  }
+
+  get(id) { return this.root.getElementById(id); }
+
+  /// A button: disabled while it works; what goes wrong is shown.
+  on(id, work) {
+    const root = this.root, button = this.get(id), wrong = this.get("wrong");
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      wrong.textContent = "";
+      try {
+        await work();
+      } catch (error) {
+        wrong.textContent = [error.message ?? String(error), error.hint].filter(Boolean).join(" ");
+      } finally {
+        button.disabled = false;
+        if (root === this.root && root.activeElement === null) button.focus();
+      }
+    });
+  }
+
+  options() {
+    this.card = this.get("card").value.trim();
+    return this.card ? { gpu: this.card } : {};
+  }
+
+  async plan() {
+    const prompt = await this.host.openPrompt();
+    if (Object.keys(prompt).length === 0) throw { message: "The graph is empty." };
+    this.show(await this.host.ask("/ebb/plan", { prompt, options: this.options() }));
+  }
+
+  show({ plan, fix, svg }) {
+    if (!this.root) return;
+    const headline = this.get("headline");
+    headline.hidden = false;
+    headline.dataset.verdict = plan.verdict;
+    headline.textContent = plan.headline;
+    this.get("fix").textContent = fix && plan.verdict !== "fits"
+      ? `Cheapest way out: ${fix.title} (${fix.effect}; price: ${fix.price}).` : "";
+    this.svg = svg;
+    this.draw();
+  }
+
+  draw() {
+    if (!this.root || !this.svg) return;
+    const parsed = new DOMParser().parseFromString(inTheme(this.svg), "image/svg+xml");
+    const place = this.get("picture");
+    const shadow = place.shadowRoot ?? place.attachShadow({ mode: "open" });
+    shadow.replaceChildren(document.importNode(parsed.documentElement, true));
+    this.get("open").hidden = false;
+  }
+
+  openPicture() {
+    const url = URL.createObjectURL(new Blob([this.svg], { type: "image/svg+xml" }));
+    window.open(url, "_blank");
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  }
+
+  /// `apply` puts the plan's nodes into the open graph, `undo` takes Ebb's nodes out.
+  async change(what) {
+    const workflow = this.host.openGraph();
+    const options = what === "apply" ? this.options() : undefined;
+    const done = await this.host.ask(`/ebb/${what}`, { workflow, options });
+    if (done.changed) await this.host.showGraph(done.workflow);
+    const words = what === "apply" ? done.changes.map((change) => change.words) : done.nodes;
+    const nothing = what === "apply" ? done.words.join(" ") || "Nothing to put in."
+      : "There is no node of Ebb's in this graph.";
+    const text = done.changed ? `${what === "apply" ? "Put in" : "Taken out"}: ${words.join("; ")}.`
+      : nothing;
+    await this.plan();
+    this.get("changes").textContent = [text, ...(done.refused ?? []), ...done.notes].join(" ");
+  }
+
+  async refreshNow() {
+    const status = await this.host.ask("/ebb/status").catch(() => null);
+    if (!this.root || !status) return;
+    if (status.running && !this.running) this.peaks = {};
+    if (this.running && !status.running) this.refreshHistory();
+    this.running = status.running;
+    this.get("now").replaceChildren(meters(status, this.peaks));
+    for (const id of ["plan", "apply", "undo"]) {
+      this.get(id).title = status.planning_off ? `Planning is off: ${status.planning_off}` : "";
+    }
+  }
+
+  async refreshHistory() {
+    const told = await this.host.ask("/ebb/history").catch(() => null);
+    const last = told?.runs.filter((run) => run.actual).pop();
+    if (this.root && last) this.get("last").replaceChildren(comparison(last));
+  }
+}
