@@ -7,7 +7,7 @@ const POLL_MS = 1000;
 const STYLE = `
   :host { display: block; height: 100%; overflow: auto; color: var(--input-text, #ddd);
     background: var(--comfy-menu-bg, #222); font: 13px/1.45 system-ui, sans-serif; }
-  main { padding: 12px; display: flex; flex-direction: column; gap: 10px; }
+  #page { padding: 12px; display: flex; flex-direction: column; gap: 10px; }
   h2 { font-size: 14px; margin: 8px 0 0; } p { margin: 0; overflow-wrap: anywhere; }
   .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
   button, input { font: inherit; color: inherit; border-radius: 6px; padding: 5px 10px;
@@ -22,7 +22,7 @@ const STYLE = `
   .headline[data-verdict=tight] { border-color: #e6b84d; }
   .headline[data-verdict=offloads] { border-color: #e69f00; }
   .headline[data-verdict=spills], .headline[data-verdict=ram_short] { border-color: #d55e00; }
-  .picture { overflow: auto; max-height: 60vh; border-radius: 6px; } .picture:empty { display: none; }
+  .picture { overflow: auto; max-height: 60vh; border-radius: 6px; }
   table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
   th, td { text-align: right; padding: 3px 4px; border-top: 1px solid var(--border-color, #555);
     vertical-align: top; } th:first-child, td:first-child { text-align: left; }
@@ -34,7 +34,7 @@ const STYLE = `
   .bar .others { background: #888; }
   [hidden] { display: none; }`;
 
-const PAGE = `<main>
+const PAGE = `<section id="page">
   <div class="row">
     <button id="plan">Plan</button>
     <button id="apply">Apply to this graph</button>
@@ -48,11 +48,11 @@ const PAGE = `<main>
     <p class="small" id="changes"></p>
   </div>
   <p id="wrong" role="alert"></p>
-  <div class="picture" id="picture" tabindex="0" role="region" aria-label="Timeline"></div>
+  <div class="picture" id="picture" hidden tabindex="0" role="region" aria-label="Timeline"></div>
   <div class="row"><button id="open" hidden>Open the picture</button></div>
   <h2>Now</h2><div id="now"></div>
   <h2>Last run</h2><div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
-</main>`;
+</section>`;
 
 /// The picture in the theme of the page rather than that of the system.
 function inTheme(svg) {
@@ -149,7 +149,7 @@ export class Panel {
     const place = this.get("picture");
     const shadow = place.shadowRoot ?? place.attachShadow({ mode: "open" });
     shadow.replaceChildren(document.importNode(parsed.documentElement, true));
-    this.get("open").hidden = false;
+    place.hidden = this.get("open").hidden = false;
   }
 
   openPicture() {

@@ -276,7 +276,8 @@ async def broken(checks, folder, models):
             with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
                 packs = (two_pass.PACK,)
                 if name == "read-only pack":
-                    os.system(f"chmod -R a-w {old}")
+                    for each in (old, *old.rglob("*")):
+                        each.chmod(each.stat().st_mode & ~0o222)
                     packs = (old / "ebb",)
                 if name == "unknown version":
                     packs = (two_pass.PACK, version)
@@ -288,6 +289,9 @@ async def broken(checks, folder, models):
                                 and seen["error"] is None, (seen, told))
                     status, told = await ask(client, "/ebb/plan", {
                         "prompt": prompt, "options": {"gpu": "rtx5090"}})
+                    _, why = await ask(client, "/ebb/plan", {"prompt": prompt})
+                    checks.that(f"{name}: on the CPU a card has to be named", name in (
+                        "missing", "broken") or why["error"]["code"] == "no_card", why)
                 log = two_pass.log_of(base)
                 off = name in ("missing", "broken")
                 checks.that(f"{name}: the panel {'is told why' if off else 'plans'}",
@@ -321,7 +325,7 @@ async def check(folder, library, part):
             said = [line for line in log.splitlines() if "[Ebb]" in line]
             checks.that("no bug of ours in the log", not any("Error: " in line for line in said),
                         said)
-    del os.environ["EBB_PLAN_OPTIONS"]
+    os.environ.pop("EBB_PLAN_OPTIONS", None)
     if part in (None, "broken"):
         await broken(checks, folder, models)
     print(f"ComfyUI {version}: {checks.count} checks of the automatic mode, {checks.failures} "
