@@ -131,12 +131,12 @@ def _applied(body):
 
 def tell(plan, client, advice):
     """One line in the log when it is a new one, and the event `ebb.advice`."""
-    fix = None if plan["verdict"] == "fits" else planner.cheapest(plan)
+    fix = planner.cheapest(plan)
     line = plan["headline"]
     if advice["applied"]:
         line = f"Put in: {'; '.join(advice['applied'])}. With that: {line}"
     if fix:
-        line += f" Cheapest way out: {fix['title']} ({fix['effect']}; price: {fix['price']})."
+        line += " " + fix["sentence"]
     news = _is_news(client, line)
     if news:
         log.info("[Ebb] %s", line)

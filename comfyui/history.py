@@ -55,6 +55,11 @@ def runs():
         return list(_runs.values())
 
 
+def last_done():
+    """Id of the last prompt whose actual figures are known, or None."""
+    return next((run["prompt_id"] for run in reversed(runs()) if run["actual"]), None)
+
+
 # ---- watching --------------------------------------------------------------------------------
 
 def _look_out():

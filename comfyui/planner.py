@@ -12,6 +12,8 @@ OPTIONS = ("gpu", "vram", "vram_free", "ram", "os", "flags", "comfyui", "bytes",
 LIST_MAX = 32
 OUTPUT_CHANGES = ["tile-vae"]  # fixes that never go in unasked: pictures differ in the last bits
 
+RANK = ("fits", "tight", "offloads", "ram_short", "spills")  # best first
+
 _found = None  # (package or None, why there is none)
 
 
@@ -98,10 +100,21 @@ def call(name, workflow, options):
 
 
 def cheapest(plan):
-    """The first fix that helps, as title, effect and price; None if there is none."""
-    for fix in plan["fixes"]:
-        if fix["helps"] and fix["kind"] != "nothing":
-            return {key: fix[key] for key in ("id", "kind", "title", "effect", "price")}
+    """The first fix that gives a better verdict, else the first that eases what binds, or None.
+
+    Its title, effect, price, and a sentence with all of them.
+    """
+    verdict = plan["verdict"]
+    if verdict not in RANK[1:]:
+        return None
+    binds = "ram_bytes" if verdict == "ram_short" else "vram_bytes"
+    fixes = [fix for fix in plan["fixes"] if fix["helps"] and fix["kind"] != "nothing"]
+    out = [fix for fix in fixes if fix["verdict"] in RANK[:RANK.index(verdict)]]
+    eases = [fix for fix in fixes if (fix[binds] or 0) > 0 and verdict != "tight"]
+    for word, found in (("Cheapest way out", out), ("What helps", eases)):
+        for fix in found[:1]:
+            return {**{key: fix[key] for key in ("id", "kind", "title", "effect", "price")},
+                    "sentence": f"{word}: {fix['title']} ({fix['effect']}; price: {fix['price']})."}
     return None
 
 

@@ -78,8 +78,13 @@ def apply(body):
 
 def undo(body):
     key, workflow, _ = _asked({**body, "options": {"vram": "24G"}})
-    done, _ = planner.call("undo", json.dumps(workflow), {})
-    return {"changed": bool(done["nodes"]), key: json.loads(done["text"]), "nodes": done["nodes"],
+    try:
+        done, _ = planner.call("undo", json.dumps(workflow), {})
+    except Refused as error:
+        if "has no node that Ebb put there" not in str(error):
+            raise
+        return {"changed": False, key: workflow, "nodes": 0, "notes": []}
+    return {"changed": True, key: json.loads(done["text"]), "nodes": done["nodes"],
             "notes": done["notes"]}
 
 
@@ -93,7 +98,7 @@ def status(_):
             "card": here and {"gpu": here["gpu"], "vram_total_bytes": here["vram"],
                               "vram_free_bytes": here["vram_free"]},
             "no_card": why or None, "ram": memory.of_machine(), "devices": hooks.devices_now(),
-            "running": _running()}
+            "running": _running(), "last_run": history.last_done()}
 
 
 def _running():

@@ -41,9 +41,7 @@ function say(severity, summary, detail) {
 /// A prompt was planned: say what it needs to know and was not told before.
 function advise(advice) {
   const put = advice.applied.length ? `Put in: ${advice.applied.join("; ")}.` : "";
-  const fix = advice.fix
-    ? `Cheapest way out: ${advice.fix.title} (${advice.fix.effect}; price: ${advice.fix.price}).`
-    : "";
+  const fix = advice.fix?.sentence ?? "";
   const severity = SEVERITY[advice.verdict] ?? "info";
   const worth = advice.verdict in SEVERITY || advice.applied.length > 0;
   if (advice.news && worth) say(severity, `Ebb: ${advice.headline}`, [put, fix].join(" ").trim());
@@ -66,7 +64,6 @@ app.registerExtension({
   setup() {
     api.addEventListener("ebb.advice", ({ detail }) => {
       advise(detail);
-      panel.refreshHistory();
     });
     app.extensionManager?.registerSidebarTab?.({
       id: "ebb",

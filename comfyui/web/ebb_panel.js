@@ -12,8 +12,8 @@ const STYLE = `
   .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
   button, input { font: inherit; color: inherit; border-radius: 6px; padding: 5px 10px;
     border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); }
-  button { cursor: pointer; } button:hover:enabled { border-color: currentColor; }
-  button:disabled { opacity: .5; cursor: default; }
+  button { cursor: pointer; } button:hover { border-color: currentColor; }
+  #page[aria-busy=true] button { opacity: .6; cursor: progress; }
   input { width: 9em; }
   :focus-visible { outline: 2px solid #56b4e9; outline-offset: 2px; }
   .muted { color: var(--descrip-text, #999); } .small { font-size: 12px; }
@@ -34,7 +34,7 @@ const STYLE = `
   .bar .others { background: #888; }
   [hidden] { display: none; }`;
 
-const PAGE = `<section id="page">
+const PAGE = `<section id="page" aria-label="Ebb">
   <div class="row">
     <button id="plan">Plan</button>
     <button id="apply">Apply to this graph</button>
@@ -60,6 +60,23 @@ function inTheme(svg) {
   return svg.replace("@media (prefers-color-scheme: dark)", dark ? "@media all" : "@media not all");
 }
 
+/// What `apply` did, in words; `words` are the lines of the plan, each with its kind in front.
+function putIn(done) {
+  const rest = (kind) => done.words.filter((line) => line.startsWith(kind))
+    .map((line) => line.slice(kind.length).trim()).join(" ");
+  if (!done.changed) {
+    const why = rest("plan").replace(/^nothing: /, "") || "what would help is there already";
+    return `Nothing to put in: ${why}.`;
+  }
+  return `Put in: ${done.changes.map((change) => change.words).join("; ")}. `
+    + rest("effect").replace(/^with/, "With") + ".";
+}
+
+function takenOut({ nodes }) {
+  return nodes ? `Taken out: ${nodes} ${nodes === 1 ? "node" : "nodes"}.`
+    : "There is no node of Ebb's in this graph.";
+}
+
 export class Panel {
   /// `host`: ask, openPrompt, openGraph, showGraph.
   constructor(host) {
@@ -67,62 +84,66 @@ export class Panel {
     this.root = null;
     this.svg = "";
     this.peaks = {};
-    this.running = null;
+    this.running = this.lastRun = null;
+    this.busy = false;
   }
 
+  /// The front end mounts anew whenever it likes, also while a graph is loaded: the page stays.
   mount(element) {
-    this.unmount();
+    clearInterval(this.timer);
+    if (!this.root) this.build();
     element.style.height = "100%";
-    const place = document.createElement("div");
-    place.style.height = "100%";
-    element.replaceChildren(place);
-    this.root = place.attachShadow({ mode: "open" });
+    element.replaceChildren(this.place);
+    this.timer = setInterval(() => this.refreshNow(), POLL_MS);
+    this.refreshNow();
+    if (!this.busy) this.get("plan").click();
+  }
+
+  unmount() {
+    if (!this.place.isConnected) clearInterval(this.timer);
+  }
+
+  build() {
+    this.place = document.createElement("div");
+    this.place.style.height = "100%";
+    this.root = this.place.attachShadow({ mode: "open" });
     this.root.innerHTML = `<style>${STYLE}</style>${PAGE}`;
     this.on("plan", () => this.plan());
     this.on("apply", () => this.change("apply"));
     this.on("undo", () => this.change("undo"));
     this.on("open", () => this.openPicture());
-    this.get("card").value = this.card ?? "";
     this.get("card").addEventListener("keydown", (event) => {
       event.stopPropagation();  // the canvas has shortcuts of single letters
       if (event.key === "Enter") this.get("plan").click();
     });
-    this.theme = new MutationObserver(() => this.draw());
-    this.theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    this.timer = setInterval(() => this.refreshNow(), POLL_MS);
-    this.refreshNow();
-    this.refreshHistory();
-    this.get("plan").click();
-  }
-
-  unmount() {
-    clearInterval(this.timer);
-    this.theme?.disconnect();
-    this.root = null;
+    new MutationObserver(() => this.draw())
+      .observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
 
   get(id) { return this.root.getElementById(id); }
 
-  /// A button: disabled while it works; what goes wrong is shown.
+  /// A button: nothing else is begun while it works; what goes wrong is shown.
   on(id, work) {
-    const root = this.root, button = this.get(id), wrong = this.get("wrong");
+    const button = this.get(id), wrong = this.get("wrong");
     button.addEventListener("click", async () => {
-      button.disabled = true;
-      wrong.textContent = "";
+      if (this.busy) return;
+      this.busy = true;
+      this.get("page").setAttribute("aria-busy", "true");
+      wrong.textContent = this.get("changes").textContent = "";
       try {
         await work();
       } catch (error) {
         wrong.textContent = [error.message ?? String(error), error.hint].filter(Boolean).join(" ");
       } finally {
-        button.disabled = false;
-        if (root === this.root && root.activeElement === null) button.focus();
+        this.busy = false;
+        this.get("page").setAttribute("aria-busy", "false");
       }
     });
   }
 
   options() {
-    this.card = this.get("card").value.trim();
-    return this.card ? { gpu: this.card } : {};
+    const gpu = this.get("card").value.trim();
+    return gpu ? { gpu } : {};
   }
 
   async plan() {
@@ -132,19 +153,17 @@ export class Panel {
   }
 
   show({ plan, fix, svg }) {
-    if (!this.root) return;
     const headline = this.get("headline");
     headline.hidden = false;
     headline.dataset.verdict = plan.verdict;
     headline.textContent = plan.headline;
-    this.get("fix").textContent = fix && plan.verdict !== "fits"
-      ? `Cheapest way out: ${fix.title} (${fix.effect}; price: ${fix.price}).` : "";
+    this.get("fix").textContent = fix?.sentence ?? "";
     this.svg = svg;
     this.draw();
   }
 
   draw() {
-    if (!this.root || !this.svg) return;
+    if (!this.svg) return;
     const parsed = new DOMParser().parseFromString(inTheme(this.svg), "image/svg+xml");
     const place = this.get("picture");
     const shadow = place.shadowRoot ?? place.attachShadow({ mode: "open" });
@@ -164,20 +183,17 @@ export class Panel {
     const options = what === "apply" ? this.options() : undefined;
     const done = await this.host.ask(`/ebb/${what}`, { workflow, options });
     if (done.changed) await this.host.showGraph(done.workflow);
-    const words = what === "apply" ? done.changes.map((change) => change.words) : done.nodes;
-    const nothing = what === "apply" ? done.words.join(" ") || "Nothing to put in."
-      : "There is no node of Ebb's in this graph.";
-    const text = done.changed ? `${what === "apply" ? "Put in" : "Taken out"}: ${words.join("; ")}.`
-      : nothing;
+    const text = what === "apply" ? putIn(done) : takenOut(done);
     await this.plan();
     this.get("changes").textContent = [text, ...(done.refused ?? []), ...done.notes].join(" ");
   }
 
   async refreshNow() {
     const status = await this.host.ask("/ebb/status").catch(() => null);
-    if (!this.root || !status) return;
+    if (!status) return;
     if (status.running && !this.running) this.peaks = {};
-    if (this.running && !status.running) this.refreshHistory();
+    if (this.lastRun !== status.last_run) this.refreshHistory();
+    this.lastRun = status.last_run;
     this.running = status.running;
     this.get("now").replaceChildren(meters(status, this.peaks));
     for (const id of ["plan", "apply", "undo"]) {
@@ -188,6 +204,6 @@ export class Panel {
   async refreshHistory() {
     const told = await this.host.ask("/ebb/history").catch(() => null);
     const last = told?.runs.filter((run) => run.actual).pop();
-    if (this.root && last) this.get("last").replaceChildren(comparison(last));
+    if (last) this.get("last").replaceChildren(comparison(last));
   }
 }
