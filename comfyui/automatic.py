@@ -22,7 +22,7 @@ def setting():
     if given in CHOICES:
         return given, "EBB_PLAN"
     try:
-        with open(hooks.settings_path(), encoding="utf-8") as file:
+        with open(circumstances.settings_path(), encoding="utf-8") as file:
             chosen = json.load(file).get(SETTING)
         if chosen in CHOICES:
             return chosen, "settings"

@@ -47,6 +47,12 @@ def folders():
             if kind not in ("custom_nodes", "configs")}
 
 
+def settings_path():
+    """Where ComfyUI keeps the settings of its only user."""
+    return os.path.join(hooks.module("folder_paths").get_user_directory(), "default",
+                        "comfy.settings.json")
+
+
 def ram_bytes():
     """RAM of this machine in total, or None."""
     total = getattr(hooks.management(), "total_ram", None)  # MiB
@@ -76,6 +82,18 @@ def card():
     torch_ = getattr(hooks.module("torch"), kind)
     return {"gpu": torch_.get_device_name(found), "vram": total,
             "vram_free": min(total, int(manager.get_free_memory(found)) + held)}, ""
+
+
+def devices_now():
+    """Each device that is not the CPU: bytes in total, free, and held by torch in this process."""
+    manager, found = hooks.management(), []
+    for each in hooks.devices():
+        of_type = getattr(hooks.module("torch"), each.type, None)
+        found.append({"name": str(each), "total_bytes": int(manager.get_total_memory(each)),
+                      "free_bytes": int(manager.get_free_memory(each)),
+                      "allocated_bytes": int(of_type.memory_allocated(each))
+                      if hasattr(of_type, "memory_allocated") else None})
+    return found
 
 
 def definitions(classes):
@@ -127,5 +145,5 @@ def options_for(workflow, asked):
             return None, why
         options.update(here)
     options.update(asked)
-    options["object_info"] = definitions(classes_of(workflow) | set(OURS))
+    options["object_info"] = definitions(classes_of(workflow) | set(OURS)) or None
     return options, ""

@@ -412,14 +412,6 @@ def send(event, data, client):
         server().send_sync(event, data, client)
 
 
-def settings_path():
-    """Where ComfyUI keeps the settings of its only user."""
-    import os
-
-    return os.path.join(module("folder_paths").get_user_directory(), "default",
-                        "comfy.settings.json")
-
-
 def show_on_node(node, text):
     """Shows a line on the node in the browser, where the version can."""
     try:
@@ -535,18 +527,6 @@ def device_peaks(reset):
             if reset:
                 torch.cuda.reset_peak_memory_stats(device)
     return peaks
-
-
-def devices_now():
-    """Each device that is not the CPU: bytes in total, free, and held by torch in this process."""
-    manager, torch, found = management(), module("torch"), []
-    for device in devices():
-        held = getattr(torch, device.type, None)
-        found.append({"name": str(device), "total_bytes": int(manager.get_total_memory(device)),
-                      "free_bytes": int(manager.get_free_memory(device)),
-                      "allocated_bytes": int(held.memory_allocated(device))
-                      if hasattr(held, "memory_allocated") else None})
-    return found
 
 
 def taken_ids(names):
