@@ -97,8 +97,9 @@ def status(_):
             "comfyui": hooks.comfyui_version(), "flags": circumstances.flags(),
             "card": here and {"gpu": here["gpu"], "vram_total_bytes": here["vram"],
                               "vram_free_bytes": here["vram_free"]},
-            "no_card": why or None, "ram": memory.of_machine(), "devices": circumstances.devices_now(),
-            "running": _running(), "last_run": history.last_done()}
+            "no_card": why or None, "ram": memory.of_machine(),
+            "devices": circumstances.devices_now(), "running": _running(),
+            "last_run": history.last_done()}
 
 
 def _running():

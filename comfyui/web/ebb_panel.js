@@ -23,10 +23,11 @@ const STYLE = `
   .headline[data-verdict=offloads] { border-color: #e69f00; }
   .headline[data-verdict=spills], .headline[data-verdict=ram_short] { border-color: #d55e00; }
   .picture { overflow: auto; max-height: 60vh; border-radius: 6px; }
-  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+  table { border-collapse: collapse; width: 100%; font-size: 11.5px;
+    font-variant-numeric: tabular-nums; }
   th, td { text-align: right; padding: 3px 4px; border-top: 1px solid var(--border-color, #555);
     vertical-align: top; } th:first-child, td:first-child { text-align: left; }
-  td b { display: block; font-weight: 650; }
+  td { white-space: nowrap; } td b { display: block; font-weight: 650; }
   .bar { position: relative; height: 10px; border-radius: 5px; overflow: hidden;
     background: var(--comfy-input-bg, #333); border: 1px solid var(--border-color, #555); }
   .bar i, .bar u { position: absolute; inset: 0 auto 0 0; background: #0072b2; }
@@ -51,7 +52,8 @@ const PAGE = `<section id="page" aria-label="Ebb">
   <div class="picture" id="picture" hidden tabindex="0" role="region" aria-label="Timeline"></div>
   <div class="row"><button id="open" hidden>Open the picture</button></div>
   <h2>Now</h2><div id="now"></div>
-  <h2>Last run</h2><div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
+  <h2>Last run</h2>
+  <div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
 </section>`;
 
 /// The picture in the theme of the page rather than that of the system.

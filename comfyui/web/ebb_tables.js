@@ -96,7 +96,9 @@ export function comparison(run) {
   table.append(make("caption", "Predicted, and below it actual: what ComfyUI held beyond itself.",
     { class: "muted" }));
   const head = make("tr");
-  for (const name of ["Pass", "Time", "VRAM", "RAM"]) head.append(make("th", name, { scope: "col" }));
+  for (const name of ["Pass", "Time", "VRAM", "RAM"]) {
+    head.append(make("th", name, { scope: "col" }));
+  }
   table.append(head);
   for (const each of run.passes) {
     table.append(line(run, `${each.index} ${WORK[each.work] ?? each.work}`, each, each.actual));
