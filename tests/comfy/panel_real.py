@@ -182,6 +182,20 @@ async def run(checks, view):
                         for kind, _ in await view.js(NODES)))
 
 
+async def applied(checks, view):
+    """The setting, chosen in the page, reaches the server; a patched prompt disturbs no page."""
+    await view.js(APP + " await app.extensionManager.setting.set('Ebb.PlanEveryPrompt', 'apply');")
+    before = await view.js(NODES)
+    await view.js(APP + " await app.queuePrompt(0);")
+    toast = view.page.locator(".p-toast-message", has_text="Put in: ")
+    await toast.wait_for(timeout=60_000)
+    await view.page.locator("#last", has_text="Put in: ").wait_for(timeout=240_000)
+    checks.that("what was put in ran to its end", "It ended with" not in await view.text("#last"),
+                await view.text("#last"))
+    checks.that("and the graph on the canvas is what it was", await view.js(NODES) == before)
+    await view.shot("applied")
+
+
 async def browse(checks, folder, front_end, shots, models):
     from playwright.async_api import async_playwright
 
@@ -208,13 +222,12 @@ async def browse(checks, folder, front_end, shots, models):
                 await page.wait_for_function(READY, timeout=120_000)
                 await asyncio.sleep(3)
                 await page.keyboard.press("Escape")
-                for part in (plan, patch, keyboard, light, run):
+                for part in (plan, patch, keyboard, light, run, applied):
                     try:
                         await part(checks, view)
                     except Exception as error:
                         await view.shot(f"failed_{part.__name__}")
                         checks.that(part.__name__, False, f"{type(error).__name__}: {error}")
-                print("\n".join(view.errors))
                 checks.that("the browser complains of nothing of ours", not any(
                     "ebb" in error.lower() for error in view.errors), view.errors)
                 await browser.close()
