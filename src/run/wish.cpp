@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace ebb {
 namespace {
@@ -79,10 +80,27 @@ void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWis
   }
 }
 
-void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
-  const Passes& passes = *prediction.passes;
-  for (const CutOrder& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
+/// The cuts of a fix, without those that the workflow has already: they come first.
+std::span<const CutOrder> new_cuts(const Fix& fix, const Trial& base) {
+  return std::span(fix.trial.levers.cuts).subspan(base.levers.cuts.size());
+}
+
+/// Its budgets, without those of models that have one.
+std::vector<Budget> new_budgets(const Fix& fix, const Trial& base) {
+  std::vector<Budget> budgets;
   for (const Budget& budget : fix.trial.levers.budgets) {
+    const auto& there = base.levers.budgets;
+    if (std::ranges::find(there, budget.weights, &Budget::weights) == there.end()) {
+      budgets.push_back(budget);
+    }
+  }
+  return budgets;
+}
+
+void add_fix(const Fix& fix, const Report& report, PatchWish& wish) {
+  const Passes& passes = *report.prediction.passes;
+  for (const CutOrder& cut : new_cuts(fix, report.trial)) add_cut(cut, fix, passes, wish);
+  for (const Budget& budget : new_budgets(fix, report.trial)) {
     for (const Step& step : passes.steps) {
       if (step.kind != StepKind::sample || step.uses.empty() ||
           step.uses.front() != budget.weights) {
@@ -98,10 +116,10 @@ void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
 Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixes) {
   Trial trial = run.report.trial;
   for (const Fix* fix : fixes) {
-    const Levers& levers = fix->trial.levers;
-    trial.levers.cuts.insert(trial.levers.cuts.end(), levers.cuts.begin(), levers.cuts.end());
-    trial.levers.budgets.insert(trial.levers.budgets.end(), levers.budgets.begin(),
-                                levers.budgets.end());
+    const auto cuts = new_cuts(*fix, run.report.trial);
+    const std::vector<Budget> budgets = new_budgets(*fix, run.report.trial);
+    trial.levers.cuts.insert(trial.levers.cuts.end(), cuts.begin(), cuts.end());
+    trial.levers.budgets.insert(trial.levers.budgets.end(), budgets.begin(), budgets.end());
     trial.sizes.tile_vae |= fix->trial.sizes.tile_vae;
   }
   const auto after = run.predict(trial);
@@ -137,7 +155,7 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
     if (chosen(a, fix, before)) taken.push_back(&fix);
   }
   for (const Fix* fix : taken) {
-    add_fix(*fix, run->report.prediction, wish.wish);
+    add_fix(*fix, run->report, wish.wish);
     wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
   }
   if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));

@@ -80,7 +80,9 @@ async def queue(client, prompt, advice_seconds=0.0, **body):
                 seen["error"] = data["exception_message"]
             elif message["type"] == "executing":
                 over, deadline = True, time.monotonic() + advice_seconds
-    _, kept = await ask(client, "/history/" + reply["prompt_id"])
+    kept = {}
+    while not kept:  # written after the last message
+        _, kept = await ask(client, "/history/" + reply["prompt_id"])
     return seen, reply["prompt_id"], advice, kept[reply["prompt_id"]]["prompt"]
 
 
