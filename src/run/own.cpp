@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,8 +19,10 @@ class OwnNodes {
     for (int p = 0; p < static_cast<int>(passes.passes.size()); ++p) {
       const Pass& pass = passes.passes[static_cast<std::size_t>(p)];
       for (int s = pass.first_step; s <= pass.last_step; ++s) {
-        for (const int w : step(s).uses) last_use_[w] = p;
-        for (const int w : step(s).uses) first_use_.emplace(w, p);
+        for (const int w : step(s).uses) {
+          first_use_.emplace(w, p);
+          last_use_[w] = p;
+        }
       }
     }
   }
@@ -27,10 +30,13 @@ class OwnNodes {
   Levers read() {
     for (int p = 0; p < static_cast<int>(passes_.passes.size()); ++p) {
       const Pass& pass = passes_.passes[static_cast<std::size_t>(p)];
-      bool used = false;  // steps without weights stand in the pass that they prepare
-      for (int s = pass.first_step; s <= pass.last_step; ++s) {
-        used |= !step(s).uses.empty();
-        add_cut(step(s), used ? p : p - 1);
+      const auto uses = [&](int s) { return !step(s).uses.empty(); };
+      const auto steps = std::views::iota(pass.first_step, pass.last_step + 1);
+      for (const int s : steps) {
+        // Steps without weights stand in the pass that they prepare; within one nothing is cut.
+        const bool before = std::ranges::none_of(steps | std::views::take(s - steps.front()), uses);
+        const bool after = std::ranges::none_of(steps | std::views::drop(s - steps.front()), uses);
+        if (before || after) add_cut(step(s), before ? p - 1 : p);
         add_budget(step(s));
       }
     }
@@ -126,7 +132,7 @@ class OwnNodes {
     return nodes;
   }
 
-  /// A file is read ahead during the pass after the cut, so that it is there for the one after that.
+  /// A file is read ahead during the pass after the cut, and is there for the one after that.
   void prefetch(int after_pass) {
     CutOrder order{after_pass, CutAction::prefetch, {}};
     for (const auto& [w, first] : first_use_) {

@@ -115,7 +115,9 @@ class Prompts(Case):
         graph = new["extra_data"]["extra_pnginfo"]["workflow"]
         self.assertEqual(len(graph["nodes"]), len(FLOW["nodes"]) + 2)
         self.assertEqual((new["front"], new["prompt_id"]), (True, "given"))
-        self.assertEqual(len(self.server.sent[0][1]["applied"]), 2)
+        told = self.server.sent[0][1]
+        self.assertEqual(len(told["applied"]), 2)
+        self.assertIn("OFFLOADS 870 of 13,629 MiB", told["headline"])  # 2,300 without them
 
     def test_apply_never_changes_what_is_computed(self):
         os.environ["EBB_PLAN_OPTIONS"] = json.dumps({"gpu": "rtx4070", "ram": "8G",
