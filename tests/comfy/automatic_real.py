@@ -256,7 +256,10 @@ async def routes(checks, client, base):
 
 
 async def broken(checks, folder, models):
-    """Without the library, with a broken one, an unknown version: one line, and ComfyUI starts."""
+    """Without the library, with a broken one, an unknown version: one line, and ComfyUI starts.
+
+    The read-only pack has the library in its own folder.
+    """
     prompt = {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=1),
               "2": node("EbbCut", anything=["1", 0], models="all", action="drop",
                         prefetch="nothing"),
@@ -265,14 +268,18 @@ async def broken(checks, folder, models):
         text = pathlib.Path(place, "libebb_c.so")
         text.write_text("no library")
         old = pathlib.Path(place, "pack")
-        shutil.copytree(two_pass.PACK, old / "ebb")
+        no_cache = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(two_pass.PACK, old / "ebb", ignore=no_cache)
+        library, path = os.environ["EBB_LIBRARY"], os.environ["PYTHONPATH"]
+        shutil.copytree(support.ROOT / "python" / "ebb", old / "ebb" / "lib" / "ebb",
+                        ignore=no_cache)
+        shutil.copy(library, old / "ebb" / "lib" / "ebb" / "libebb_c.so")
         version = pathlib.Path(place, "other_version")
         version.mkdir()
         (version / "__init__.py").write_text("import comfyui_version\ncomfyui_version.__version__ "
                                              "= '9.9.9-of-tomorrow'\nNODE_CLASS_MAPPINGS = {}\n")
-        library, path = os.environ["EBB_LIBRARY"], os.environ["PYTHONPATH"]
         cases = {"missing": {"PYTHONPATH": ""}, "broken": {"EBB_LIBRARY": str(text)},
-                 "read-only pack": {}, "unknown version": {}}
+                 "read-only pack": {"PYTHONPATH": "", "EBB_LIBRARY": ""}, "unknown version": {}}
         for name, changes in cases.items():
             os.environ.update({"EBB_LIBRARY": library, "PYTHONPATH": path, **changes})
             with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
