@@ -140,8 +140,24 @@ async def prompts(checks, client, base):
         checks.that(f"{mode}: of each sampling pass, too", len(sampled) == 2 and all(
             each["actual"] and each["actual"]["seconds"] > 0 for each in sampled), run["passes"])
     checks.that("the same latents, bit for bit", len(set(digests.values())) == 1, digests)
+    await with_a_report(checks, client, base)
     await odd_prompts(checks, client, base)
     await parts_of_a_prompt(checks, client, base)
+
+
+async def with_a_report(checks, client, base):
+    """EbbReport and the history watch the same run: each node is recorded once."""
+    set_mode(base, "advise")
+    cut = node("EbbCut", models="pass_before", action="drop", prefetch="nothing")
+    prompt = two_pass.two_pass(9, report=True, cut1=cut, **SMALL)
+    seen, prompt_id, _, _ = await queue(client, prompt, 20)
+    run = await settled(client, prompt_id)
+    events = seen["ui"]["82"]["ebb"][0]["events"]
+    nodes = [event["node"] for event in events]
+    checks.that("a report beside the history", len(nodes) == len(set(nodes))
+                and {"57", "58", "80"} <= set(nodes), events)
+    checks.that("the history beside a report", run["state"] == "success"
+                and {"57", "58"} <= {event["node"] for event in run["events"]}, run)
 
 
 async def odd_prompts(checks, client, base):
