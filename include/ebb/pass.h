@@ -100,19 +100,7 @@ struct Cut {
   std::vector<Crossing> crossing;
 };
 
-struct Passes {
-  std::vector<Weights> weights;
-  std::vector<Step> steps;
-  std::vector<Pass> passes;
-  std::vector<Cut> cuts;  ///< one fewer than passes
-  std::optional<Shape> picture;
-  std::vector<std::string> notes;
-};
-
-/// Puts order and demand together.
-Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
-
-/// What a plan adds at a cut.
+/// What a lever or one of Ebb's nodes does at a cut.
 enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
@@ -120,12 +108,14 @@ struct CutOrder {
   int after_pass = 0;
   CutAction action = CutAction::keep;
   std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
+  int step = -1;  ///< of Ebb's node that does it, which is when it happens; -1: after the pass
 };
 
-/// Replaces ComfyUI's estimate for one model's sampler (the measured budget node).
+/// Replaces ComfyUI's estimate for one sampler (the measured budget node).
 struct Budget {
-  int weights = 0;
+  int weights = 0;  ///< that it samples with
   std::int64_t minimum_bytes = 0;
+  int step = 0;
 };
 
 /// Levers that act during the run, beside flags (in Machine) and sizes (in SizeOverrides).
@@ -133,6 +123,19 @@ struct Levers {
   std::vector<CutOrder> cuts;
   std::vector<Budget> budgets;
 };
+
+struct Passes {
+  std::vector<Weights> weights;
+  std::vector<Step> steps;
+  std::vector<Pass> passes;
+  std::vector<Cut> cuts;  ///< one fewer than passes
+  Levers own;             ///< what Ebb's nodes in the prompt do
+  std::optional<Shape> picture;
+  std::vector<std::string> notes;
+};
+
+/// Puts order and demand together.
+Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand demand);
 
 /// ComfyUI's decision for one model at one load.
 struct Load {

@@ -71,6 +71,7 @@ struct Patch {
   std::vector<std::string> refusals;  ///< what was wanted and is not done, whole sentences with why
   std::vector<std::string> notes;     ///< what the reader should know of what is done
   int switches = 0;                   ///< from one diffusion model to another, in the usual order
+  std::string why_none;               ///< several are loaded and nothing switches: a sentence
 
   bool changes_nothing() const { return spans.empty(); }
 };

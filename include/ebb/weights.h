@@ -50,6 +50,7 @@ struct Weights {
   std::string node;                ///< the loader's node id
   WeightsRole role = WeightsRole::other;
   std::string architecture;       ///< row of the demand table, such as `wan21-14b`; empty: unknown
+  std::string comfyui_class;      ///< `WAN21_I2V`, by its tensors; empty: no header, or no class
   std::int64_t bytes = 0;         ///< ComfyUI's model_size: all tensors after loading
   std::int64_t listed_bytes = 0;  ///< sum over `modules`; the rest never counts in a partial load
   std::int64_t file_bytes = 0;    ///< bytes to read from disk

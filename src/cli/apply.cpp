@@ -173,6 +173,7 @@ std::string summary_of(const PatchResult& result) {
                        result.patch.changes.size() == 1 ? "" : "s");
   }
   if (!result.patch.refusals.empty()) return "nothing changes: " + result.patch.refusals.front();
+  if (!result.patch.why_none.empty()) return "nothing to change: " + result.patch.why_none;
   return result.patch.switches == 0
              ? "nothing to change: one diffusion model at most is sampled with"
              : "nothing to change";

@@ -12,11 +12,15 @@ constexpr std::size_t kColumns = 96;  // of a line shown
 constexpr std::size_t kAround = 32;   // bytes before a change in a long line
 constexpr std::size_t kLines = 24;    // of one change
 
+/// `at`, or the end of the UTF-8 character that `at` is inside of.
+std::size_t character_end(std::string_view text, std::size_t at) {
+  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+  return at;
+}
+
 std::string shortened(std::string_view line) {
   if (line.size() <= kColumns) return std::string(line);
-  std::size_t end = kColumns - 3;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
-  return std::string(line.substr(0, end)) + "...";
+  return std::string(line.substr(0, character_end(line, kColumns - 3))) + "...";
 }
 
 void add_lines(std::string& out, char mark, std::string_view text) {
@@ -44,14 +48,12 @@ struct Hunk {
 std::size_t line_begin(std::string_view text, std::size_t at) {
   const std::size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
   if (at - line <= kColumns) return line;
-  std::size_t begin = at - kAround;
-  while (begin < at && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
-  return begin;
+  return character_end(text, at - kAround);
 }
 
 std::size_t line_end(std::string_view text, std::size_t at) {
   const std::size_t end = std::min(text.find('\n', at), text.size());
-  return end - at <= kColumns ? end : at + kAround;
+  return end - at <= kColumns ? end : character_end(text, at + kAround);
 }
 
 std::vector<Hunk> hunks_of(const PatchResult& result) {

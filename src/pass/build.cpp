@@ -5,6 +5,7 @@
 #include <map>
 
 #include "ebb/pass.h"
+#include "pass/own_nodes.h"
 
 namespace ebb {
 namespace {
@@ -72,13 +73,20 @@ std::int64_t weight_of(const Step& step) {
                    step.demand.reserved.known() ? step.demand.reserved.bytes : 0});
 }
 
+/// Passes: maximal runs of the same weights, which a cut of Ebb's own ends, too.
 std::vector<Pass> split(const std::vector<Step>& steps) {
   std::vector<Pass> passes;
-  int pending = 0;  // first step that no pass owns yet
+  int pending = 0;   // first step that no pass owns yet
+  bool cut = false;  // whether Ebb's node stood behind the last pass
   for (int s = 0; s < static_cast<int>(steps.size()); ++s) {
     const Step& step = steps[static_cast<std::size_t>(s)];
+    if (!passes.empty() && makes_cut(step.class_type)) {
+      passes.back().last_step = s;
+      pending = s + 1;
+      cut = true;
+    }
     if (step.uses.empty()) continue;
-    if (!passes.empty() && sorted(passes.back().weights) == sorted(step.uses)) {
+    if (!passes.empty() && !cut && sorted(passes.back().weights) == sorted(step.uses)) {
       Pass& pass = passes.back();
       pass.last_step = s;
       if (weight_of(step) > weight_of(steps[static_cast<std::size_t>(pass.main_step)])) {
@@ -90,6 +98,7 @@ std::vector<Pass> split(const std::vector<Step>& steps) {
       passes.push_back({pending, s, s, step.kind, step.uses});
     }
     pending = s + 1;
+    cut = false;
   }
   if (!passes.empty()) passes.back().last_step = static_cast<int>(steps.size()) - 1;
   return passes;
@@ -117,6 +126,22 @@ std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>
   return products;
 }
 
+/// What one of Ebb's nodes hands on is made where it comes from.
+Product made_by(const Prompt& prompt, const std::vector<Step>& steps,
+                const std::vector<int>& step_of, Product product) {
+  for (std::size_t hops = 0; hops < steps.size(); ++hops) {
+    const Step& step = steps[static_cast<std::size_t>(product.step)];
+    if (!makes_cut(step.class_type)) break;
+    const PromptInput* input = prompt.nodes[static_cast<std::size_t>(step.node)].input("anything");
+    const int origin = input && input->link ? prompt.position(input->link->node) : -1;
+    const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
+    if (from < 0) break;
+    product.step = from;
+    product.slot = input->link->slot;
+  }
+  return product;
+}
+
 std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step>& steps,
                                     const Product& product) {
   const Step& step = steps[static_cast<std::size_t>(product.step)];
@@ -133,8 +158,9 @@ std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step
 
 /// The cuts, with what was made before each and is needed after it, the largest first. `live`
 /// carries the results still needed from cut to cut, so that long prompts stay linear.
-std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<Product>& products,
+std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<int>& step_of,
                            const std::vector<Step>& steps, const std::vector<Pass>& passes) {
+  const std::vector<Product> products = find_products(prompt, steps, step_of);
   std::vector<Cut> cuts;
   std::vector<Product> live;
   std::size_t next = 0;
@@ -147,7 +173,7 @@ std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<Product>& pro
     Cut cut{p, {}};
     cut.crossing.reserve(live.size());
     for (const Product& product : live) {
-      auto crossing = crossing_of(prompt, steps, product);
+      auto crossing = crossing_of(prompt, steps, made_by(prompt, steps, step_of, product));
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }
     std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {
@@ -180,8 +206,8 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
     if (consumers.empty() || consumers.back() != to) consumers.push_back(to);
   });
   result.passes = split(result.steps);
-  result.cuts =
-      find_cuts(prompt, find_products(prompt, result.steps, step_of), result.steps, result.passes);
+  result.cuts = find_cuts(prompt, step_of, result.steps, result.passes);
+  result.own = levers_of_nodes(prompt, result);
   return result;
 }
 

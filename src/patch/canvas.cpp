@@ -96,7 +96,8 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
   const double middle_x = (a.right() + b.x) / 2, middle_y = (a.y + b.y) / 2;
   const double x0 = on_grid(middle_x - width / 2), y0 = on_grid(middle_y);
   const Rect* group = group_around(from, to);
-  const auto area_at = [&](double x, double y) { return Rect{x, y, width, height + kTitle}; };
+  double below = height;  // the title, which stays when a node is collapsed
+  const auto area_at = [&](double x, double y) { return Rect{x, y, width, below + kTitle}; };
   const auto search = [&](const Rect* inside, double margin) {
     std::optional<Rect> found;
     for (int ring = 0; ring < kRings && !found; ++ring) {
@@ -119,6 +120,11 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
   std::optional<Rect> found;
   if (group) found = search(group, kMargin);
   if (group && !found) found = search(group, kNarrow);
+  if (group && !found) {
+    below = 0;
+    found = search(group, kNarrow);
+    if (!found) below = height;
+  }
   bool in_group = !group || found;
   if (!found) found = search(nullptr, kMargin);
   if (!found) {  // a canvas full of nodes: below all of them
@@ -128,7 +134,7 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
     in_group = !group;
   }
   nodes_.push_back(*found);
-  return {found->x, found->y + kTitle, in_group};
+  return {found->x, found->y + kTitle, in_group, below == 0};
 }
 
 }  // namespace ebb

@@ -33,6 +33,7 @@ class Canvas {
   struct Spot {
     double x = 0, y = 0;     ///< as `pos`: below the title
     bool in_group = true;    ///< inside the group of its neighbours, where they have one
+    bool collapsed = false;  ///< the group has room for the title only
   };
   /// Takes the place for a node of this size. `from` and `to` are its neighbours' areas.
   Spot take(const std::optional<Rect>& from, const std::optional<Rect>& to, double width,

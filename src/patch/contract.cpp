@@ -10,36 +10,6 @@
 namespace ebb {
 namespace {
 
-/// A prompt, and for every place a name that renumbering does not touch: the path of positions.
-struct Converted {
-  Prompt prompt;
-  std::unordered_map<std::string, std::string> id_of_path;
-};
-
-Result<Converted> convert(const Workflow& workflow, const PromptOptions& options) {
-  Converted result;
-  const auto& state = workflow.state();
-  if (state.format == WorkflowFormat::ui_graph) {
-    const ConvertOptions convert{
-        .version = options.version, .definitions = options.definitions, .repair = options.repair};
-    auto set = read_ui_graph(state.root, state.file, convert);
-    if (!set) return std::move(set).error();
-    const auto placed = place_nodes(*set);
-    if (!placed) return placed.error();
-    std::vector<std::string> paths(placed->places.size());
-    for (std::size_t i = 0; i < placed->places.size(); ++i) {
-      const PlacedNode& place = placed->places[i];
-      if (place.parent >= 0) paths[i] = paths[std::size_t(place.parent)] + "/";
-      paths[i] += std::to_string(place.node);
-      result.id_of_path[paths[i]] = place.id;
-    }
-  }
-  auto prompt = to_prompt(workflow, options);
-  if (!prompt) return std::move(prompt).error();
-  result.prompt = *std::move(prompt);
-  return result;
-}
-
 class Contraction {
  public:
   Contraction(const Converted& before, const Converted& after, const Placement& placement)
@@ -130,16 +100,39 @@ class Contraction {
 
 }  // namespace
 
-Result<std::vector<std::string>> contract(const Workflow& before, const Workflow& after,
-                                          const Placement& placement,
-                                          const PromptOptions& options, Prompt* contracted) {
-  auto was = convert(before, options);
-  if (!was) return std::move(was).error();
-  auto is = convert(after, options);
-  if (!is) return std::move(is).error();
-  auto findings = Contraction(*was, *is, placement).run();
-  if (contracted) *contracted = std::move(is->prompt);
-  return findings;
+Result<Converted> convert(const Workflow& workflow, const PromptOptions& options) {
+  Converted result;
+  const auto& state = workflow.state();
+  if (state.format == WorkflowFormat::api_prompt) {
+    auto prompt = to_prompt(workflow, options);
+    if (!prompt) return std::move(prompt).error();
+    result.prompt = *std::move(prompt);
+    return result;
+  }
+  const ConvertOptions wanted{.version = options.version,
+                              .definitions = options.definitions,
+                              .repair = options.repair,
+                              .version_assumed = options.version_assumed};
+  auto set = read_ui_graph(state.root, state.file, wanted);
+  if (!set) return std::move(set).error();
+  const auto placed = place_nodes(*set);
+  if (!placed) return placed.error();
+  std::vector<std::string> paths(placed->places.size());
+  for (std::size_t i = 0; i < placed->places.size(); ++i) {
+    const PlacedNode& place = placed->places[i];
+    if (place.parent >= 0) paths[i] = paths[std::size_t(place.parent)] + "/";
+    paths[i] += std::to_string(place.node);
+    result.id_of_path[paths[i]] = place.id;
+  }
+  auto prompt = convert_set(*set, wanted);
+  if (!prompt) return std::move(prompt).error();
+  result.prompt = *std::move(prompt);
+  return result;
+}
+
+std::vector<std::string> contract(const Converted& before, const Converted& after,
+                                  const Placement& placement) {
+  return Contraction(before, after, placement).run();
 }
 
 }  // namespace ebb

@@ -20,20 +20,6 @@ namespace {
 constexpr int kVisitsMax = 100'000;  // nodes visited over the orders tried at once
 constexpr int kRoundsMax = 200;      // nodes put in one after another
 
-/// Weights by name alone: which model it is matters here, not its size.
-Result<Weights> named_weights(const WeightsRequest& request) {
-  Weights weights;
-  weights.id = request.node + request.id_suffix;
-  weights.node = request.node;
-  weights.role = request.role;
-  weights.files = request.files;
-  if (!request.files.empty()) {
-    const std::string_view name = base_name(request.files.front());
-    weights.name = name.substr(0, name.rfind('.'));
-  }
-  return weights;
-}
-
 /// Rank of a link's type for our nodes: latents first, then pictures, then other data; nothing for
 /// what carries weights or settings, which are never held back.
 std::optional<int> rank_of(std::string_view type) {
@@ -47,48 +33,6 @@ std::optional<int> rank_of(std::string_view type) {
   }
   if (contains(type, "MODEL") || contains(type, "PIPE")) return std::nullopt;
   return type.empty() || type == "*" ? 4 : 3;
-}
-
-std::string_view type_of(const Prompt& prompt, const PromptInput& input) {
-  const PromptNode* origin = prompt.origin(input);
-  const auto slot = static_cast<std::size_t>(std::max(input.link->slot, 0));
-  if (origin && slot < origin->output_types.size() && !origin->output_types[slot].empty() &&
-      origin->output_types[slot] != "*") {
-    return origin->output_types[slot];
-  }
-  return input.type;
-}
-
-/// By the type of the link, or by the input's name where nobody knows the type.
-bool carries_model(const Prompt& prompt, const PromptInput& input) {
-  const std::string_view type = type_of(prompt, input);
-  if (type.empty() || type == "*") return input.name == "model";
-  return type.ends_with("MODEL") && type != "UPSCALE_MODEL" && type != "STYLE_MODEL";
-}
-
-/// A sampler of a pack whose types nobody knows, by its name and its input.
-bool looks_like_sampler(const PromptNode& node) {
-  const bool named =
-      contains(node.class_type, "KSampler") || contains(node.class_type, "VideoSampler");
-  const PromptInput* model = node.input("model");
-  return named && !node.known && model && model->link;
-}
-
-/// Where a model that ComfyUI does not manage comes from: back along links of a MODEL's kind to a
-/// node that takes none. -1 if there is no such link.
-int root_of_model(const Prompt& prompt, int node) {
-  int root = -1;
-  for (std::size_t hops = 0; node >= 0 && hops <= prompt.nodes.size(); ++hops) {
-    int next = -1;
-    for (const PromptInput& input : prompt.nodes[std::size_t(node)].inputs) {
-      if (next < 0 && input.link && carries_model(prompt, input)) {
-        next = prompt.position(input.link->node);
-      }
-    }
-    if (next < 0) return root;
-    root = node = next;
-  }
-  return root;
 }
 
 /// Nodes that `node` needs, itself included.
@@ -137,7 +81,10 @@ class Placer {
       placement_.refusals.emplace_back("No output node can run, so nothing would run.");
       return std::move(placement_);
     }
-    count_switches();
+    placement_.switches = count_switches(sampling_, runs_.front());
+    if (placement_.switches == 0) {
+      placement_.why_none = why_no_switch(prompt_, sampling_, runs_.front());
+    }
     if (wish_.between_models) settle_switches(*wish_.between_models);
     for (const CutWish& cut : wish_.cuts) settle_cut(cut);
     for (const BudgetWish& budget : wish_.budgets) settle_budget(budget);
@@ -156,16 +103,6 @@ class Placer {
 
   const PromptNode& node(int position) const { return work_.nodes[std::size_t(position)]; }
 
-  void count_switches() {
-    int last = -1;
-    for (const int at : runs_.front()) {
-      const int model = sampling_.model[std::size_t(at)];
-      if (model < 0) continue;
-      placement_.switches += last >= 0 && model != last;
-      last = model;
-    }
-  }
-
   /// Links that leave `from`, best first; of those into something that `to` needs, where there are
   /// any, so that the graph itself keeps our node between the two.
   std::vector<Place> places(int from, int to) const {
@@ -177,7 +114,7 @@ class Placer {
       for (std::size_t i = 0; i < work_.nodes[n].inputs.size(); ++i) {
         const PromptInput& input = work_.nodes[n].inputs[i];
         if (!input.link || work_.position(input.link->node) != from) continue;
-        const auto rank = rank_of(type_of(work_, input));
+        const auto rank = rank_of(link_type(work_, input));
         if (!rank || n >= prompt_.nodes.size()) continue;
         const auto at = when.find(int(n));
         const Place place{int(n), i,
@@ -271,8 +208,8 @@ class Placer {
     }
   }
 
-  /// A run in which no node of the class runs right after the last of `after`, before the next
-  /// node that samples.
+  /// A run in which no node of the class that stands on one of `after` runs right after the last of
+  /// them, before the next node that samples.
   std::optional<Switch> run_without(std::string_view class_type, const std::set<int>& after) const {
     for (const auto& run : runs_) {
       int last = -1, next = -1;
@@ -281,7 +218,7 @@ class Placer {
         if (after.contains(at)) {
           last = at, next = -1, met = false;
         } else if (last >= 0 && next < 0) {
-          met |= node(at).class_type == class_type;
+          met |= node(at).class_type == class_type && stands_on(at, after);
           const bool samples = std::size_t(at) < sampling_.model.size() &&
                                sampling_.model[std::size_t(at)] >= 0;
           if (samples) next = at;
@@ -292,20 +229,26 @@ class Placer {
     return std::nullopt;
   }
 
+  /// Whether what one of our nodes hands on comes from one of these.
+  bool stands_on(int at, const std::set<int>& origins) const {
+    const PromptInput* passed = node(at).input(passed_input(node(at).class_type));
+    return passed && passed->link && origins.contains(work_.position(passed->link->node));
+  }
+
   void settle_budget(const BudgetWish& budget) {
     const int sampler = prompt_.position(budget.sampler);
     if (sampler < 0) return;
     // The model may come by way of a guider.
     std::vector<int> look{sampler};
     for (const PromptInput& input : node(sampler).inputs) {
-      if (input.link && type_of(work_, input) == "GUIDER") {
+      if (input.link && link_type(work_, input) == "GUIDER") {
         look.push_back(work_.position(input.link->node));
       }
     }
     for (const int at : look) {
       if (at < 0) continue;
       for (const PromptInput& input : node(at).inputs) {
-        if (!input.link || type_of(work_, input) != "MODEL") continue;
+        if (!input.link || link_type(work_, input) != "MODEL") continue;
         const PromptNode* origin = work_.origin(input);
         if (origin && origin->class_type == budget.node.class_type) return;
         placement_.insertions.push_back({budget.node, node(at).id, input.name,
@@ -423,37 +366,6 @@ std::optional<PassNode> pass_node(std::string_view class_type) {
                      {"prefetch", "\"nothing\""}}};
   }
   return std::nullopt;
-}
-
-Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version) {
-  Machine machine;
-  machine.comfyui = version;
-  auto demand = estimate_demand(prompt, named_weights, machine);
-  if (!demand) return demand.error();
-  Sampling sampling;
-  sampling.model.resize(prompt.nodes.size(), -1);
-  sampling.reads.resize(prompt.nodes.size());
-  std::vector<std::pair<std::size_t, int>> unmanaged;  // sampler, root
-  std::map<int, int> roots;                            // root -> model
-  for (const Weights& weights : demand->weights) sampling.names.push_back(weights.name);
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
-    const NodeDemand& node = demand->nodes[i];
-    sampling.reads[i] = node.reads;
-    if (node.kind != StepKind::sample && !looks_like_sampler(prompt.nodes[i])) continue;
-    if (node.kind == StepKind::sample && !node.uses.empty()) {
-      sampling.model[i] = node.uses.front();
-    } else if (const int root = root_of_model(prompt, static_cast<int>(i)); root >= 0) {
-      unmanaged.emplace_back(i, root);
-    }
-  }
-  for (const auto& [node, root] : unmanaged) {
-    const int model = static_cast<int>(sampling.names.size());
-    sampling.model[node] = roots.try_emplace(root, model).first->second;
-    if (sampling.model[node] != model) continue;
-    sampling.names.push_back(prompt.nodes[std::size_t(root)].label());
-    sampling.reads[std::size_t(root)].push_back(model);
-  }
-  return sampling;
 }
 
 std::vector<std::vector<int>> runs_of(const Prompt& prompt) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "ebb/demand.h"
 #include "ebb/patch.h"
+#include "patch/sampling.h"
 
 namespace ebb {
 
@@ -30,6 +30,7 @@ struct Placement {
   std::vector<Reorder> reorders;
   std::vector<std::string> refusals, notes;
   int switches = 0;
+  std::string why_none;  ///< two models are loaded and nothing switches: a sentence
 };
 
 /// Finds the places for a wish. `may_reorder`: the order of inputs is the file's own (API prompts).
@@ -39,14 +40,6 @@ Result<Placement> place_nodes_of(const Prompt& prompt, const PatchWish& wish,
 
 /// Prompt-level effect of a placement: what make_patch's text must convert to.
 Prompt with_insertions(const Prompt& prompt, const Placement& placement);
-
-/// The diffusion model that each node samples with: an index, or -1; positions as in the prompt.
-struct Sampling {
-  std::vector<int> model;
-  std::vector<std::vector<int>> reads;  ///< per node: models it reads from disk
-  std::vector<std::string> names;       ///< of the models
-};
-Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version);
 
 /// The runs of a prompt for different orders of its output nodes; the usual order first.
 std::vector<std::vector<int>> runs_of(const Prompt& prompt);

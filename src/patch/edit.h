@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "patch/cuts.h"
@@ -34,11 +35,17 @@ Result<FileEdits> edit_graph(const JsonDocument& document, const JsonValue& root
 Result<FileEdits> edit_prompt(const JsonDocument& document, const JsonValue& root,
                               const FileWish& wish);
 
-/// How `after`, converted, differs from `before` with nothing but our nodes on its links and our
-/// tiled decoders; a sentence each, empty if it does not. REQUIRES: both are of one format.
-Result<std::vector<std::string>> contract(const Workflow& before, const Workflow& after,
-                                          const Placement& placement,
-                                          const PromptOptions& options, Prompt* contracted);
+/// A prompt, and for every place a name that renumbering does not touch: the path of positions.
+struct Converted {
+  Prompt prompt;
+  std::unordered_map<std::string, std::string> id_of_path;  ///< empty for prompts
+};
+Result<Converted> convert(const Workflow& workflow, const PromptOptions& options);
+
+/// How `after` differs from `before` with nothing but our nodes on its links and our tiled
+/// decoders; a sentence each, empty if it does not. REQUIRES: both are of one format.
+std::vector<std::string> contract(const Converted& before, const Converted& after,
+                                  const Placement& placement);
 
 /// `"ebb":{...}`, the mark on a node of ours; the first one of a patch holds the record.
 std::string mark_json(const std::string& fix, bool first, const std::string& was = {});

@@ -102,24 +102,26 @@ class Patcher {
     patch.notes = std::move(part->placement.notes);
     patch.notes.insert(patch.notes.end(), edits->notes.begin(), edits->notes.end());
     patch.switches = part->placement.switches;
+    patch.why_none = std::move(part->placement.why_none);
     return patch;
   }
 
  private:
   /// What goes into one graph or prompt.
   struct Part {
+    Converted before;
     Placement placement;
     std::vector<std::string> tiles;
   };
 
   Result<Part> place(const Workflow& workflow) const {
-    const auto before = to_prompt(workflow, options_);
-    if (!before) return before.error();
+    auto before = convert(workflow, options_);
+    if (!before) return std::move(before).error();
     const bool api = workflow.format() == WorkflowFormat::api_prompt;
-    auto placement = place_nodes_of(*before, wish_, options_.version, api);
+    auto placement = place_nodes_of(before->prompt, wish_, options_.version, api);
     if (!placement) return in_file(placement.error());
-    Part part{*std::move(placement), {}};
-    for (const PromptNode& node : before->nodes) {
+    Part part{*std::move(before), *std::move(placement), {}};
+    for (const PromptNode& node : part.before.prompt.nodes) {
       if (wish_.tile_decode && node.class_type == "VAEDecode") part.tiles.push_back(node.id);
     }
     return part;
@@ -138,10 +140,13 @@ class Patcher {
     if (more) {
       const auto after = parse_workflow(more->edits.apply(whole_text(workflow_)), workflow_.file(),
                                         WorkflowPart::graph);
-      const auto findings = after ? contract(*beside_, *after, part->placement, options_, nullptr)
-                                  : Result<std::vector<std::string>>(after.error());
-      if (!findings) why = findings.error().message;
-      if (findings && !findings->empty()) why = findings->front();
+      const auto is = after ? convert(*after, options_) : Result<Converted>(after.error());
+      if (!is) {
+        why = is.error().message;
+      } else if (const auto findings = contract(part->before, *is, part->placement);
+                 !findings.empty()) {
+        why = findings.front();
+      }
     }
     if (why.empty()) {
       edits.edits.add(more->edits);
@@ -176,9 +181,11 @@ class Patcher {
                                   : WorkflowPart::graph;
     const auto after = parse_workflow(patch.text, workflow_.file(), kind);
     if (!after) return broken(workflow_.file(), to_string(after.error()));
-    const auto findings = contract(workflow_, *after, part.placement, options_, &after_);
-    if (!findings) return broken(workflow_.file(), to_string(findings.error()));
-    if (!findings->empty()) return broken(workflow_.file(), findings->front());
+    auto is = convert(*after, options_);
+    if (!is) return broken(workflow_.file(), to_string(is.error()));
+    const auto findings = contract(part.before, *is, part.placement);
+    if (!findings.empty()) return broken(workflow_.file(), findings.front());
+    after_ = std::move(is->prompt);
     return std::nullopt;
   }
 

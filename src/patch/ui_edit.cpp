@@ -262,6 +262,9 @@ class GraphEditor {
       const auto spot = canvas->second.take(from, to, kWidth, height_of(insertion.node));
       if (!spot.in_group) {
         out_.notes.push_back(fmt::format("Node {} found no room inside the group around it.", id));
+      } else if (spot.collapsed) {
+        out_.notes.push_back(
+            fmt::format("Node {} is collapsed: its group has no room for more.", id));
       }
       out_.edits.insert(
           last_of(nodes).end_offset(),
@@ -336,16 +339,18 @@ class GraphEditor {
     std::string widgets;
     for (const auto& [name, value] : node.widgets) widgets += (widgets.empty() ? "" : ",") + value;
     std::string json =
-        fmt::format(R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{}},)", id,
+        fmt::format(R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{{}}},)", id,
                     json_quote(node.class_type), json_number(spot.x), json_number(spot.y),
-                    json_number(kWidth), json_number(height_of(node)));
+                    json_number(kWidth), json_number(height_of(node)),
+                    spot.collapsed ? R"("collapsed":true)" : "");
     if (order) json += fmt::format(R"("order":{},)", *order);
     json +=
         fmt::format(R"("mode":0,"inputs":[{{"name":{0},"type":{1},"link":{2}}}],)"
                     R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
                     json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
-    json += fmt::format(R"("properties":{{"Node name for S&R":{},{}}},)",
-                        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
+    json += fmt::format(
+        R"("properties":{{"cnr_id":"ebb","ver":"{}","Node name for S&R":{},{}}},)", EBB_VERSION,
+        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
     if (!node.widgets.empty()) json += fmt::format(R"("widgets_values":[{}],)", widgets);
     return json + R"("color":"#223","bgcolor":"#335"})";
   }

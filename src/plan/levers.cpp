@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "machine/versions.h"
 
@@ -37,21 +38,29 @@ int last_use(const Passes& passes, int w) {
   return last;
 }
 
-/// A budget for every diffusion model whose step Ebb knows to need less than ComfyUI asks. The
-/// budget is never below what is live, and covers the allocator's slack.
+/// The next value of the budget node's widget, which counts in thousandths of a GiB.
+std::int64_t as_the_node_has_it(std::int64_t bytes) {
+  const double thousandths = std::ceil(1000 * static_cast<double>(bytes) / (1LL << 30));
+  return static_cast<std::int64_t>(thousandths / 1000 * (1LL << 30));
+}
+
+/// A budget for every sampler that Ebb knows to need less than ComfyUI asks. It is never below what
+/// is live, and covers the allocator's slack.
 std::vector<Budget> measured_budgets(const Prediction& prediction) {
   std::vector<Budget> budgets;
-  for (const Pass& pass : prediction.passes->passes) {
-    const Step& step = prediction.passes->steps[static_cast<std::size_t>(pass.main_step)];
-    const Demand& demand = step.demand;
-    if (pass.kind != StepKind::sample || !demand.live.known() || !demand.reserved.known() ||
-        !demand.minimum.known()) {
+  const auto& steps = prediction.passes->steps;
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    const Demand& demand = steps[s].demand;
+    if (steps[s].kind != StepKind::sample || steps[s].uses.empty() || !demand.live.known() ||
+        !demand.reserved.known() || !demand.minimum.known()) {
       continue;
     }
     const auto live_high =
         static_cast<std::int64_t>(static_cast<double>(demand.live.bytes) * demand.high);
-    const std::int64_t minimum = std::max(demand.reserved.bytes, live_high);
-    if (minimum < demand.minimum.bytes) budgets.push_back({pass.weights.front(), minimum});
+    const std::int64_t minimum = as_the_node_has_it(std::max(demand.reserved.bytes, live_high));
+    if (minimum < demand.minimum.bytes) {
+      budgets.push_back({steps[s].uses.front(), minimum, static_cast<int>(s)});
+    }
   }
   return budgets;
 }
@@ -286,7 +295,10 @@ std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
   for (Lever& lever : release_levers(base, before, CutAction::drop)) {
     levers.push_back(std::move(lever));
   }
-  const auto cuts = switches(*before.passes);
+  auto cuts = switches(*before.passes);
+  for (const CutOrder& own : before.passes->own.cuts) {
+    if (own.action != CutAction::prefetch) std::erase(cuts, own.after_pass);
+  }
   if (cuts.empty()) return levers;
   for (Lever& lever : prefetch_levers(base, before, cuts)) levers.push_back(std::move(lever));
   levers.push_back(unload_lever(base, before, cuts));

@@ -45,6 +45,7 @@ Timeline Simulation::run(int queued_at) {
   find_last_steps(0, queued_at < 0 ? count : size_t(queued_at));
   note_limits();
   std::multimap<int, const CutOrder*> cuts;
+  for (const CutOrder& order : passes_.own.cuts) cuts.emplace(order.step, &order);
   for (const CutOrder& order : levers_.cuts)
     if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size())
       cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
@@ -108,7 +109,8 @@ void Simulation::note_limits() {
         "Weights are paged in on demand (dynamic VRAM): of 33 recorded runs of ComfyUI 0.18.2, 31 "
         "are reproduced within one page of 32 MiB per model. WSL and PyTorch before 2.8 have the "
         "classic manager: say so with --disable-dynamic-vram.");
-    if (!levers_.budgets.empty()) note("A budget changes nothing where weights are paged.");
+    if (!levers_.budgets.empty() || !passes_.own.budgets.empty())
+      note("A budget changes nothing where weights are paged.");
   }
   if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
   if (flags.cache == CacheKind::ram)
@@ -324,8 +326,11 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
   double asked = static_cast<double>(known_bytes(step.demand.asked));
   std::optional<double> minimum;
   if (step.demand.minimum.known()) minimum = static_cast<double>(known_bytes(step.demand.minimum));
-  for (const Budget& budget : levers_.budgets) {
-    if (step.kind != StepKind::sample || budget.weights != group.front()) continue;
+  std::vector<Budget> budgets = passes_.own.budgets;
+  budgets.insert(budgets.end(), levers_.budgets.begin(), levers_.budgets.end());
+  for (const Budget& budget : budgets) {
+    const auto at = &step - passes_.steps.data();
+    if (at != budget.step || budget.weights != group.front()) continue;
     asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
     minimum = asked;
   }

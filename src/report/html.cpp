@@ -234,7 +234,7 @@ void Page::models() {
     out_ += "<tr><td class=\"name\">" + swatch(static_cast<int>(i)) +
             escape_xml(w.name.empty() ? w.id : w.name) + "</td>";
     cell(role_words(w.role));
-    cell(w.architecture.empty() ? "?" : w.architecture);
+    cell(architecture_words(w));
     number(w.known() ? format_mib(w.bytes) : "?");
     std::string from = bytes_from_words(w.bytes_from);
     if (w.source.starts_with(from))

@@ -99,6 +99,7 @@ class PlanWriter {
   void pass(const PassView& pass);
   void moves(const PassView& pass);
   void cuts();
+  void own_nodes(int after_pass);
   void fixes();
   void table();
   void notes();
@@ -210,6 +211,7 @@ void PlanWriter::models() {
     json_.key("architecture");
     w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
     if (w.architecture.empty()) nulls_.add("architecture of " + printable(w.id) + " is unknown", 0);
+    text("comfyui_class", w.comfyui_class);
     const auto known = [&](std::int64_t bytes) {
       return w.known() ? std::optional(bytes) : std::nullopt;
     };
@@ -320,7 +322,28 @@ void PlanWriter::cuts() {
       json_.end_object();
     }
     json_.end_array();
+    own_nodes(cut.after_pass);
     json_.end_object();
+  }
+  json_.end_array();
+}
+
+/// Ebb's nodes at a cut.
+void PlanWriter::own_nodes(int after_pass) {
+  const Passes& passes = *report_.prediction.passes;
+  json_.key("nodes").begin_array();
+  for (const CutOrder& order : passes.own.cuts) {
+    if (order.after_pass != after_pass) continue;
+    const Step& step = passes.steps[static_cast<std::size_t>(order.step)];
+    json_.begin_object();
+    text("node", step.id);
+    text("class", step.class_type);
+    json_.member("action", key_word(to_string(order.action)));
+    json_.key("weights").begin_array();
+    for (const int w : order.weights) {
+      json_.value(valid_utf8(passes.weights[static_cast<std::size_t>(w)].id));
+    }
+    json_.end_array().end_object();
   }
   json_.end_array();
 }

@@ -182,7 +182,9 @@ std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) cons
   if (text.empty() || (before_ && before_->cut_text(pass) == text)) return {};
   std::vector<std::string> lines;
   const auto split_at = text.find(" ComfyUI moves ");
-  lines.push_back(text.substr(0, split_at));
+  const auto ours = text.find(" Node ");
+  lines.push_back(text.substr(0, std::min(split_at, ours)));
+  if (ours != std::string::npos) lines.push_back(text.substr(ours + 1));
   if (split_at != std::string::npos) {
     lines.push_back(text.substr(split_at + 1, text.find(" out by itself") - split_at - 1) +
                     " out by itself.");

@@ -117,7 +117,7 @@ void put_models(std::string& out, const Report& report) {
     if (!w.known()) from += ", see note";
     if (w.known() && !w.modules_exact) from += ", modules assumed";
     table.row({printable(w.name.empty() ? w.id : w.name), role_words(w.role),
-               w.architecture.empty() ? kUnknown : printable(w.architecture),
+               architecture_words(w),
                w.known() ? format_mib(w.bytes) : kUnknown, from});
   }
   if (weights.size() > kModelsMax) {

@@ -210,6 +210,30 @@ std::string View::with_short_names(const std::string& text) const {
   return result;
 }
 
+namespace {
+
+/// What one of Ebb's nodes in the prompt does at its cut, where `moved` leave VRAM: a sentence.
+std::string own_words(const View& view, const CutOrder& order,
+                      std::vector<std::string>& moved) {
+  const Step& step = view.prediction->passes->steps[static_cast<std::size_t>(order.step)];
+  const std::string node = fmt::format("Node {} {}", printable(step.id), step.class_type);
+  if (order.action == CutAction::unload_all) {
+    return moved.empty() ? "" : fmt::format(" {} unloads {}.", node, join_and(moved));
+  }
+  std::vector<std::string> models;
+  for (const int w : order.weights) models.push_back(view.names[static_cast<std::size_t>(w)]);
+  if (order.action == CutAction::prefetch) {
+    return fmt::format(" {} reads ahead {}.", node, join_and(models));
+  }
+  // What is dropped has left VRAM with it.
+  std::erase_if(moved, [&](const std::string& name) {
+    return std::find(models.begin(), models.end(), name) != models.end();
+  });
+  return fmt::format(" {} {}s {}.", node, to_string(order.action), join_and(models));
+}
+
+}  // namespace
+
 std::string View::cut_text(int pass) const {
   const auto next = static_cast<std::size_t>(pass) + 1;
   if (next >= passes.size()) return {};
@@ -236,7 +260,15 @@ std::string View::cut_text(int pass) const {
     moved.push_back(eviction.partial ? fmt::format("{} MiB of {}", format_mib(eviction.bytes), name)
                                      : name);
   }
-  if (!moved.empty()) text += " ComfyUI moves " + join_and(moved) + " out by itself here.";
+  bool freed = false;
+  for (const CutOrder& order : prediction->passes->own.cuts) {
+    if (order.after_pass != pass) continue;
+    text += own_words(*this, order, moved);
+    freed |= order.action != CutAction::prefetch;
+  }
+  if (!moved.empty() && !freed) {
+    text += " ComfyUI moves " + join_and(moved) + " out by itself here.";
+  }
   return text;
 }
 

@@ -249,6 +249,12 @@ std::string as_sentence(std::string_view text) {
   return result;
 }
 
+std::string architecture_words(const Weights& weights) {
+  std::string words = weights.architecture.empty() ? "?" : printable(weights.architecture);
+  if (!weights.comfyui_class.empty()) words += " (" + weights.comfyui_class + ")";
+  return words;
+}
+
 std::string role_words(WeightsRole role) {
   switch (role) {
     case WeightsRole::diffusion: return "diffusion";

@@ -55,6 +55,8 @@ std::string as_sentence(std::string_view text);
 
 /// `text encoder`, `diffusion`.
 std::string role_words(WeightsRole role);
+/// Ebb's name and, where its header was read, ComfyUI's: `wan-14b (WAN21_T2V)`; `?` if unknown.
+std::string architecture_words(const Weights& weights);
 
 /// `header read`, `known file`, `given`, `unknown`.
 std::string bytes_from_words(BytesFrom from);

@@ -21,6 +21,20 @@ std::string list_json(const std::vector<std::string>& list) {
   return "[" + text + "]";
 }
 
+/// What the patched file does, as a plan of it has it, beside the file before.
+Result<std::string> effect_of(const Workflow& workflow, const Patch& patch, const Outcome& was,
+                              const RunOptions& options) {
+  const auto patched = parse_again(workflow, patch.text);
+  if (!patched) return patched.error();
+  const auto run = predict_run(*patched, options);
+  if (!run) return run.error();
+  const Outcome& is = run->report.prediction.outcome;
+  return fmt::format("effect with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
+                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
+                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
+                     format_gib(is.ram_peak_bytes));
+}
+
 }  // namespace
 
 Result<Workflow> parse_again(const Workflow& workflow, std::string text) {
@@ -43,6 +57,11 @@ Result<PatchResult> patch_run(Workflow read, const FixChoice& choice, const RunO
       make_patch(*workflow, wish->wish, prompt_options(wish->version, options.definitions));
   if (!patch) return patch.error();
   result.patch = *std::move(patch);
+  if (wish->before && !result.patch.changes_nothing()) {
+    auto effect = effect_of(*workflow, result.patch, *wish->before, options);
+    if (!effect) return effect.error();
+    result.plan.push_back(*std::move(effect));
+  }
   if (result.patch.changes_nothing() && is_patched(*workflow)) result.already = true;
   if (result.patch.text == result.original) {
     result.already = !result.patch.changes_nothing();
@@ -67,11 +86,12 @@ std::string to_json(const PatchResult& result, bool with_text) {
   }
   return fmt::format(
       R"({{"schema": "ebb.apply/1", "file": {}, "error": {}, "changed": {}, "already": {}, )"
-      R"("switches": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
+      R"("switches": {}, "why_none": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
       R"("spans": [{}], "written": {}{}}})"
       "\n",
       json_quote(result.file), result.error.empty() ? "null" : json_quote(result.error),
-      result.changed(), result.already, result.patch.switches, list_json(result.plan), changes,
+      result.changed(), result.already, result.patch.switches, json_quote(result.patch.why_none),
+      list_json(result.plan), changes,
       list_json(result.patch.refusals), list_json(result.patch.notes), spans,
       result.written.empty() ? "null" : json_quote(result.written),
       with_text ? ", \"text\": " + json_quote(result.patch.text) : "");

@@ -5,7 +5,6 @@
 
 #include "ebb/policy.h"
 #include "ebb/run.h"
-#include "run/own.h"
 
 namespace ebb {
 namespace {
@@ -103,12 +102,6 @@ Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Ma
   run.report.trial = {machine, options.sizes, {}};
   auto prediction = run.predict(run.report.trial);
   if (!prediction) return prediction.error();
-  Trial& trial = run.report.trial;
-  trial.levers = own_levers(*run.prompt, *prediction->passes);
-  if (!trial.levers.cuts.empty() || !trial.levers.budgets.empty()) {
-    prediction = run.predict(trial);
-    if (!prediction) return prediction.error();
-  }
   run.report.prediction = *std::move(prediction);
   return run;
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 namespace ebb {
 namespace {
@@ -80,55 +79,38 @@ void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWis
   }
 }
 
-/// The cuts of a fix, without those that the workflow has already: they come first.
-std::span<const CutOrder> new_cuts(const Fix& fix, const Trial& base) {
-  return std::span(fix.trial.levers.cuts).subspan(base.levers.cuts.size());
-}
-
-/// Its budgets, without those of models that have one.
-std::vector<Budget> new_budgets(const Fix& fix, const Trial& base) {
-  std::vector<Budget> budgets;
+void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
+  const Passes& passes = *prediction.passes;
+  for (const CutOrder& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
   for (const Budget& budget : fix.trial.levers.budgets) {
-    const auto& there = base.levers.budgets;
-    if (std::ranges::find(there, budget.weights, &Budget::weights) == there.end()) {
-      budgets.push_back(budget);
-    }
-  }
-  return budgets;
-}
-
-void add_fix(const Fix& fix, const Report& report, PatchWish& wish) {
-  const Passes& passes = *report.prediction.passes;
-  for (const CutOrder& cut : new_cuts(fix, report.trial)) add_cut(cut, fix, passes, wish);
-  for (const Budget& budget : new_budgets(fix, report.trial)) {
-    for (const Step& step : passes.steps) {
-      if (step.kind != StepKind::sample || step.uses.empty() ||
-          step.uses.front() != budget.weights) {
-        continue;
-      }
-      wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id, step.id});
-    }
+    wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id,
+                            passes.steps[static_cast<std::size_t>(budget.step)].id});
   }
   wish.tile_decode |= fix.trial.sizes.tile_vae;
 }
 
-/// All chosen fixes at once, predicted again: a claim for what is really written.
-Result<std::string> together(const Run& run, const std::vector<const Fix*>& fixes) {
+/// All chosen fixes at once, predicted again.
+Result<Outcome> together(const Run& run, const std::vector<const Fix*>& fixes) {
   Trial trial = run.report.trial;
   for (const Fix* fix : fixes) {
-    const auto cuts = new_cuts(*fix, run.report.trial);
-    const std::vector<Budget> budgets = new_budgets(*fix, run.report.trial);
-    trial.levers.cuts.insert(trial.levers.cuts.end(), cuts.begin(), cuts.end());
-    trial.levers.budgets.insert(trial.levers.budgets.end(), budgets.begin(), budgets.end());
+    const Levers& levers = fix->trial.levers;
+    trial.levers.cuts.insert(trial.levers.cuts.end(), levers.cuts.begin(), levers.cuts.end());
+    trial.levers.budgets.insert(trial.levers.budgets.end(), levers.budgets.begin(),
+                                levers.budgets.end());
     trial.sizes.tile_vae |= fix->trial.sizes.tile_vae;
   }
   const auto after = run.predict(trial);
   if (!after) return after.error();
-  const Outcome &was = run.report.prediction.outcome, &is = after->outcome;
-  return fmt::format("with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
-                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
-                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
-                     format_gib(is.ram_peak_bytes));
+  return after->outcome;
+}
+
+/// What is dropped need not be parked.
+void leave_to_drops(std::vector<const Fix*>& taken) {
+  std::erase_if(taken, [&](const Fix* park) {
+    return park->id.starts_with("park-") && std::ranges::any_of(taken, [&](const Fix* fix) {
+             return fix->id.starts_with("drop-") && fix->id.substr(5) == park->id.substr(5);
+           });
+  });
 }
 
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
@@ -157,22 +139,24 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
     }
     if (chosen(a, fix, before)) taken.push_back(&fix);
   }
+  leave_to_drops(taken);
   for (const Fix* fix : taken) {
-    add_fix(*fix, run->report, wish.wish);
+    add_fix(*fix, run->report.prediction, wish.wish);
     wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
   }
   if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));
   for (const Fix& fix : fixes) {
-    if (!fix.helps || fix.kind == FixKind::nothing || chosen(a, fix, before)) continue;
+    const bool is_taken = std::ranges::find(taken, &fix) != taken.end();
+    if (!fix.helps || fix.kind == FixKind::nothing || is_taken) continue;
     wish.lines.push_back(fmt::format("left   {}: {}: {}",
                                      is_patchable(fix) ? fix.id : "not in the workflow", fix.title,
                                      fix.effect));
   }
-  if (!taken.empty()) {
-    auto line = together(*run, taken);
-    if (!line) return line.error();
-    wish.lines.push_back("effect " + *line);
-  }
+  if (taken.empty()) return Done{};
+  auto promised = together(*run, taken);
+  if (!promised) return promised.error();
+  wish.before = run->report.prediction.outcome;
+  wish.promised = *std::move(promised);
   return Done{};
 }
 

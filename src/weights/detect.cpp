@@ -29,6 +29,11 @@ std::string detect_flux_like(const TensorSet& part) {
   if (!part.has_prefix("double_blocks.0.")) return {};
   if (part.has_prefix("txt_in.individual_token_refiner.")) {
     if (part.has_prefix("vision_in.")) return "hunyuan-video-15";
+    // A refiner of pictures, which patches nothing. Its demand is in no table.
+    if (part.dimension("img_in.proj.weight", 3) == 1 &&
+        part.dimensions("img_in.proj.weight") == 5) {
+      return "hunyuan-image-21-refiner";
+    }
     // The image model patches in two dimensions, the video models in three.
     return part.dimensions("img_in.proj.weight") == 4 ? "hunyuan-image-21" : "hunyuan-video";
   }
@@ -101,8 +106,8 @@ struct Mark {
 
 // One prefix is enough for these.
 constexpr Mark kDiffusionMarks[] = {
-    {"clf.1.", "stable-cascade-c"},
-    {"effnet_mapper.", "stable-cascade-b"},
+    {"clip_txt_mapper.", "stable-cascade-c"},
+    {"clip_mapper.", "stable-cascade-b"},
     {"mlp_t5.", "hunyuan-dit"},
     {"cond_seq_linear.", "aura-flow"},
     {"t5_yproj.", "mochi"},

@@ -10,6 +10,7 @@
 #include "ebb/file.h"
 #include "ebb/weights.h"
 #include "machine/versions.h"
+#include "weights/comfyui_class.h"
 #include "weights/count.h"
 #include "weights/detect.h"
 #include "weights/folders.h"
@@ -183,6 +184,9 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   }
   weights.bytes_from = BytesFrom::header;
   weights.architecture = detect_architecture(part, request.role, header.architecture);
+  if (request.role == WeightsRole::diffusion) {
+    weights.comfyui_class = comfyui_class(part, weights.architecture);
+  }
   count_header(weights, part, header, request, version);
   if (request.role == WeightsRole::text_encoder) {
     const std::int64_t values = one_of_several ? weights.parameters : stored_values(header);

@@ -108,6 +108,29 @@ std::string input_type(const InputDefinition& input) {
   return input.autogrow ? input.member_type : input.type;
 }
 
+namespace {
+
+/// The type that all links into the match group have; empty if there is none, or several.
+std::string common_type(const Prompt& prompt, const PromptNode& node,
+                        const NodeDefinition& definition) {
+  std::string common;
+  for (const PromptInput& input : node.inputs) {
+    const InputDefinition* declared = find_input(definition, input.name);
+    if (!declared || (declared->match.empty() && !declared->autogrow)) continue;
+    const PromptNode* origin = prompt.origin(input);
+    if (!origin || input.link->slot < 0) continue;
+    const auto slot = std::size_t(input.link->slot);
+    if (slot >= origin->output_types.size()) continue;
+    const std::string& type = origin->output_types[slot];
+    if (type.empty() || type == "*" || type.find(',') != type.npos) continue;
+    if (!common.empty() && common != type) return {};
+    common = type;
+  }
+  return common;
+}
+
+}  // namespace
+
 void settle_match_types(Prompt& prompt, NodeFinder& finder) {
   constexpr int kPasses = 8;  // chains of switches longer than this keep their group's type
   std::vector<std::pair<std::size_t, const NodeDefinition*>> open;
@@ -119,17 +142,11 @@ void settle_match_types(Prompt& prompt, NodeFinder& finder) {
   for (int pass = 0; pass < kPasses && !open.empty(); ++pass) {
     for (const auto& [i, definition] : open) {
       PromptNode& node = prompt.nodes[i];
-      for (const PromptInput& input : node.inputs) {
-        const InputDefinition* declared = find_input(*definition, input.name);
-        if (!declared || (declared->match.empty() && !declared->autogrow)) continue;
-        const PromptNode* origin = prompt.origin(input);
-        if (!origin || input.link->slot < 0) continue;
-        const auto slot = std::size_t(input.link->slot);
-        if (slot >= origin->output_types.size()) continue;
-        const std::string& type = origin->output_types[slot];
-        if (type.empty() || type == "*" || type.find(',') != type.npos) continue;
-        for (std::string& output : node.output_types) output = type;
-        break;
+      const std::string type = common_type(prompt, node, *definition);
+      for (std::size_t slot = 0; slot < node.output_types.size(); ++slot) {
+        if (!type.empty()) node.output_types[slot] = type;
+        else if (slot < definition->outputs.size())
+          node.output_types[slot] = definition->outputs[slot];
       }
     }
   }

@@ -39,7 +39,8 @@ const InputDefinition* find_input(const NodeDefinition& node, std::string_view n
 /// `COMBO` for dynamic combos, else the declared type, of an autogrow input its members'.
 std::string input_type(const InputDefinition& input);
 
-/// Output types that follow a match group get the type of what is linked to the group.
+/// Output types that follow a match group get the type of what is linked to the group, if that is
+/// one type.
 void settle_match_types(Prompt& prompt, NodeFinder& finder);
 
 /// Drops links out of such nodes that no longer fit, as the front end does a frame after loading.

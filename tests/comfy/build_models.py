@@ -1,321 +1,117 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs inside ComfyUI's Python for detect_real.py: builds the diffusion models of public
-files without memory, writes their headers, and prints what ComfyUI takes each for.
+"""Runs inside ComfyUI's Python for detect_real.py: builds diffusion models in the dimensions of
+public files without memory, writes their headers, and prints what ComfyUI takes each for.
 
 usage: build_models.py CHECKOUT FOLDER
+
+The models are those that the demand table is traced with, and variants of them that ComfyUI has
+classes of their own for.
 """
 
-import importlib, json, os, struct, sys
+import json
+import os
+import pathlib
+import struct
+import sys
 
-checkout, folder = sys.argv[1:]
-sys.argv = ["x", "--cpu"]
-sys.path.insert(0, checkout)
-import comfy.options
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+import trace_demand
+from trace_models import MODELS, Model
 
-comfy.options.enable_args_parsing()
-import torch, comfy.ops, comfy.model_detection as detection
-
-kw = dict(dtype=torch.float16, device="meta", operations=comfy.ops.disable_weight_init)
-
-
-def wan(cls="WanModel", size=14, **more):
-    dims = {
-        14: dict(dim=5120, ffn_dim=13824, num_heads=40, num_layers=40),
-        5: dict(dim=3072, ffn_dim=14336, num_heads=24, num_layers=30),
-        1: dict(dim=1536, ffn_dim=8960, num_heads=12, num_layers=30),
-    }[size]
-    return lambda: getattr(importlib.import_module("comfy.ldm.wan.model"), cls)(
-        **{**dims, **more, **kw}
-    )
+WAN = "comfy.ldm.wan.model:"
 
 
-def flux(in_channels=16, guidance=True, **more):
-    base = dict(
-        image_model="flux",
-        in_channels=in_channels,
-        out_channels=16,
-        vec_in_dim=768,
-        context_in_dim=4096,
-        hidden_size=3072,
-        mlp_ratio=4.0,
-        num_heads=24,
-        depth=19,
-        depth_single_blocks=38,
-        axes_dim=[16, 56, 56],
-        theta=10000,
-        patch_size=2,
-        qkv_bias=True,
-        guidance_embed=guidance,
-    )
-    base.update(more)
-
-    def make():
-        module = importlib.import_module("comfy.ldm.flux.model")
-        try:
-            return module.Flux(**base, **kw)
-        except TypeError:
-            return module.Flux(**base, txt_ids_dims=[], **kw)
-
-    return make
+def like(key, place=None, **changes):
+    """A row's key, and its model with another configuration."""
+    base = vars(MODELS[key])
+    more = {"place": place} if place else {}
+    return key, Model(**{**base, **more, "config": {**base["config"], **changes}})
 
 
-def flux2(hidden, depth, single, context, guidance):
-    return flux(
-        128,
-        guidance,
-        image_model="flux2",
-        out_channels=128,
-        vec_in_dim=None,
-        context_in_dim=context,
-        hidden_size=hidden,
-        mlp_ratio=3.0,
-        num_heads=hidden // 128,
-        depth=depth,
-        depth_single_blocks=single,
-        axes_dim=[32] * 4,
-        theta=2000,
-        patch_size=1,
-        qkv_bias=False,
-        global_modulation=True,
-        mlp_silu_act=True,
-        ops_bias=False,
-    )
+def flux2(hidden, depth, single, context):
+    return like("flux2", hidden_size=hidden, depth=depth, depth_single_blocks=single,
+                context_in_dim=context, num_heads=hidden // 128, guidance_embed=False)
 
 
-def hunyuan(**more):
-    base = dict(
-        image_model="hunyuan_video",
-        in_channels=16,
-        patch_size=[1, 2, 2],
-        out_channels=16,
-        vec_in_dim=768,
-        context_in_dim=4096,
-        hidden_size=3072,
-        mlp_ratio=4.0,
-        num_heads=24,
-        depth=20,
-        depth_single_blocks=40,
-        axes_dim=[16, 56, 56],
-        theta=256,
-        qkv_bias=True,
-        guidance_embed=True,
-        byt5=False,
-        meanflow=False,
-    )
-    base.update(more)
-    newer = dict(use_cond_type_embedding=False, vision_in_dim=None, meanflow_sum=False)
-
-    def make():
-        module = importlib.import_module("comfy.ldm.hunyuan_video.model")
-        for more in (newer, dict(list(newer.items())[:2]), {}):  # the versions' parameters differ
-            try:
-                return module.HunyuanVideo(**more, **base, **kw)
-            except TypeError as error:
-                last = error
-        raise last
-
-    return make
+def small_xl(middle, down, output, **changes):
+    return like("sdxl", transformer_depth=down, transformer_depth_output=output,
+                transformer_depth_middle=middle, **changes)
 
 
-def unet(name):
-    def make():
-        configs = {
-            "SD15": dict(
-                adm_in_channels=None,
-                use_linear_in_transformer=False,
-                context_dim=768,
-                num_heads=8,
-                num_head_channels=-1,
-                transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
-                channel_mult=[1, 2, 4, 4],
-                transformer_depth_middle=1,
-                num_res_blocks=[2, 2, 2, 2],
-                transformer_depth_output=[1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-            ),
-            "SD21": dict(
-                adm_in_channels=None,
-                use_linear_in_transformer=True,
-                context_dim=1024,
-                num_head_channels=64,
-                transformer_depth=[1, 1, 1, 1, 1, 1, 0, 0],
-                channel_mult=[1, 2, 4, 4],
-                transformer_depth_middle=1,
-                num_res_blocks=[2, 2, 2, 2],
-                transformer_depth_output=[1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-            ),
-            "SDXL": dict(
-                adm_in_channels=2816,
-                use_linear_in_transformer=True,
-                context_dim=2048,
-                num_head_channels=64,
-                transformer_depth=[0, 0, 2, 2, 10, 10],
-                channel_mult=[1, 2, 4],
-                transformer_depth_middle=10,
-                num_res_blocks=[2, 2, 2],
-                transformer_depth_output=[0, 0, 0, 2, 2, 2, 10, 10, 10],
-            ),
-            "Refiner": dict(
-                adm_in_channels=2560,
-                use_linear_in_transformer=True,
-                context_dim=1280,
-                num_head_channels=64,
-                transformer_depth=[0, 0, 4, 4, 4, 4, 0, 0],
-                channel_mult=[1, 2, 4, 4],
-                model_channels=384,
-                transformer_depth_middle=4,
-                num_res_blocks=[2, 2, 2, 2],
-                transformer_depth_output=[0, 0, 0, 4, 4, 4, 4, 4, 4, 0, 0, 0],
-            ),
-        }
-        base = dict(
-            image_size=32,
-            out_channels=4,
-            in_channels=4,
-            model_channels=320,
-            use_spatial_transformer=True,
-            legacy=False,
-            use_temporal_attention=False,
-        )
-        base.update(configs[name])
-        if base["adm_in_channels"] is not None:
-            base["num_classes"] = "sequential"
-        return importlib.import_module("comfy.ldm.modules.diffusionmodules.openaimodel").UNetModel(
-            **base, **kw
-        )
-
-    return make
-
-
-def of(module, name, **more):
-    return lambda: getattr(importlib.import_module("comfy.ldm." + module), name)(**more, **kw)
-
-
-mmdit = dict(
-    input_size=None,
-    pos_embed_max_size=192,
-    num_patches=36864,
-    adm_in_channels=2048,
-    patch_size=2,
-    in_channels=16,
-    pos_embed_scaling_factor=None,
-)
-
-
-def context(width):
-    return {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": width}}
-
-
-models = {
-    "wan t2v 14b": wan(model_type="t2v", in_dim=16),
-    "wan 2.1 i2v 14b": wan(model_type="i2v", in_dim=36),
-    "wan 2.2 i2v 14b": wan(model_type="t2v", in_dim=36),
-    "wan t2v 1.3b": wan(size=1, model_type="t2v", in_dim=16),
-    "wan ti2v 5b": wan(size=5, model_type="t2v", in_dim=48, out_dim=48),
-    "wan fun inp 1.3b": wan(size=1, model_type="i2v", in_dim=36),
-    "wan fun control 1.3b": wan(size=1, model_type="i2v", in_dim=48),
-    "wan fun camera 1.3b": wan("CameraWanModel", 1, model_type="camera", in_dim=32),
-    "wan fun camera 14b": wan("CameraWanModel", 14, model_type="camera", in_dim=32),
-    "wan vace 14b": wan(
-        "VaceWanModel", model_type="vace", in_dim=16, vace_layers=8, vace_in_dim=96
-    ),
-    "wan vace 1.3b": wan(
-        "VaceWanModel", 1, model_type="vace", in_dim=16, vace_layers=15, vace_in_dim=96
-    ),
-    "wan s2v 14b": wan("WanModel_S2V"),
-    "wan humo 14b": wan("HumoWanModel", in_dim=36),
-    "flux dev": flux(),
-    "flux schnell": flux(guidance=False),
-    "flux fill": flux(96),
-    "flux control": flux(32),
-    "flux2 dev": flux2(6144, 8, 48, 15360, True),
-    "flux2 klein 9b": flux2(4096, 8, 24, 12288, False),
-    "flux2 klein 4b": flux2(3072, 5, 20, 7680, False),
-    "hunyuan video": hunyuan(),
-    "hunyuan video i2v": hunyuan(in_channels=33),
-    "hunyuan image 2.1": hunyuan(
-        in_channels=64,
-        patch_size=[1, 1],
-        out_channels=64,
-        vec_in_dim=None,
-        context_in_dim=3584,
-        hidden_size=3584,
-        num_heads=28,
-        axes_dim=[64, 64],
-        guidance_embed=False,
-        byt5=True,
-    ),
-    "sd15": unet("SD15"),
-    "sd21": unet("SD21"),
-    "sdxl": unet("SDXL"),
-    "sdxl refiner": unet("Refiner"),
-    "ltxv 2b": of("lightricks.model", "LTXVModel", cross_attention_dim=2048, attention_head_dim=64),
-    "ltxv 13b": of(
-        "lightricks.model",
-        "LTXVModel",
-        cross_attention_dim=4096,
-        attention_head_dim=128,
-        num_layers=48,
-    ),
-    "ltxav 19b": of("lightricks.av_model", "LTXAVModel"),
-    "qwen image": of(
-        "qwen_image.model", "QwenImageTransformer2DModel", in_channels=64, num_layers=60
-    ),
-    "sd3 medium": of(
-        "modules.diffusionmodules.mmdit",
-        "MMDiT",
-        depth=24,
-        context_embedder_config=context(1536),
-        **mmdit
-    ),
-    "sd3.5 large": of(
-        "modules.diffusionmodules.mmdit",
-        "MMDiT",
-        depth=38,
-        context_embedder_config=context(2432),
-        qk_norm="rms",
-        **mmdit
-    ),
-    "hunyuan dit": of(
-        "hydit.models",
-        "HunYuanDiT",
-        depth=40,
-        hidden_size=1408,
-        num_heads=16,
-        mlp_ratio=4.3637,
-        size_cond=False,
-        use_style_cond=False,
-    ),
+VARIANTS = {
+    "wan fun inp 1.3b": like("wan-1.3b", model_type="i2v", in_dim=36),
+    "wan fun control 1.3b": like("wan-1.3b", model_type="i2v", in_dim=48),
+    "wan fun camera 1.3b": like("wan-1.3b", WAN + "CameraWanModel", model_type="camera", in_dim=32),
+    "wan fun camera 14b": like("wan-14b", WAN + "CameraWanModel", model_type="camera", in_dim=32),
+    "wan 2.2 fun camera 14b": like("wan-14b", WAN + "CameraWanModel", model_type="camera_2.2",
+                                   in_dim=36),
+    "wan humo 14b": like("wan-14b", WAN + "HumoWanModel", model_type="humo", in_dim=36),
+    "flux schnell": like("flux", guidance_embed=False),
+    "flux fill": like("flux", in_channels=96),
+    "flux control": like("flux", in_channels=32),
+    "flux2 klein 9b": flux2(4096, 8, 24, 12288),
+    "flux2 klein 4b": flux2(3072, 5, 20, 7680),
+    "hunyuan video i2v": like("hunyuan-video", in_channels=33),
+    "hunyuan video skyreels": like("hunyuan-video", in_channels=32),
+    "hunyuan video 1.5 sr": like("hunyuan-video-15", in_channels=98),
+    "hunyuan image 2.1 refiner": like("hunyuan-image-21", in_channels=128, patch_size=[1, 1, 1],
+                                      axes_dim=[16, 56, 56]),
+    "hunyuan 3d mini": like("hunyuan3d", depth=8, depth_single_blocks=16),
+    "sdxl instructpix2pix": like("sdxl", in_channels=8),
+    "ssd 1b": small_xl(0, [0, 0, 2, 2, 4, 4], [0, 0, 0, 1, 1, 2, 10, 4, 4]),
+    "segmind vega": small_xl(0, [0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 1, 1, 2, 2, 2]),
+    "koala 1b": small_xl(6, [0, 2, 6], [0, 0, 2, 2, 6, 6], num_res_blocks=[1, 1, 1]),
+    "koala 700m": small_xl(0, [0, 2, 5], [0, 0, 2, 2, 5, 5], num_res_blocks=[1, 1, 1]),
+    "sd 2.1 unclip": like("sd21", adm_in_channels=2048, num_classes="sequential"),
+    "sv3d u": like("svd", adm_in_channels=256),
+    "hunyuan dit 1": like("hunyuan-dit", size_cond=True, use_style_cond=True),
+    "pixart alpha": like("pixart", micro_condition=True),
+    "cosmos i2v": like("cosmos", in_channels=17),
+    "cosmos predict2 i2v": like("cosmos-predict2", in_channels=17),
+    "kandinsky 5 image": like("kandinsky5", model_dim=2560, ff_dim=10240, visual_embed_dim=64,
+                              num_visual_blocks=50),
 }
-for name, make in models.items():
-    try:
-        state = make().state_dict()
-    except Exception as error:  # an architecture that this version lacks
-        print(json.dumps([name, None, type(error).__name__ + ": " + str(error)[:120], 0, None]))
-        continue
-    found = detection.model_config_from_unet(dict(state), "")
+
+
+def write_header(path, state):
+    """A file of fp16 tensors that holds nothing behind its header."""
     header, at = {}, 0
-    for key, tensor in state.items():
-        header[key] = {
-            "dtype": "F16",
-            "shape": list(tensor.shape),
-            "data_offsets": [at, at + 2 * tensor.numel()],
-        }
-        at += 2 * tensor.numel()
-    path = os.path.join(folder, name.replace(" ", "_") + ".safetensors")
+    for name, tensor in state.items():
+        end = at + 2 * tensor.numel()
+        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [at, end]}
+        at = end
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + at)
-    print(
-        json.dumps(
-            [
-                name,
-                path,
-                type(found).__name__ if found else None,
-                sum(t.numel() for t in state.values()),
-                (found.unet_config if found else {}).get("dim")
-                or (found.unet_config if found else {}).get("hidden_size"),
-            ]
-        )
-    )
+
+
+def main():
+    checkout, folder = sys.argv[1:]
+    trace_demand.import_checkout(checkout)
+    import comfy.model_detection
+
+    models = {key: (key, spec) for key, spec in MODELS.items()} | VARIANTS
+    for name, (key, spec) in models.items():
+        if spec.control:
+            continue
+        try:
+            state = trace_demand.build(spec).state_dict()
+        except Exception as error:  # an architecture that this version lacks
+            print(json.dumps({"name": name, "lacking": f"{type(error).__name__}: {error}"[:120]}))
+            continue
+        found = comfy.model_detection.model_config_from_unet(dict(state), "")
+        path = os.path.join(folder, name.replace(" ", "_") + ".safetensors")
+        write_header(path, state)
+        print(json.dumps({
+            "name": name,
+            "key": key,
+            "path": path,
+            "class": type(found).__name__ if found else "",
+            "values": sum(tensor.numel() for tensor in state.values()),
+        }))
+
+
+if __name__ == "__main__":
+    main()

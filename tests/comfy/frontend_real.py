@@ -10,7 +10,9 @@ headless Chromium (EBB_BROWSER_PYTHON: a Python with playwright). Workflows of e
 are patched with `ebb apply`. Of each: our nodes are there with both ends of their links, the page
 warns of nothing that it did not warn of before, the prompt that the front end exports is the one of
 `ebb convert`, and the server's own validation accepts it. Model files are empty files of the right
-names, made in the server's own folder.
+names, made in the server's own folder. The graphs of tests/comfy/graphs, and one of nodes whose
+outputs take the type of their inputs, are loaded as they are: the page must export what
+`ebb convert` does.
 """
 import asyncio
 import contextlib
@@ -41,6 +43,7 @@ GRAPHS = [
     CORPUS / "Comfy-Org+ComfyUI/tests__inference__graphs__default_graph_sdxl1_0.json",
     *sorted((support.ROOT / "tests/data/patch").glob("*.json")),
 ]
+PLAIN = [*sorted((HERE / "graphs").glob("*.json")), support.ROOT / "tests/data/match_types.json"]
 KINDS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "clip_name": "text_encoders",
          "vae_name": "vae", "lora_name": "loras", "clip_name1": "text_encoders",
          "clip_name2": "text_encoders"}
@@ -113,6 +116,7 @@ LOAD = """async ([data, api]) => {
   let prompt = null, error = null;
   try { prompt = (await app.graphToPrompt()).output; } catch (e) { error = String(e); }
   const covered = ours.some(([graph, n]) => (graph.nodes || graph._nodes).some(o => o !== n &&
+    !n.flags?.collapsed && !o.flags?.collapsed &&
     o.pos[0] < n.pos[0] + n.size[0] && n.pos[0] < o.pos[0] + o.size[0] &&
     o.pos[1] - 30 < n.pos[1] + n.size[1] && n.pos[1] - 30 < o.pos[1] + o.size[1]));
   if (ours.length) {
@@ -199,6 +203,17 @@ async def check(ebb, url, base, info, page, path, shots, version):
     return len(found)
 
 
+async def check_plain(ebb, info, page, path, version):
+    result, _ = await page.load(json.loads(path.read_text()), False)
+    done = subprocess.run([ebb, "convert", str(path), "--comfyui", version, "--object-info",
+                           str(info)], capture_output=True, text=True, check=True)
+    found = [result["error"]] if result["error"] else list(
+        differences(result["prompt"], done.stdout))
+    for line in found[:5]:
+        print(f"{path.name}: {line[:700]}")
+    return len(found)
+
+
 def classes_of(path):
     data = json.loads(path.read_text())
     if "nodes" not in data:
@@ -237,14 +252,17 @@ async def browse(ebb, folder, front_end, shots):
                     "() => { const a = window.app || window.comfyAPI?.app?.app;"
                     " return a && a.graph && a.vueAppReady !== false; }", timeout=120_000)
                 await asyncio.sleep(3)
-                for path in GRAPHS:
+                for path in GRAPHS + PLAIN:
                     if not path.is_file() or classes_of(path) - classes.keys():
                         left_out.append(path.name)
                         continue
                     seen += 1
-                    failures += await check(ebb, url, base, info, page, path, shots, version)
+                    if path in PLAIN:
+                        failures += await check_plain(ebb, info, page, path, version)
+                    else:
+                        failures += await check(ebb, url, base, info, page, path, shots, version)
                 await browser.close()
-    print(f"ComfyUI {version}, front end {pathlib.Path(front_end).parent.name}: {seen} patched "
+    print(f"ComfyUI {version}, front end {pathlib.Path(front_end).parent.name}: {seen} "
           f"workflows loaded, {failures} findings" +
           (f"; left out (classes or file missing): {', '.join(left_out)}" if left_out else ""))
     return failures + (seen == 0)

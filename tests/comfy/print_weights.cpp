@@ -3,7 +3,7 @@
 // folders; each line of the input is a question with its words between tabs:
 //   locate KIND NAME   the file that ComfyUI would take
 //   tensors PATH       names, types, shapes and bytes
-//   model PATH         architecture and bytes of a diffusion model
+//   model PATH         architecture, ComfyUI's class and number of values of a diffusion model
 #include <fmt/format.h>
 
 #include <iostream>
@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "ebb/weights.h"
 #include "json/write.h"
+#include "weights/comfyui_class.h"
 #include "weights/detect.h"
 #include "weights/folders.h"
 #include "weights/header.h"
@@ -53,8 +54,9 @@ std::string detect(const std::string& path) {
   const TensorSet part = select_tensors(*header, WeightsRole::diffusion, false, false);
   std::int64_t values = 0;
   for (const NamedTensor& tensor : part.tensors()) values += tensor.tensor->elements;
-  return fmt::format(R"({{"architecture": "{}", "values": {}}})",
-                     detect_architecture(part, WeightsRole::diffusion), values);
+  const std::string architecture = detect_architecture(part, WeightsRole::diffusion);
+  return fmt::format(R"({{"architecture": "{}", "class": "{}", "values": {}}})", architecture,
+                     comfyui_class(part, architecture), values);
 }
 
 std::string answer(const std::vector<std::string>& models, const std::string& line) {

@@ -13,7 +13,16 @@ namespace {
 
 struct Count {
   int files = 0, switching = 0, patched = 0, edited = 0, refused = 0;
+  int merged = 0, inside = 0, unused = 0;  // several models loaded, and no switch between nodes
 };
+
+/// The first of the refusals that has another reason than an end where no link leaves.
+std::string other_refusal(const Patch& patch) {
+  for (const std::string& why : patch.refusals) {
+    if (!why.ends_with("nothing that a node could be put on leaves the first one.")) return why;
+  }
+  return {};
+}
 
 void patch_all(bool everything, Count& count) {
   for (const auto& entry :
@@ -29,9 +38,15 @@ void patch_all(bool everything, Count& count) {
     count.patched += !checked.patch.changes_nothing();
     count.edited += checked.edited;
     count.refused += !checked.patch.refusals.empty();
+    const std::string& why = checked.patch.why_none;
+    count.merged += why.ends_with("hands on one model");
+    count.inside += why.ends_with("changes inside one node");
+    count.unused += why.find("no sampler that Ebb knows") != why.npos;
     if (!everything && checked.patch.switches > 0) {
-      EXPECT_FALSE(checked.patch.changes_nothing()) << file << ": two models and no node";
-      EXPECT_TRUE(checked.patch.refusals.empty()) << file << ": " << checked.patch.refusals.front();
+      EXPECT_TRUE(!checked.patch.changes_nothing() || !checked.patch.refusals.empty())
+          << file << ": two models and no node";
+      EXPECT_EQ(other_refusal(checked.patch), "") << file;
+      EXPECT_EQ(why, "") << file;
     }
   }
 }
@@ -42,11 +57,17 @@ TEST(PatchOfCorpus, UnloadNodesGoInAndOutAgain) {
   patch_all(false, count);
   fmt::print(
       "  {} workflows, {} with two diffusion models in use, {} patched, {} of them also "
-      "undone after a rewrite\n",
-      count.files, count.switching, count.patched, count.edited);
+      "undone after a rewrite; several models and no switch: {} hand on one, {} change inside a "
+      "node, {} leave one unused\n",
+      count.files, count.switching, count.patched, count.edited, count.merged, count.inside,
+      count.unused);
   EXPECT_GT(count.files, 1300);
-  EXPECT_GE(count.switching, 100);
-  EXPECT_EQ(count.patched, count.switching);
+  EXPECT_GE(count.switching, 105);
+  // SeedVR2's upscalers of one public file end three branches each: two files.
+  EXPECT_LE(count.switching - count.patched, 2);
+  EXPECT_GT(count.merged, 0);
+  EXPECT_GT(count.inside, 0);
+  EXPECT_GT(count.unused, 0);
 }
 
 TEST(PatchOfCorpus, EveryKindOfEditGoesInAndOutAgain) {

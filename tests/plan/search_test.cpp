@@ -27,7 +27,7 @@ Result<Prediction> predict(const Trial& trial) {
     example.passes.weights[static_cast<std::size_t>(step.uses[0])].architecture = "wan-14b";
     std::int64_t asked = step.demand.minimum.bytes;
     for (const Budget& budget : trial.levers.budgets) {
-      if (budget.weights == step.uses[0]) asked = budget.minimum_bytes;
+      if (budget.step == s) asked = budget.minimum_bytes;
     }
     StepState& state = example.timeline.steps[at];
     Load& load = state.loads[0];

@@ -176,7 +176,7 @@ TEST(Simulate, ReadingAheadHidesTheDiskBehindTheComputing) {
 TEST(Simulate, ABudgetReplacesTheEstimate) {
   const WanCase wan(161);
   Levers levers;
-  levers.budgets.push_back({WanCase::high, 8_GiB});
+  levers.budgets.push_back({WanCase::high, 8_GiB, WanCase::kSampleHigh});
   const Timeline timeline = simulate(wan.passes, wan.machine, levers);
   EXPECT_EQ(load_at(timeline, WanCase::kSampleHigh).offloaded_bytes, 0);
   EXPECT_EQ(load_at(timeline, WanCase::kSampleHigh).minimum_bytes, 8_GiB);
@@ -337,7 +337,7 @@ TEST(Simulate, WrongIndexesAndEmptyInputAreHarmless) {
   wan.passes.steps[1].uses = {-1, 99, WanCase::text, WanCase::text};
   Levers levers;
   levers.cuts = {{-1, CutAction::drop, {}}, {99, CutAction::drop, {}}, {0, CutAction::drop, {99}}};
-  levers.budgets = {{99, -5}};
+  levers.budgets = {{99, -5, 99}, {-1, 0, -1}};
   EXPECT_EQ(simulate(wan.passes, wan.machine, levers).steps.size(), wan.passes.steps.size());
 }
 

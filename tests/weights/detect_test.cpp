@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/weights/model_headers.h"
+#include "weights/comfyui_class.h"
 
 namespace ebb {
 namespace {
@@ -173,6 +174,24 @@ TEST(Detect, JoinedEncodersHaveOneName) {
   EXPECT_EQ(join_text_encoders({"qwen25-vl-7b", "byt5-small"}), "qwen25-vl-7b");
   EXPECT_EQ(join_text_encoders({"clip-l", ""}), "clip-l");
   EXPECT_EQ(join_text_encoders({}), "");
+}
+
+// Variants of one row; tests/comfy/detect_real.py compares many more with ComfyUI.
+TEST(Detect, NamesComfyUisClass) {
+  const std::pair<const char*, std::vector<std::string>> cases[] = {
+      {"WAN21_T2V", {}},
+      {"WAN21_I2V", {"img_emb.proj.0.bias"}},
+      {"WAN22_Camera", {"control_adapter.conv.weight"}},
+      {"WAN21_Camera", {"control_adapter.conv.weight", "img_emb.proj.0.bias"}},
+  };
+  for (const auto& [name, marks] : cases) {
+    test::ModelHeader model;
+    model.add("patch_embedding.weight", "F16", {5120, 36, 1, 2, 2});
+    for (const std::string& mark : marks) model.add(mark, "F16", {5120});
+    const Header header = model.header();
+    EXPECT_EQ(comfyui_class(TensorSet(header, {""}), "wan-14b"), name);
+  }
+  EXPECT_EQ(comfyui_class(TensorSet(), "no-such-row"), "");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The conversion rule by rule, on graphs small enough to see why.
 #include <gtest/gtest.h>
 
+#include "tests/support.h"
 #include "tests/workflow/graphs.h"
 
 namespace ebb {
@@ -487,6 +488,18 @@ TEST(Rules, LinksOutOfASwitchThatNoLongerFitAreDropped) {
   EXPECT_EQ(misfit.notes.back(),
             "node 3 VAEDecode: the link into its input \"samples\" is dropped, as ComfyUI's page "
             "does it: node 2 ComfySwitchNode gives IMAGE now.");
+}
+
+// As the front end 1.41.21 exports the same file; tests/comfy/frontend_real.py asks it again.
+TEST(Rules, SwitchesOfSeveralTypesKeepTheirLinks) {
+  const auto file = test::source_dir() / "tests/data/match_types.json";
+  const Prompt prompt = test::convert(test::slurp(file));
+  std::vector<std::string> without;
+  for (const PromptNode& node : prompt.nodes) {
+    const bool taker = node.class_type == "PreviewImage" || node.class_type == "MaskToImage";
+    if (taker && node.inputs.empty()) without.push_back(node.id);
+  }
+  EXPECT_EQ(without, (std::vector<std::string>{"6", "14", "25", "31", "36", "52", "67"}));
 }
 
 }  // namespace

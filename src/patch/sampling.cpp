@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "patch/sampling.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace ebb {
+namespace {
+
+/// Weights by name alone: which model it is matters here, not its size.
+Result<Weights> named_weights(const WeightsRequest& request) {
+  Weights weights;
+  weights.id = request.node + request.id_suffix;
+  weights.node = request.node;
+  weights.role = request.role;
+  weights.files = request.files;
+  if (!request.files.empty()) {
+    const std::string_view name = base_name(request.files.front());
+    weights.name = name.substr(0, name.rfind('.'));
+  }
+  return weights;
+}
+
+bool is_pipe(std::string_view name) { return contains(name, "pipe") || contains(name, "PIPE"); }
+
+/// How a link brings a diffusion model: 2 by itself, 1 in a pipe of several things, 0 not at all.
+/// Told by the type, or by the input's name where nobody knows the type.
+int model_rank(const Prompt& prompt, const PromptInput& input) {
+  if (!input.link) return 0;
+  const std::string_view type = link_type(prompt, input);
+  if (type.empty() || type == "*") {
+    if (input.name == "model" || input.name == "dit") return 2;
+    return is_pipe(input.name) ? 1 : 0;
+  }
+  if (type.ends_with("MODEL") && type != "UPSCALE_MODEL" && type != "STYLE_MODEL") return 2;
+  if (type.ends_with("_DIT")) return 2;
+  return is_pipe(type) ? 1 : 0;
+}
+
+bool gives(const PromptNode& node, std::initializer_list<std::string_view> types) {
+  return std::ranges::any_of(node.output_types, [&](const std::string& type) {
+    return std::ranges::find(types, type) != types.end();
+  });
+}
+
+/// A sampler of a pack, by its name, what it takes and what it gives.
+bool looks_like_sampler(const Prompt& prompt, const PromptNode& node) {
+  if (node.known) return false;
+  const bool named = std::ranges::any_of(
+      std::initializer_list<std::string_view>{"KSampler", "Sampler", "Detailer", "VideoUpscaler"},
+      [&](std::string_view word) { return contains(node.class_type, word); });
+  const bool takes = std::ranges::any_of(node.inputs, [&](const PromptInput& input) {
+    return model_rank(prompt, input) > 0;
+  });
+  const bool typed = std::ranges::any_of(
+      node.output_types, [](const std::string& type) { return !type.empty() && type != "*"; });
+  return named && takes && (!typed || gives(node, {"LATENT", "IMAGE"}));
+}
+
+/// The node that a node's model comes from: back along links that bring one, those that bring it
+/// by itself first, to a node that takes none. -1 if there is no such link.
+int root_of_model(const Prompt& prompt, int node) {
+  int root = -1;
+  for (std::size_t hops = 0; node >= 0 && hops <= prompt.nodes.size(); ++hops) {
+    int next = -1, best = 0;
+    for (const PromptInput& input : prompt.nodes[std::size_t(node)].inputs) {
+      const int rank = model_rank(prompt, input);
+      if (rank > best) {
+        best = rank;
+        next = prompt.position(input.link->node);
+      }
+    }
+    if (next < 0) return root;
+    root = node = next;
+  }
+  return root;
+}
+
+/// Diffusion models that reach each node over links that bring models, in the order of the run.
+class Flow {
+ public:
+  Flow(const Prompt& prompt, const Sampling& sampling, const std::vector<int>& run)
+      : prompt_(prompt), reach_(prompt.nodes.size()) {
+    for (const int at : run) {
+      const auto n = static_cast<std::size_t>(at);
+      for (const int model : sampling.reads[n]) {
+        if (sampling.diffusion[std::size_t(model)]) reach_[n].insert(model);
+      }
+      for (const PromptInput& input : prompt.nodes[n].inputs) {
+        if (model_rank(prompt, input) == 0) continue;
+        const auto& more = reach_[std::size_t(prompt.position(input.link->node))];
+        reach_[n].insert(more.begin(), more.end());
+      }
+    }
+  }
+
+  const std::set<int>& at(int node) const { return reach_[std::size_t(node)]; }
+
+  /// Whether several models come together in a node, and did not in one before it.
+  bool meet(int node) const {
+    if (at(node).size() < 2) return false;
+    return std::ranges::none_of(
+        prompt_.nodes[std::size_t(node)].inputs, [&](const PromptInput& input) {
+          return model_rank(prompt_, input) > 0 &&
+                 at(prompt_.position(input.link->node)).size() == at(node).size();
+        });
+  }
+
+ private:
+  const Prompt& prompt_;
+  std::vector<std::set<int>> reach_;
+};
+
+std::string list_names(const Sampling& sampling, const std::set<int>& models) {
+  std::string list;
+  for (const int model : models) {
+    list += (list.empty() ? "" : " and ") + sampling.names[std::size_t(model)];
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string_view link_type(const Prompt& prompt, const PromptInput& input) {
+  const PromptNode* origin = prompt.origin(input);
+  const auto slot = static_cast<std::size_t>(std::max(input.link->slot, 0));
+  if (origin && slot < origin->output_types.size() && !origin->output_types[slot].empty() &&
+      origin->output_types[slot] != "*") {
+    return origin->output_types[slot];
+  }
+  return input.type;
+}
+
+Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version) {
+  Machine machine;
+  machine.comfyui = version;
+  auto demand = estimate_demand(prompt, named_weights, machine);
+  if (!demand) return demand.error();
+  Sampling sampling;
+  sampling.model.resize(prompt.nodes.size(), -1);
+  sampling.reads.resize(prompt.nodes.size());
+  std::vector<std::pair<std::size_t, int>> others;  // sampler, root
+  std::map<int, int> roots;                         // root -> model
+  for (const Weights& weights : demand->weights) {
+    sampling.names.push_back(weights.name);
+    sampling.diffusion.push_back(weights.role == WeightsRole::diffusion);
+  }
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+    const NodeDemand& node = demand->nodes[i];
+    sampling.reads[i] = node.reads;
+    for (const int model : node.reads) {
+      if (sampling.diffusion[std::size_t(model)]) roots.try_emplace(int(i), model);
+    }
+    if (node.kind == StepKind::sample && !node.uses.empty()) {
+      sampling.model[i] = node.uses.front();
+      continue;
+    }
+    const bool samples =
+        node.kind == StepKind::sample || looks_like_sampler(prompt, prompt.nodes[i]);
+    const int root = samples ? root_of_model(prompt, static_cast<int>(i)) : -1;
+    if (root >= 0) others.emplace_back(i, root);
+  }
+  for (const auto& [node, root] : others) {
+    const int model = static_cast<int>(sampling.names.size());
+    sampling.model[node] = roots.try_emplace(root, model).first->second;
+    if (sampling.model[node] != model) continue;
+    sampling.names.push_back(prompt.nodes[std::size_t(root)].label());
+    sampling.diffusion.push_back(true);
+    sampling.reads[std::size_t(root)].push_back(model);
+  }
+  return sampling;
+}
+
+int count_switches(const Sampling& sampling, const std::vector<int>& run) {
+  int count = 0, last = -1;
+  for (const int at : run) {
+    const int model = sampling.model[std::size_t(at)];
+    if (model < 0) continue;
+    count += last >= 0 && model != last;
+    last = model;
+  }
+  return count;
+}
+
+std::string why_no_switch(const Prompt& prompt, const Sampling& sampling,
+                          const std::vector<int>& run) {
+  std::set<int> loaded, sampled;
+  for (const int at : run) {
+    for (const int model : sampling.reads[std::size_t(at)]) {
+      if (sampling.diffusion[std::size_t(model)]) loaded.insert(model);
+    }
+    if (sampling.model[std::size_t(at)] >= 0) sampled.insert(sampling.model[std::size_t(at)]);
+  }
+  if (loaded.size() < 2) return {};
+  const Flow flow(prompt, sampling, run);
+  for (const int at : run) {
+    if (!flow.meet(at)) continue;
+    const PromptNode& node = prompt.nodes[std::size_t(at)];
+    const std::string names = list_names(sampling, flow.at(at));
+    if (gives(node, {"MODEL"})) {
+      return fmt::format("{} go into {}, which hands on one model", names, node.label());
+    }
+    return fmt::format("{} go into {} together, and what samples with both changes inside one node",
+                       names, node.label());
+  }
+  for (const int model : sampled) loaded.erase(model);
+  if (loaded.empty()) return {};
+  return fmt::format("{} {} loaded, but no sampler that Ebb knows takes {}",
+                     list_names(sampling, loaded), loaded.size() == 1 ? "is" : "are",
+                     loaded.size() == 1 ? "it" : "them");
+}
+
+}  // namespace ebb
