@@ -5,7 +5,9 @@ import logging
 NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, WEB_DIRECTORY = {}, {}, "./web"
 try:
     from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, announce
-
     announce()
+    from .automatic import start
+    start()
 except Exception as error:
-    logging.warning("[Ebb] no nodes: %s: %s", type(error).__name__, error)
+    logging.warning("[Ebb] no %s: %s: %s", "planning" if NODE_CLASS_MAPPINGS else "nodes",
+                    type(error).__name__, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All contact with ComfyUI: the only file that imports its modules or knows its objects.
+"""All contact with ComfyUI (circumstances.py has what only planning needs of it).
 
 Nothing of ComfyUI is replaced or patched. What a version lacks is found out by asking for it, and
 answered with None, an empty list, or False. The running node's place in the executor is read from
@@ -19,13 +19,13 @@ MODEL_TYPES = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MO
 MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 
-def _module(name):
+def module(name):
     """A module of ComfyUI (or torch) that is already loaded; Ebb never loads one itself."""
     return sys.modules.get(name)
 
 
 def management():
-    return _module("comfy.model_management")
+    return module("comfy.model_management")
 
 
 def missing_parts():
@@ -63,7 +63,7 @@ class Run:
 
     def is_raw(self, node_id, name):
         """True if an input takes the link itself (rawLink), so the value behind it is not read."""
-        classes = getattr(_module("nodes"), "NODE_CLASS_MAPPINGS", {})
+        classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
         declared = getattr(classes.get(self.node(node_id)["class_type"]), "INPUT_TYPES", dict)()
         for group in ("required", "optional"):
             spec = declared.get(group, {}).get(name)
@@ -74,7 +74,7 @@ class Run:
     def is_model_link(self, node_id, name):
         """True if what an input is linked to is a model by its type, loaded or not."""
         source, slot = self.node(node_id)["inputs"][name]
-        classes = getattr(_module("nodes"), "NODE_CLASS_MAPPINGS", {})
+        classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
         types_of = getattr(classes.get((self.node(source) or {}).get("class_type")),
                            "RETURN_TYPES", ())
         return 0 <= int(slot) < len(types_of) and str(types_of[int(slot)]) in MODEL_TYPES
@@ -397,16 +397,26 @@ def _instances(run):
 
 def node_id():
     """Id of the node that is executing, or ""."""
-    context = getattr(_module("comfy_execution.utils"), "get_executing_context", bool)()
+    context = getattr(module("comfy_execution.utils"), "get_executing_context", bool)()
     return context.node_id if context else ""
+
+
+def server():
+    """The running server, or None."""
+    return getattr(getattr(module("server"), "PromptServer", None), "instance", None)
+
+
+def send(event, data, client):
+    """Sends an event to a browser (None: to all); from any thread."""
+    if server() is not None:
+        server().send_sync(event, data, client)
 
 
 def show_on_node(node, text):
     """Shows a line on the node in the browser, where the version can."""
-    server = getattr(getattr(_module("server"), "PromptServer", None), "instance", None)
     try:
-        if node and server is not None and server.client_id is not None:
-            server.send_progress_text(text, node)
+        if node and server() is not None and server().client_id is not None:
+            server().send_progress_text(text, node)
     except Exception as error:
         log.debug("[Ebb] no text on the node: %s", error)
 
@@ -415,7 +425,7 @@ def report_path(prefix):
     """Where a report goes in the output folder: (path, subfolder, name). OSError if nowhere."""
     import os
 
-    folders = _module("folder_paths")
+    folders = module("folder_paths")
     folder, name, counter, subfolder, _ = folders.get_save_image_path(
         prefix, folders.get_output_directory())
     while os.path.exists(os.path.join(folder, f"{name}_{counter:05}_.json")):
@@ -431,7 +441,7 @@ FILE_INPUTS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "vae
 
 def files_to_come(run):
     """Paths of the model files that nodes still to run will read, in order of discovery."""
-    folders, found = _module("folder_paths"), []
+    folders, found = module("folder_paths"), []
     for each in run.unfinished() if run is not None and folders is not None else ():
         if run.is_cached(each):
             continue
@@ -449,7 +459,7 @@ def add_progress_watcher(on_start, on_step, on_finish):
 
     on_start(node id), on_step(node id, value, maximum), on_finish(node id)
     """
-    progress = _module("comfy_execution.progress")
+    progress = module("comfy_execution.progress")
     base = getattr(progress, "ProgressHandler", None)
     if base is None or not hasattr(progress, "add_progress_handler"):
         return False
@@ -471,10 +481,14 @@ def add_progress_watcher(on_start, on_step, on_finish):
     return True
 
 
+def _progress_state():
+    progress = module("comfy_execution.progress")
+    return progress.get_progress_state() if hasattr(progress, "get_progress_state") else None
+
+
 def prompt_in_progress():
     """(prompt id, function from node id to class name) of the prompt that starts or runs."""
-    progress = _module("comfy_execution.progress")
-    state = progress.get_progress_state() if hasattr(progress, "get_progress_state") else None
+    state = _progress_state()
 
     def class_of(node):
         prompt = getattr(state, "dynprompt", None)
@@ -482,16 +496,30 @@ def prompt_in_progress():
     return getattr(state, "prompt_id", ""), class_of
 
 
+def running_nodes():
+    """Ids of the nodes that execute now."""
+    nodes = getattr(_progress_state(), "nodes", {})
+    return [node for node, state in list(nodes.items())
+            if getattr(state.get("state"), "value", "") == "running"]
+
+
 def is_busy():
     """False only if the server says that no prompt runs or waits."""
-    server = getattr(getattr(_module("server"), "PromptServer", None), "instance", None)
-    queue = getattr(server, "prompt_queue", None)
+    queue = getattr(server(), "prompt_queue", None)
     return queue is None or queue.get_tasks_remaining() > 0
+
+
+def prompt_status(prompt_id):
+    """How a prompt ended, as ComfyUI's own history has it; None if it did not (yet)."""
+    queue = getattr(server(), "prompt_queue", None)
+    known = queue.get_history(prompt_id=prompt_id, map_function=lambda entry: entry.get("status")) \
+        if queue is not None else {}
+    return known.get(prompt_id)
 
 
 def device_peaks(reset):
     """Most bytes that torch allocated on each device since the last reset; empty without one."""
-    torch = _module("torch")
+    torch = module("torch")
     peaks = {}
     for device in devices():
         if device.type == "cuda" and torch.cuda.is_available():
@@ -502,19 +530,9 @@ def device_peaks(reset):
 
 
 def taken_ids(names):
-    classes = getattr(_module("nodes"), "NODE_CLASS_MAPPINGS", {})
+    classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
     return [name for name in names if name in classes
             and not getattr(classes[name], "__module__", "").startswith(__package__ or "\0")]
-
-
-def native_library():
-    """True if the planner is installed (the package `ebb`); the nodes work without it."""
-    import importlib.util
-
-    try:
-        return importlib.util.find_spec("ebb._native") is not None
-    except (ImportError, ValueError):
-        return False
 
 
 # ---- the estimate before sampling ------------------------------------------------------------
@@ -526,7 +544,7 @@ def with_budget(patcher, decide):
     latent's area, so the latent's shape is scaled until the estimate is what was decided; nothing
     of the model changes. None where a version has no such wrapper.
     """
-    extension, helpers = _module("comfy.patcher_extension"), _module("comfy.sampler_helpers")
+    extension, helpers = module("comfy.patcher_extension"), module("comfy.sampler_helpers")
     kind = getattr(getattr(extension, "WrappersMP", None), "PREPARE_SAMPLING", None)
     if kind is None or not hasattr(helpers, "estimate_memory"):
         return None
@@ -561,4 +579,4 @@ def model_config(module):
 
 
 def comfyui_version():
-    return getattr(_module("comfyui_version"), "__version__", "")
+    return getattr(module("comfyui_version"), "__version__", "")

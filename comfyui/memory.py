@@ -32,6 +32,18 @@ def available_bytes():
         return None
 
 
+def of_machine():
+    """RAM in total, still to be had, and held by this process."""
+    try:
+        import psutil
+
+        total = psutil.virtual_memory().total
+    except Exception:
+        total = None
+    return {"total_bytes": total, "available_bytes": available_bytes(),
+            "process_bytes": resident_bytes()}
+
+
 def hand_back():
     """Returns what the C library's heap holds but nobody uses; False where there is no way to.
 

@@ -147,5 +147,3 @@ def announce():
                           "nothing", ", ".join(missing))
     for name in taken:
         hooks.log.warning("[Ebb] %s is another pack's node here: the one loaded last is used", name)
-    if not hooks.native_library():
-        hooks.log.info("[Ebb] nodes are ready; planning is off (the package ebb is not installed)")

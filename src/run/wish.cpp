@@ -116,8 +116,11 @@ void leave_to_drops(std::vector<const Fix*>& taken) {
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
   const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
   if (nothing != fixes.end()) return nothing->title;
-  return fmt::format("nothing: it {}, and no change of the workflow makes that better",
-                     before == Verdict::unknown ? "is unknown" : to_string(before));
+  const char* is = before == Verdict::unknown     ? "is unknown"
+                   : before == Verdict::ram_short ? "is short of RAM"
+                   : before == Verdict::tight     ? "fits tightly"
+                                                  : to_string(before);
+  return fmt::format("nothing: it {}, and no change of the workflow makes that better", is);
 }
 
 /// The plan for a workflow, and of it what goes into the file.

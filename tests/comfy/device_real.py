@@ -439,6 +439,22 @@ def budget(checks, bench):
     bench.manager.load_models_gpu = real
 
 
+def card(checks, bench):
+    """What a plan is made for: the card, with what ComfyUI itself loaded counted as free."""
+    circumstances = importlib.import_module("comfyui.circumstances")
+    bench.manager.get_total_memory = lambda device, **_: bench.card.total
+    bench.torch.cuda.get_device_name = lambda device: "NVIDIA GeForce RTX 4090"
+    bench.run(prompt(None, seed=70))
+    held = bench.card.used()
+    found, why = circumstances.card()
+    checks.that("a card is what its models leave, and those models", held > 0 and found == {
+        "gpu": "NVIDIA GeForce RTX 4090", "vram": bench.card.total,
+        "vram_free": bench.card.total}, (found, why, held))
+    now, = circumstances.devices_now()
+    checks.that("its memory now is less by them",
+                now["total_bytes"] - now["free_bytes"] == held, (now, held))
+
+
 def unknown(checks, bench):
     """A manager that lacks a part: the value passes through, and the line says what is off."""
     kept = bench.manager.free_memory
@@ -461,7 +477,7 @@ def check():
 
     checks = Checks()
     bench = Bench(10 * weights() // MIB)
-    for part in (roomy, tight, keeps, dynamic, budget, unknown):
+    for part in (roomy, tight, keeps, dynamic, budget, card, unknown):
         part(checks, bench)
     print(f"ComfyUI {support.version_of(folder)}: {checks.count} checks on a simulated device, "
           f"{checks.failures} failures")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predicted and actual, prompt by prompt: the last RUNS_MAX, in memory only."""
+import threading
+import time
+
+from . import hooks, journal, memory
+
+RUNS_MAX = 50
+POLL_SECONDS = 0.02
+PATIENCE_SECONDS = 60  # a prompt that is not queued by then was refused
+PREDICTED = ("verdict", "cause", "headline", "vram_peak_bytes", "ram_peak_bytes", "seconds",
+             "known_seconds", "offloaded_bytes", "notes")
+PASS = ("index", "work", "nodes", "verdict", "vram_peak_bytes", "ram_peak_bytes", "seconds")
+
+_lock = threading.Lock()
+_runs = {}       # prompt id: what is known of it, oldest first
+_pending = {}    # prompt id: when it was planned; not seen running yet
+_idle_bytes = None  # what this process held in RAM before any model was loaded
+_thread = None
+
+
+def start():
+    """Remembers what ComfyUI holds without a model."""
+    global _idle_bytes
+    _idle_bytes = memory.resident_bytes()
+
+
+def predict(prompt_id, plan, applied):
+    """Keeps a prediction, and looks out for its prompt until it has run."""
+    global _thread
+    machine = plan["machine"]
+    run = {"prompt_id": prompt_id, "planned_at": round(time.time(), 3), "state": "queued",
+           "applied": applied, "gpu": machine["gpu"],
+           "predicted": {key: plan[key] for key in PREDICTED},
+           "others": {"vram_bytes": machine["vram_total_bytes"] - machine["vram_free_bytes"],
+                      "ram_bytes": machine["ram_others_bytes"]},
+           "passes": [{**{key: each[key] for key in PASS}, "actual": None}
+                      for each in plan["passes"]],
+           "ram_idle_bytes": _idle_bytes, "actual": None}
+    with _lock:
+        _runs[prompt_id] = run
+        _pending[prompt_id] = time.monotonic()
+        while len(_runs) > RUNS_MAX:
+            gone = next(iter(_runs))
+            _runs.pop(gone)
+            _pending.pop(gone, None)
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_look_out, daemon=True, name="ebb-history")
+            _thread.start()
+
+
+def runs():
+    """All of it, oldest first."""
+    with _lock:
+        return list(_runs.values())
+
+
+def last_done():
+    """Id of the last prompt whose actual figures are known, or None."""
+    return next((run["prompt_id"] for run in reversed(runs()) if run["actual"]), None)
+
+
+# ---- watching --------------------------------------------------------------------------------
+
+def _look_out():
+    seen = watched = None
+    while True:
+        time.sleep(POLL_SECONDS)
+        try:
+            prompt_id = hooks.prompt_in_progress()[0] if hooks.is_busy() else None
+            if prompt_id != seen and watched is not None:
+                _close(seen, watched)
+                watched = None
+            seen = prompt_id
+            with _lock:
+                mine = _pending.pop(prompt_id, None) is not None
+                if mine and prompt_id in _runs:
+                    _runs[prompt_id]["state"] = "running"
+            if mine:
+                watched = journal.watch()
+        except Exception as error:
+            hooks.log.debug("[Ebb] history: %s: %s", type(error).__name__, error)
+        if watched is None and _give_up():
+            return
+
+
+def _give_up():
+    """Ends those that ran unseen or never will; True where none is left to wait for."""
+    global _thread
+    with _lock:
+        for prompt_id, since in list(_pending.items()):
+            status = hooks.prompt_status(prompt_id)
+            late = time.monotonic() - since > PATIENCE_SECONDS and not hooks.is_busy()
+            if status is not None or late:
+                _pending.pop(prompt_id)
+                _runs[prompt_id]["state"] = (status or {}).get("status_str") or "not run"
+        if not _pending:
+            _thread = None
+        return not _pending
+
+
+def _close(prompt_id, watched):
+    """A run that was watched is over: what it took, in all and pass by pass."""
+    watched.ended.set()
+    status = hooks.prompt_status(prompt_id) or {}
+    times = {name: data.get("timestamp") for name, data in status.get("messages") or []}
+    began = times.get("execution_start")
+    ended = times.get("execution_success") or times.get("execution_error") \
+        or times.get("execution_interrupted")
+    events = [event for event in list(watched.events) if "ram_peak_bytes" in event]
+    cached = [node for name, data in status.get("messages") or [] if name == "execution_cached"
+              for node in data.get("nodes", ())]
+    with _lock:
+        run = _runs.get(prompt_id)
+        if run is None:
+            return
+        run["state"] = status.get("status_str") or "interrupted"
+        run["actual"] = {**_sum(events), "cached": cached,
+                         "seconds": (ended - began) / 1000 if began and ended else None}
+        run["events"] = [event for event in events if event["kind"] != "step"]
+        for each in run["passes"]:
+            mine = [event for event in events if str(event["node"]) in each["nodes"]]
+            each["actual"] = _sum(mine) if mine else None
+
+
+def _sum(events):
+    return {"seconds": round(sum(event["seconds"] for event in events), 3),
+            "ram_peak_bytes": max((event["ram_peak_bytes"] for event in events), default=None),
+            "vram_peak_bytes": max((size for event in events
+                                    for size in event["vram_peak_bytes"].values()), default=None)}

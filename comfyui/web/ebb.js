@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ebb in ComfyUI's front end: the setting, the messages, and the panel in the sidebar.
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { Panel } from "./ebb_panel.js";
+
+const MESSAGE_MS = 12000;
+const SEVERITY = { offloads: "warn", tight: "info", spills: "error", ram_short: "error" };
+
+/// Asks a route of Ebb; throws what is wrong as {message, hint}.
+async function ask(path, body) {
+  const answer = await api.fetchApi(path, body && {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  });
+  const told = await answer.json().catch(() => null);
+  if (!told) throw { message: `${path} gives no answer (${answer.status}).`, hint: "" };
+  if (told.error) throw told.error;
+  return told;
+}
+
+/// The prompt of the open graph, as it would be queued.
+async function openPrompt() {
+  return (await app.graphToPrompt()).output;
+}
+
+function openGraph() {
+  return (app.rootGraph ?? app.graph).serialize();
+}
+
+/// Puts a graph in place of the open one, in the same tab; ComfyUI's own undo can take it back.
+async function showGraph(graph) {
+  const workflow = app.extensionManager?.workflow?.activeWorkflow ?? null;
+  await app.loadGraphData(graph, true, false, workflow);
+  workflow?.changeTracker?.checkState?.();
+}
+
+function say(severity, summary, detail) {
+  app.extensionManager?.toast?.add({ severity, summary, detail, life: MESSAGE_MS });
+}
+
+/// A prompt was planned: say what it needs to know and was not told before.
+function advise(advice) {
+  const put = advice.applied.length ? `Put in: ${advice.applied.join("; ")}.` : "";
+  const fix = advice.fix?.sentence ?? "";
+  const severity = SEVERITY[advice.verdict] ?? "info";
+  const worth = advice.verdict in SEVERITY || advice.applied.length > 0;
+  if (advice.news && worth) say(severity, `Ebb: ${advice.headline}`, [put, fix].join(" ").trim());
+}
+
+const panel = new Panel({ ask, openPrompt, openGraph, showGraph });
+
+app.registerExtension({
+  name: "Ebb",
+  settings: [{
+    id: "Ebb.PlanEveryPrompt",
+    name: "Plan every prompt",
+    category: ["Ebb", "Automatic mode", "PlanEveryPrompt"],
+    tooltip: "advise: say what a prompt will not fit into, and the cheapest fix. "
+      + "apply: put the fixes that live in the workflow into the prompt before it runs.",
+    type: "combo",
+    options: ["off", "advise", "apply"],
+    defaultValue: "advise",
+  }],
+  setup() {
+    api.addEventListener("ebb.advice", ({ detail }) => {
+      advise(detail);
+    });
+    app.extensionManager?.registerSidebarTab?.({
+      id: "ebb",
+      icon: "pi pi-wave-pulse",
+      title: "Ebb",
+      tooltip: "Ebb: what this workflow holds in VRAM and RAM",
+      type: "custom",
+      render: (element) => panel.mount(element),
+      destroy: () => panel.unmount(),
+    });
+  },
+});

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel: the picture of the open workflow, memory now, and actual beside predicted.
+import { comparison, meters } from "./ebb_tables.js";
+
+const POLL_MS = 1000;
+
+const STYLE = `
+  :host { display: block; height: 100%; overflow: auto; color: var(--input-text, #ddd);
+    background: var(--comfy-menu-bg, #222); font: 13px/1.45 system-ui, sans-serif; }
+  #page { padding: 12px; display: flex; flex-direction: column; gap: 10px; }
+  h2 { font-size: 14px; margin: 8px 0 0; } p { margin: 0; overflow-wrap: anywhere; }
+  .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+  button, input { font: inherit; color: inherit; border-radius: 6px; padding: 5px 10px;
+    border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); }
+  button { cursor: pointer; } button:hover { border-color: currentColor; }
+  #page[aria-busy=true] button { opacity: .6; cursor: progress; }
+  input { width: 9em; }
+  :focus-visible { outline: 2px solid #56b4e9; outline-offset: 2px; }
+  .muted { color: var(--descrip-text, #999); } .small { font-size: 12px; }
+  .headline { font-weight: 650; border-left: 4px solid #888; padding-left: 8px; }
+  .headline[data-verdict=fits] { border-color: #009e73; }
+  .headline[data-verdict=tight] { border-color: #e6b84d; }
+  .headline[data-verdict=offloads] { border-color: #e69f00; }
+  .headline[data-verdict=spills], .headline[data-verdict=ram_short] { border-color: #d55e00; }
+  .picture { overflow: auto; max-height: 60vh; border-radius: 6px; }
+  table { border-collapse: collapse; width: 100%; font-size: 11.5px;
+    font-variant-numeric: tabular-nums; }
+  th, td { text-align: right; padding: 3px 4px; border-top: 1px solid var(--border-color, #555);
+    vertical-align: top; } th:first-child, td:first-child { text-align: left; }
+  td { white-space: nowrap; } td b { display: block; font-weight: 650; }
+  .bar { position: relative; height: 10px; border-radius: 5px; overflow: hidden;
+    background: var(--comfy-input-bg, #333); border: 1px solid var(--border-color, #555); }
+  .bar i, .bar u { position: absolute; inset: 0 auto 0 0; background: #0072b2; }
+  .bar u { background: #e69f00; width: 2px; }
+  .bar .others { background: #888; }
+  [hidden] { display: none; }`;
+
+const PAGE = `<section id="page" aria-label="Ebb">
+  <div class="row">
+    <button id="plan">Plan</button>
+    <button id="apply">Apply to this graph</button>
+    <button id="undo">Undo</button>
+  </div>
+  <label class="row small">Card <input id="card" placeholder="this machine" autocomplete="off"
+    spellcheck="false" title="Plan for another card, for example rtx4070"></label>
+  <div id="told" aria-live="polite">
+    <p class="headline" id="headline" hidden></p>
+    <p class="small" id="fix"></p>
+    <p class="small" id="changes"></p>
+  </div>
+  <p id="wrong" role="alert"></p>
+  <div class="picture" id="picture" hidden tabindex="0" role="region" aria-label="Timeline"></div>
+  <div class="row"><button id="open" hidden>Open the picture</button></div>
+  <h2>Now</h2><div id="now"></div>
+  <h2>Last run</h2>
+  <div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
+</section>`;
+
+/// The picture in the theme of the page rather than that of the system.
+function inTheme(svg) {
+  const dark = document.body.classList.contains("dark-theme");
+  return svg.replace("@media (prefers-color-scheme: dark)", dark ? "@media all" : "@media not all");
+}
+
+/// What `apply` did, in words; `words` are the lines of the plan, each with its kind in front.
+function putIn(done) {
+  const rest = (kind) => done.words.filter((line) => line.startsWith(kind))
+    .map((line) => line.slice(kind.length).trim()).join(" ");
+  if (!done.changed) {
+    const why = rest("plan").replace(/^nothing: /, "") || "what would help is there already";
+    return `Nothing to put in: ${why}.`;
+  }
+  return `Put in: ${done.changes.map((change) => change.words).join("; ")}. `
+    + rest("effect").replace(/^with/, "With") + ".";
+}
+
+function takenOut({ nodes }) {
+  return nodes ? `Taken out: ${nodes} ${nodes === 1 ? "node" : "nodes"}.`
+    : "There is no node of Ebb's in this graph.";
+}
+
+export class Panel {
+  /// `host`: ask, openPrompt, openGraph, showGraph.
+  constructor(host) {
+    this.host = host;
+    this.root = null;
+    this.svg = "";
+    this.peaks = {};
+    this.running = this.lastRun = null;
+    this.busy = false;
+  }
+
+  /// The front end mounts anew whenever it likes, also while a graph is loaded: the page stays.
+  mount(element) {
+    clearInterval(this.timer);
+    if (!this.root) this.build();
+    element.style.height = "100%";
+    element.replaceChildren(this.place);
+    this.timer = setInterval(() => this.refreshNow(), POLL_MS);
+    this.refreshNow();
+    if (!this.busy) this.get("plan").click();
+  }
+
+  unmount() {
+    if (!this.place.isConnected) clearInterval(this.timer);
+  }
+
+  build() {
+    this.place = document.createElement("div");
+    this.place.style.height = "100%";
+    this.root = this.place.attachShadow({ mode: "open" });
+    this.root.innerHTML = `<style>${STYLE}</style>${PAGE}`;
+    this.on("plan", () => this.plan());
+    this.on("apply", () => this.change("apply"));
+    this.on("undo", () => this.change("undo"));
+    this.on("open", () => this.openPicture());
+    this.get("card").addEventListener("keydown", (event) => {
+      event.stopPropagation();  // the canvas has shortcuts of single letters
+      if (event.key === "Enter") this.get("plan").click();
+    });
+    new MutationObserver(() => this.draw())
+      .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  get(id) { return this.root.getElementById(id); }
+
+  /// A button: nothing else is begun while it works; what goes wrong is shown.
+  on(id, work) {
+    const button = this.get(id), wrong = this.get("wrong");
+    button.addEventListener("click", async () => {
+      if (this.busy) return;
+      this.busy = true;
+      this.get("page").setAttribute("aria-busy", "true");
+      wrong.textContent = this.get("changes").textContent = "";
+      try {
+        await work();
+      } catch (error) {
+        wrong.textContent = [error.message ?? String(error), error.hint].filter(Boolean).join(" ");
+      } finally {
+        this.busy = false;
+        this.get("page").setAttribute("aria-busy", "false");
+      }
+    });
+  }
+
+  options() {
+    const gpu = this.get("card").value.trim();
+    return gpu ? { gpu } : {};
+  }
+
+  async plan() {
+    const prompt = await this.host.openPrompt();
+    if (Object.keys(prompt).length === 0) throw { message: "The graph is empty." };
+    this.show(await this.host.ask("/ebb/plan", { prompt, options: this.options() }));
+  }
+
+  show({ plan, fix, svg }) {
+    const headline = this.get("headline");
+    headline.hidden = false;
+    headline.dataset.verdict = plan.verdict;
+    headline.textContent = plan.headline;
+    this.get("fix").textContent = fix?.sentence ?? "";
+    this.svg = svg;
+    this.draw();
+  }
+
+  draw() {
+    if (!this.svg) return;
+    const parsed = new DOMParser().parseFromString(inTheme(this.svg), "image/svg+xml");
+    const place = this.get("picture");
+    const shadow = place.shadowRoot ?? place.attachShadow({ mode: "open" });
+    shadow.replaceChildren(document.importNode(parsed.documentElement, true));
+    place.hidden = this.get("open").hidden = false;
+  }
+
+  openPicture() {
+    const url = URL.createObjectURL(new Blob([this.svg], { type: "image/svg+xml" }));
+    window.open(url, "_blank");
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  }
+
+  /// `apply` puts the plan's nodes into the open graph, `undo` takes Ebb's nodes out.
+  async change(what) {
+    const workflow = this.host.openGraph();
+    const options = what === "apply" ? this.options() : undefined;
+    const done = await this.host.ask(`/ebb/${what}`, { workflow, options });
+    if (done.changed) await this.host.showGraph(done.workflow);
+    const text = what === "apply" ? putIn(done) : takenOut(done);
+    await this.plan();
+    this.get("changes").textContent = [text, ...(done.refused ?? []), ...done.notes].join(" ");
+  }
+
+  async refreshNow() {
+    const status = await this.host.ask("/ebb/status").catch(() => null);
+    if (!status) return;
+    if (status.running && !this.running) this.peaks = {};
+    if (this.lastRun !== status.last_run) this.refreshHistory();
+    this.lastRun = status.last_run;
+    this.running = status.running;
+    this.get("now").replaceChildren(meters(status, this.peaks));
+    for (const id of ["plan", "apply", "undo"]) {
+      this.get(id).title = status.planning_off ? `Planning is off: ${status.planning_off}` : "";
+    }
+  }
+
+  async refreshHistory() {
+    const told = await this.host.ask("/ebb/history").catch(() => null);
+    const last = told?.runs.filter((run) => run.actual).pop();
+    if (last) this.get("last").replaceChildren(comparison(last));
+  }
+}

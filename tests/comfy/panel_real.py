@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ebb's panel in ComfyUI's own front end: plan, apply, undo, run, compare.
+
+usage: panel_real.py LIBRARY [SCREENSHOT_FOLDER]
+
+For each checkout of EBB_COMFYUI_DIR a server on the CPU serves the front end of EBB_FRONTEND_DIR
+(one static folder per checkout, `:` between them) to a headless Chromium (EBB_BROWSER_PYTHON: a
+Python with playwright). Everything is done as a user would do it: clicks and keys.
+"""
+import asyncio
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import frontend_real
+import server_real
+import support
+import two_pass
+from automatic_real import SHORT
+from nodes_real import Checks
+
+GRAPH = support.ROOT / "examples/workflows/wan22_two_pass.json"
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False,
+            "Comfy.VersionCompatibility.DisableWarnings": True, "Comfy.InstalledVersion": "1.0.0",
+            "Comfy.Workflow.ShowMissingNodesWarning": False}
+READY = ("() => { const a = window.app || window.comfyAPI?.app?.app;"
+         " return a && a.graph && a.extensionManager && a.vueAppReady !== false; }")
+APP = "const app = window.app || window.comfyAPI.app.app;"
+NODES = APP + """ return (app.graph.nodes || app.graph._nodes).map(n => [n.type, n.id]);"""
+GRAPH_NOW = APP + """ const g = app.graph.serialize();
+  return {nodes: g.nodes.map(n => [n.id, n.type, n.inputs?.map(i => i.link), n.widgets_values]),
+          links: g.links.map(l => Array.isArray(l) ? l : Object.values(l))};"""
+TABS = APP + " return app.extensionManager.workflow?.openWorkflows?.length ?? 1;"
+
+
+class View:
+    """The page, and the panel in it (playwright looks into open shadow roots)."""
+
+    def __init__(self, page, shots, version):
+        self.page, self.shots, self.version, self.errors = page, shots, version, []
+        page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
+        page.on("console", lambda message: self.errors.append(message.text)
+                if message.type == "error" and "ebb" in message.text.lower() else None)
+
+    async def js(self, body, argument=None):
+        return await self.page.evaluate(f"async (argument) => {{ {body} }}", argument)
+
+    async def text(self, selector):
+        return (await self.page.locator(selector).inner_text()).strip()
+
+    async def click(self, name):
+        """A button of the panel; waits until its work is done."""
+        button = self.page.get_by_role("button", name=name, exact=True).and_(
+            self.page.locator("#page > .row button"))
+        await button.click()
+        await self.idle()
+
+    async def idle(self):
+        await self.page.locator("#page[aria-busy=false]").wait_for(timeout=60_000)
+
+    async def shot(self, name):
+        if self.shots:
+            await self.page.screenshot(path=str(pathlib.Path(self.shots,
+                                                             f"{self.version}_{name}.png")))
+
+
+async def plan(checks, view):
+    await view.js(APP + " await app.loadGraphData(argument);", json.loads(GRAPH.read_text()))
+    await view.page.locator(".ebb-tab-button").click()
+    await view.page.locator("#plan").wait_for(timeout=30_000)
+    await view.idle()
+    checks.that("an open panel plans by itself", "GiB RAM" in await view.text("#headline")
+                or "RAM SHORT" in await view.text("#headline"), await view.text("#page"))
+    await view.page.locator("#card").fill("no such card")
+    await view.page.keyboard.press("Enter")
+    await view.idle()
+    checks.that("a card nobody knows is said", "no card called" in await view.text("#wrong"),
+                await view.text("#wrong"))
+    await view.page.locator("#card").fill("rtx4070")
+    await view.page.keyboard.press("Enter")
+    await view.idle()
+    headline = await view.text("#headline")
+    checks.that("planned for the card", await view.text("#wrong") == ""
+                and headline.startswith(("OFFLOADS", "RAM SHORT")), headline)
+    box = await view.page.locator("#picture svg").bounding_box()
+    checks.that("the picture is there", box and box["width"] > 300 and box["height"] > 200, box)
+    await view.shot("plan")
+
+
+async def patch(checks, view):
+    await view.page.locator("#card").fill("")  # that of EBB_PLAN_OPTIONS
+    await view.click("Plan")
+    checks.that("a way out is said", "--cache-none" in await view.text("#fix"))
+    before, tabs = await view.js(GRAPH_NOW), await view.js(TABS)
+    await view.click("Apply to this graph")
+    types = [kind for kind, _ in await view.js(NODES)]
+    checks.that("Apply puts nodes in", any(kind.startswith("Ebb") for kind in types)
+                and "Put in:" in await view.text("#changes"), await view.text("#page"))
+    checks.that("in the same tab", await view.js(TABS) == tabs)
+    await view.shot("apply")
+    again = await view.js(GRAPH_NOW)
+    await view.click("Apply to this graph")
+    checks.that("Apply twice changes nothing more", await view.js(GRAPH_NOW) == again
+                and "Nothing to put in" in await view.text("#changes"), await view.text("#page"))
+    await view.click("Undo")
+    after = await view.js(GRAPH_NOW)
+    checks.that("Undo takes them out", after["nodes"] and len(after["nodes"])
+                == len(before["nodes"]) and "Taken out" in await view.text("#changes"),
+                await view.text("#page"))
+    wires = [sorted(json.dumps(link[1:]) for link in each["links"]) for each in (before, after)]
+    checks.that("every link is where it was", wires[0] == wires[1], wires)
+    values = [sorted(json.dumps([node[0], node[1], node[3]]) for node in each["nodes"])
+              for each in (before, after)]
+    checks.that("and every value", values[0] == values[1], values)
+    await view.click("Undo")
+    checks.that("nothing to undo is said", "no node of Ebb" in await view.text("#changes"),
+                await view.text("#page"))
+
+
+async def keyboard(checks, view):
+    """Every control of the panel is reached by Tab, in order, and a key presses it."""
+    await view.page.locator("#plan").focus()
+    focused = "() => { let e = document.activeElement; while (e?.shadowRoot?.activeElement)" \
+              " e = e.shadowRoot.activeElement; return e?.id; }"
+    seen = [await view.page.evaluate(focused)]
+    for _ in range(20):
+        await view.page.keyboard.press("Tab")
+        seen.append(await view.page.evaluate(focused))
+        if seen[-1] == "open":
+            break
+    order = [each for each in seen if each in ("plan", "apply", "undo", "card", "picture", "open")]
+    checks.that("Tab goes through the panel", order == ["plan", "apply", "undo", "card", "picture",
+                                                        "open"], seen)
+    await view.page.locator("#card").fill("rtx5090")
+    await view.page.locator("#plan").focus()
+    await view.page.keyboard.press("Space")
+    await view.idle()
+    checks.that("a key plans", "RTX 5090" in await view.page.locator(
+        "#picture svg desc").first.text_content(), await view.text("#headline"))
+
+
+async def light(checks, view):
+    await view.js(APP + " await app.extensionManager.setting.set('Comfy.ColorPalette', 'light');")
+    await asyncio.sleep(1)
+    colours = await view.page.evaluate(
+        "() => { const all = [...document.querySelectorAll('*')].map(e => e.shadowRoot)"
+        ".filter(Boolean); const root = all.find(r => r.getElementById('plan'));"
+        " const svg = root.getElementById('picture').shadowRoot.querySelector('svg');"
+        " return [getComputedStyle(root.host).backgroundColor, getComputedStyle(root.host).color,"
+        " getComputedStyle(svg).getPropertyValue('--bg').trim()]; }")
+
+    def brightness(text):
+        return sum(float(x) for x in text[text.index("(") + 1:-1].split(",")[:3]) / 3
+    checks.that("light: dark text on a light panel, and a light picture", brightness(colours[0])
+                > brightness(colours[1]) + 100 and colours[2] == "#ffffff", colours)
+    await view.shot("light")
+    await view.js(APP + " await app.extensionManager.setting.set('Comfy.ColorPalette', 'dark');")
+
+
+async def run(checks, view):
+    """A prompt is queued: the message, live memory, and actual beside predicted."""
+    prompt = two_pass.two_pass(3, size=32, length=1)
+    await view.page.locator("#card").fill("")
+    await view.js(APP + " await app.loadApiJson(argument, 'two passes');", prompt)
+    await view.click("Plan")
+    await view.js(APP + " await app.queuePrompt(0);")
+    toast = view.page.locator(".p-toast-message", has_text="Ebb: RAM SHORT")
+    await toast.wait_for(timeout=60_000)
+    await view.page.locator("#now", has_text="Running: node").wait_for(timeout=120_000)
+    await view.page.locator("#last table").wait_for(timeout=240_000)
+    last = await view.text("#last")
+    await view.page.locator("#last").scroll_into_view_if_needed()
+    await view.shot("run")
+    rows = await view.page.locator("#last tr").all_inner_texts()
+    sample = [row for row in rows if "sample" in row]
+    checks.that("actual stands beside predicted", len(sample) == 2
+                and all("s" in row.split("–")[0] for row in sample) and "MiB" in last, rows)
+    checks.that("the graph on the canvas is what it was",
+                not any(kind.startswith("Ebb") and "Test" not in kind
+                        for kind, _ in await view.js(NODES)))
+
+
+async def applied(checks, view):
+    """The setting, chosen in the page, reaches the server; a patched prompt disturbs no page."""
+    await view.js(APP + " await app.extensionManager.setting.set('Ebb.PlanEveryPrompt', 'apply');")
+    before = await view.js(NODES)
+    await view.js(APP + " await app.queuePrompt(0);")
+    toast = view.page.locator(".p-toast-message", has_text="Put in: ")
+    await toast.wait_for(timeout=60_000)
+    await view.page.locator("#last", has_text="Put in: ").wait_for(timeout=240_000)
+    checks.that("what was put in ran to its end", "It ended with" not in await view.text("#last"),
+                await view.text("#last"))
+    checks.that("and the graph on the canvas is what it was", await view.js(NODES) == before)
+    await view.shot("applied")
+
+
+async def browse(checks, folder, front_end, shots, models):
+    from playwright.async_api import async_playwright
+
+    port = server_real.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as base:
+        nodes = pathlib.Path(base, "custom_nodes")
+        nodes.mkdir()
+        (nodes / "ebb").symlink_to(two_pass.PACK)
+        (nodes / "tests").symlink_to(two_pass.HERE / "pack")
+        pathlib.Path(base, "models").symlink_to(models)
+        settings = pathlib.Path(base, "user", "default", "comfy.settings.json")
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(SETTINGS))
+        with frontend_real.server(folder, front_end, base, port) as process:
+            await frontend_real.started(url, process, base)
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(
+                    executable_path=os.environ.get("EBB_CHROMIUM", "/usr/bin/chromium"),
+                    args=["--no-sandbox"])
+                page = await browser.new_page(viewport={"width": 1600, "height": 1000})
+                view = View(page, shots, support.version_of(folder))
+                await page.goto(url, timeout=120_000)
+                await page.wait_for_function(READY, timeout=120_000)
+                await asyncio.sleep(3)
+                await page.keyboard.press("Escape")
+                for part in (plan, patch, keyboard, light, run, applied):
+                    try:
+                        await part(checks, view)
+                    except Exception as error:
+                        await view.shot(f"failed_{part.__name__}")
+                        checks.that(part.__name__, False, f"{type(error).__name__}: {error}")
+                checks.that("the browser complains of nothing of ours", not any(
+                    "ebb" in error.lower() for error in view.errors), view.errors)
+                await browser.close()
+    print(f"ComfyUI {support.version_of(folder)}: {checks.count} checks of the panel, "
+          f"{checks.failures} failures", flush=True)
+
+
+def main(library, shots):
+    folders, python = support.checkouts(), support.comfyui_python()
+    browser = os.environ.get("EBB_BROWSER_PYTHON", "")
+    front_ends = [x for x in os.environ.get("EBB_FRONTEND_DIR", "").split(":") if x]
+    if not browser or not front_ends:
+        support.skip("EBB_BROWSER_PYTHON and EBB_FRONTEND_DIR name no browser and no front end "
+                     "(see docs/testing.md)")
+    if os.environ.get("EBB_PANEL_REAL") == "1":
+        failures = 0
+        for folder, front_end in zip(folders, front_ends):
+            checks = Checks()
+            asyncio.run(browse(checks, folder, front_end, shots, os.environ["EBB_TEST_MODELS"]))
+            failures += checks.failures
+        return 1 if failures else 0
+    with tempfile.TemporaryDirectory(prefix="ebb-models-") as models:
+        models = os.environ.get("EBB_TEST_MODELS", models)
+        subprocess.run([python, str(two_pass.HERE / "wan_models.py"), folders[0], models],
+                       check=True)
+        environment = dict(os.environ, EBB_PANEL_REAL="1", EBB_TEST_MODELS=models,
+                           EBB_LIBRARY=library, PYTHONPATH=str(support.ROOT / "python"),
+                           EBB_PLAN_OPTIONS=json.dumps(SHORT), PYTHONDONTWRITEBYTECODE="1")
+        return subprocess.run([browser, __file__, library, *([shots] if shots else [])],
+                              env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""))

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node pack's automatic mode over the library that was just built, without ComfyUI.
+
+usage: automatic_test.py LIBEBB_C
+"""
+import copy
+import json
+import logging
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import types
+import unittest
+from unittest import mock
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+os.environ["EBB_LIBRARY"] = sys.argv.pop(1)
+sys.path[:0] = [str(ROOT), str(ROOT / "python"), str(ROOT / "tests" / "comfy")]
+logging.disable(logging.WARNING)
+
+from comfyui import automatic, circumstances, history, hooks, planner, routes  # noqa: E402
+from comfyui.planner import Refused  # noqa: E402
+
+FLOW = json.loads((ROOT / "examples/workflows/wan22_two_pass.json").read_text())
+HERE = {"vram": "32607M", "vram_free": "30724M", "ram": "64G", "os": "windows",
+        "comfyui": "0.3.73", "flags": "--reserve-vram 4"}  # offloads 2,300 MiB
+HELD_MS = 50
+
+
+def node(class_type, **inputs):
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def prompt():
+    """The example as its prompt."""
+    return copy.deepcopy(planner.find()[0].convert(FLOW)["prompt"])
+
+
+class Server:
+    """What the automatic mode uses of ComfyUI's server; remembers what was sent."""
+
+    def __init__(self):
+        self.sent, self.client_id, self.handlers, self.routes = [], None, [], self
+
+    def send_sync(self, event, data, sid=None):
+        self.sent.append((event, data, sid))
+
+    def add_on_prompt_handler(self, handler):
+        self.handlers.append(handler)
+
+    def get(self, path):
+        return lambda function: function
+    post = get
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.server = Server()
+        self.now(automatic._worker, "submit", lambda function, *rest: function(*rest))
+        self.now(hooks, "server", lambda: self.server)
+        self.now(automatic, "_told", {})
+        self.now(history, "_runs", {})
+        self.now(history, "_pending", {})
+        self.now(history.threading, "Thread", mock.MagicMock())
+        environment = mock.patch.dict(os.environ, EBB_PLAN_OPTIONS=json.dumps(HERE))
+        environment.start()
+        self.addCleanup(environment.stop)
+
+    def now(self, place, name, value):
+        change = mock.patch.object(place, name, value)
+        change.start()
+        self.addCleanup(change.stop)
+
+    def queue(self, mode, body):
+        os.environ["EBB_PLAN"] = mode
+        return automatic.on_prompt(body)
+
+
+class Prompts(Case):
+    def test_off_touches_nothing(self):
+        body = {"prompt": prompt()}
+        self.assertIs(self.queue("off", body), body)
+        self.assertEqual((self.server.sent, history.runs()), ([], []))
+
+    def test_advise_leaves_the_prompt_and_says_the_way_out(self):
+        body = {"prompt": prompt(), "client_id": "me", "number": 3}
+        before = copy.deepcopy(body)
+        new = self.queue("advise", body)
+        self.assertIs(new["prompt"], body["prompt"])
+        self.assertEqual(body, before)
+        self.assertEqual({key: new[key] for key in before}, before)
+        (event, told, client), = self.server.sent
+        self.assertEqual((event, client, told["verdict"]), ("ebb.advice", "me", "offloads"))
+        self.assertIn("Cheapest way out: start without --reserve-vram 4", told["fix"]["sentence"])
+        self.assertEqual(history.runs()[0]["prompt_id"], new["prompt_id"])
+
+    def test_the_same_is_news_once(self):
+        for seed in (1, 2):
+            self.queue("advise", {"prompt": prompt(), "prompt_id": str(seed)})
+        self.queue("advise", {"prompt": prompt(), "client_id": "another"})
+        self.assertEqual([told["news"] for _, told, _ in self.server.sent], [True, False, True])
+
+    def test_apply_puts_nodes_in_and_keeps_everything_else(self):
+        body = {"prompt": prompt(), "prompt_id": "given", "front": True, "extra_data": {
+            "x": [1.5, None, 12345678901234567890], "extra_pnginfo": {"workflow": FLOW, "y": 1}}}
+        before = copy.deepcopy(body)
+        new = self.queue("apply", body)
+        self.assertEqual(body, before)
+        added = {key for key in new["prompt"] if key not in before["prompt"]}
+        self.assertEqual({new["prompt"][key]["class_type"] for key in added}, {"EbbBudget"})
+        self.assertEqual(new["extra_data"]["x"], before["extra_data"]["x"])
+        self.assertEqual(new["extra_data"]["extra_pnginfo"]["y"], 1)
+        graph = new["extra_data"]["extra_pnginfo"]["workflow"]
+        self.assertEqual(len(graph["nodes"]), len(FLOW["nodes"]) + 2)
+        self.assertEqual((new["front"], new["prompt_id"]), (True, "given"))
+        told = self.server.sent[0][1]
+        self.assertEqual(len(told["applied"]), 2)
+        self.assertIn("OFFLOADS 870 of 13,629 MiB", told["headline"])  # 2,300 without them
+
+    def test_apply_never_changes_what_is_computed(self):
+        os.environ["EBB_PLAN_OPTIONS"] = json.dumps({"gpu": "rtx4070", "ram": "8G",
+                                                     "comfyui": "0.3.73"})
+        new = self.queue("apply", {"prompt": prompt()})
+        self.assertNotIn("VAEDecodeTiled", [each["class_type"] for each in new["prompt"].values()])
+
+    def test_a_part_of_the_graph_is_planned_as_that_part(self):
+        body = {"prompt": {**prompt(), "a": node("EmptyImage", width=8, height=8, batch_size=1),
+                           "b": node("PreviewImage", images=["a", 0])},
+                "partial_execution_targets": ["b"]}
+        new = self.queue("apply", body)
+        self.assertIs(new["prompt"], body["prompt"])
+        self.assertEqual(self.server.sent[0][1]["verdict"], "fits")
+
+    def test_nonsense_comes_back_as_it_is(self):
+        for body in (None, 7, [], {}, {"prompt": None}, {"prompt": []}, {"prompt": {}},
+                     {"prompt": {"1": 7}}, {"prompt": {"1": {}}}, {"prompt": {"1": {
+                         "class_type": "A"}}}, {"prompt": {"1": {"class_type": ["A"]}}}):
+            for mode in ("advise", "apply"):
+                self.assertIs(self.queue(mode, body), body)
+        for inputs in ({"x": [[], 0]}, {"x": ["9", 0]}, {"x": [None, {}]}, {"x": float("nan")}):
+            body = {"prompt": {"1": {"class_type": "KSampler", "inputs": inputs}}}
+            for mode in ("advise", "apply"):
+                self.assertIs(self.queue(mode, body)["prompt"], body["prompt"])
+
+    def test_what_breaks_inside_is_one_line_and_the_prompt_runs(self):
+        for place, name in ((automatic, "setting"), (circumstances, "options_for"),
+                            (planner, "call"), (hooks, "send"), (history, "predict")):
+            for mode in ("advise", "apply"):
+                with mock.patch.object(place, name, side_effect=RuntimeError("on purpose")), \
+                        mock.patch.object(automatic.log, "warning") as warning:
+                    automatic._told.clear()
+                    body = {"prompt": prompt()}
+                    new = self.queue(mode, body)
+                    self.assertEqual(warning.call_count, 1, (name, mode))
+                if (mode, name) not in (("apply", "send"), ("apply", "predict")):
+                    self.assertIs(new["prompt"], body["prompt"])
+
+    def test_a_thousand_nodes_are_held_for_less_than_50_ms(self):
+        big = prompt()
+        last = ["big", 0]
+        big["big"] = node("EmptyImage", width=8, height=8, batch_size=1, color=0)
+        while len(big) < 999:
+            big[str(len(big) + 1000)] = node("ImageInvert", image=last)
+            last = [str(len(big) + 999), 0]
+        big["end"] = node("PreviewImage", images=last)
+        with mock.patch.object(automatic._worker, "submit"):
+            for mode in ("advise", "apply"):
+                times = []
+                for _ in range(5):
+                    began = time.process_time()
+                    self.queue(mode, {"prompt": big})
+                    times.append(1000 * (time.process_time() - began))
+                print(f"{mode}: 1,000 nodes are held for {min(times):.1f} ms of CPU time")
+                self.assertLess(min(times), HELD_MS)
+
+
+class Setting(Case):
+    def test_the_environment_then_the_settings_then_advise(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "comfy.settings.json")
+            self.now(circumstances, "settings_path", lambda: str(path))
+            os.environ.pop("EBB_PLAN", None)
+            self.assertEqual(automatic.setting(), ("advise", "default"))
+            for text, wanted in (('{"Ebb.PlanEveryPrompt": "apply"}', ("apply", "settings")),
+                                 ('{"Ebb.PlanEveryPrompt": "of"}', ("advise", "default")),
+                                 ('{"Ebb.PlanEveryPrompt": []}', ("advise", "default")),
+                                 ("[]", ("advise", "default")), ("{", ("advise", "default"))):
+                path.write_text(text)
+                self.assertEqual(automatic.setting(), wanted, text)
+            os.environ["EBB_PLAN"] = "OFF"
+            self.assertEqual(automatic.setting(), ("off", "EBB_PLAN"))
+
+
+class Circumstances(Case):
+    def test_classes_that_can_not_say_what_they_are(self):
+        class Good:
+            RETURN_TYPES, OUTPUT_NODE = ("IMAGE",), True
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"b": ("INT", {"default": 1}),
+                                                                "a": (["x", "y"],)}})
+
+        class Odd(Good):
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"a": (object(), {"f": len})}})
+
+        class Bad(Good):
+            INPUT_TYPES = classmethod(lambda cls: 1 / 0)
+
+        class New:
+            GET_NODE_INFO_V1 = classmethod(lambda cls: {"name": "New", "output_node": False})
+        classes = {"Good": Good, "Odd": Odd, "Bad": Bad, "New": New}
+        self.now(hooks, "module", lambda name: types.SimpleNamespace(
+            NODE_CLASS_MAPPINGS=classes) if name == "nodes" else None)
+        found = circumstances.definitions({*classes, "Absent"})
+        self.assertEqual(sorted(found), ["Good", "New", "Odd"])
+        self.assertEqual(found["Good"]["input_order"], {"required": ["b", "a"]})
+        self.assertTrue(found["Good"]["output_node"])
+
+    def test_classes_of_graphs_and_prompts(self):
+        self.assertEqual(circumstances.classes_of({"1": node("A"), "2": 7}), {"A"})
+        graph = {"nodes": [{"type": "A"}, {"type": None}, 7], "definitions": {
+            "subgraphs": [{"nodes": [{"type": "B"}]}]}}
+        self.assertEqual(circumstances.classes_of(graph), {"A", "B"})
+
+    def test_flags_that_differ_from_their_default(self):
+        args = types.SimpleNamespace(reserve_vram=4.0, lowvram=True, cache_lru=0, cache_ram=[2.0],
+                                     async_offload=None, port=8188)
+        parser = types.SimpleNamespace(get_default=lambda name: {"cache_lru": 0}.get(name))
+        self.now(hooks, "module", lambda name: types.SimpleNamespace(args=args, parser=parser))
+        self.assertEqual(circumstances.flags(), "--reserve-vram 4.0 --lowvram --cache-ram 2.0")
+
+    def test_a_version_is_read_or_left_out(self):
+        for text, wanted in (("0.18.2", "0.18.2"), ("v1.2.3+of-mine", "1.2.3"), ("main", None),
+                             ("", None)):
+            self.now(hooks, "comfyui_version", lambda text=text: text)
+            self.assertEqual(circumstances.comfyui_version(), wanted)
+
+    def test_a_card_holds_what_comfyui_loaded_as_free(self):
+        cuda = types.SimpleNamespace(type="cuda")
+        loaded = types.SimpleNamespace(device=cuda, model=types.SimpleNamespace(
+            loaded_size=lambda: 3))
+        gone = types.SimpleNamespace(device=cuda, model=None)
+        manager = types.SimpleNamespace(
+            get_torch_device=lambda: cuda, get_total_memory=lambda device: 10,
+            get_free_memory=lambda device: 5, current_loaded_models=[loaded, gone])
+        self.now(hooks, "management", lambda: manager)
+        self.now(hooks, "module", lambda name: types.SimpleNamespace(
+            cuda=types.SimpleNamespace(get_device_name=lambda device: "NVIDIA Card")))
+        self.assertEqual(circumstances.card(),
+                         ({"gpu": "NVIDIA Card", "vram": 10, "vram_free": 8}, ""))
+        for kind in ("cpu", "mps"):
+            cuda.type = kind
+            self.assertIsNone(circumstances.card()[0])
+
+
+class Planner(Case):
+    def test_a_card_without_a_name_in_the_table_is_planned_by_its_size(self):
+        plan, _ = planner.call("plan", FLOW, {"gpu": "Some Card 9", "vram": "24G"})
+        self.assertEqual(plan["machine"]["vram_total_bytes"], 24 << 30)
+        with self.assertRaises(Refused):
+            planner.call("plan", FLOW, {"gpu": "Some Card 9"})
+
+    def test_options_that_name_files_are_refused(self):
+        for options in ({"file": "x"}, {"models": "/"}, {"machine": "x"}, {"folders": {}},
+                        {"object_info": {}}, {"comfyui": "/"}, {"flags": "@x"}, [], "x",
+                        {"frames": list(range(33))}):
+            with self.assertRaises(Refused):
+                planner.check_options(options)
+        self.assertEqual(planner.check_options(None), {})
+
+    def test_a_fix_is_a_way_out_only_if_the_verdict_gets_better(self):
+        def fix(verdict, vram, ram, **more):
+            return {"id": "i", "kind": "node", "title": f"{verdict} {vram} {ram}", "effect": "e",
+                    "price": "p", "helps": True, "verdict": verdict, "vram_bytes": vram,
+                    "ram_bytes": ram, **more}
+        drop, ease, out = fix("offloads", 0, 5), fix("offloads", 5, 0), fix("tight", 9, 0)
+        nothing = fix("fits", 9, 9, kind="nothing")
+        for verdict, fixes, wanted in (
+                ("offloads", [drop, ease, out], "Cheapest way out: tight 9 0"),
+                ("offloads", [drop, ease], "What helps: offloads 5 0"), ("offloads", [drop], None),
+                ("ram_short", [drop], "Cheapest way out"), ("fits", [nothing, out], None),
+                ("unknown", [out], None), ("spills", [{**out, "helps": False}], None)):
+            found = planner.cheapest({"verdict": verdict, "fixes": fixes})
+            self.assertEqual(found is not None, wanted is not None, (verdict, found))
+            self.assertIn(wanted or "", (found or {"sentence": ""})["sentence"])
+
+    def test_a_folder_of_the_same_name_is_not_the_library(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "ebb_like").mkdir()
+            pathlib.Path(folder, "ebb_like", "__init__.py").write_text("raise SystemExit")
+            with mock.patch.object(sys, "path", [folder, *sys.path]):
+                self.assertFalse(planner._is_there("ebb_like"))
+        self.assertTrue(planner._is_there("ebb"))
+
+
+class Routes(Case):
+    def test_plan_apply_and_undo(self):
+        told = routes.plan({"workflow": FLOW})
+        self.assertEqual(told["plan"]["verdict"], "offloads")
+        self.assertTrue(told["svg"].startswith("<svg"))
+        told = routes.apply({"workflow": FLOW})
+        self.assertTrue(told["changed"])
+        back = routes.undo({"workflow": told["workflow"]})
+        self.assertEqual((back["workflow"], back["changed"], back["nodes"]), (FLOW, True, 2))
+        self.assertFalse(routes.undo({"workflow": FLOW})["changed"])
+
+    def test_without_a_card_the_request_has_to_name_one(self):
+        os.environ["EBB_PLAN_OPTIONS"] = ""
+        with self.assertRaises(Refused) as refused:
+            routes.plan({"workflow": FLOW})
+        self.assertEqual(refused.exception.told["code"], "no_card")
+        told = routes.plan({"workflow": FLOW, "options": {"gpu": "rtx5090"}})
+        self.assertEqual(told["plan"]["machine"]["gpu"], "RTX 5090")
+
+
+class History(Case):
+    def test_it_is_bounded(self):
+        plan, _ = planner.call("plan", FLOW, HERE)
+        for number in range(history.RUNS_MAX + 5):
+            history.predict(str(number), plan, [])
+        self.assertEqual(len(history.runs()), history.RUNS_MAX)
+        self.assertEqual(history.runs()[-1]["prompt_id"], str(history.RUNS_MAX + 4))
+
+    def test_actual_is_summed_pass_by_pass(self):
+        plan, _ = planner.call("plan", FLOW, HERE)
+        history.predict("p", plan, [])
+        nodes = history.runs()[0]["passes"][2]["nodes"]
+        events = [{"kind": "step", "node": each, "seconds": 1.5, "ram_peak_bytes": number,
+                   "vram_peak_bytes": {"cuda:0": 10 * number}} for number, each in enumerate(nodes)]
+        status = {"status_str": "success", "messages": [
+            ("execution_start", {"timestamp": 1000}), ("execution_cached", {"nodes": ["4"]}),
+            ("execution_success", {"timestamp": 9500})]}
+        self.now(hooks, "prompt_status", lambda prompt_id: status)
+        watched = types.SimpleNamespace(events=events + [{"kind": "EbbCut", "text": "cut"}],
+                                        ended=mock.MagicMock())
+        history._close("p", watched)
+        run = history.runs()[0]
+        self.assertEqual((run["state"], run["actual"]["seconds"], run["actual"]["cached"]),
+                         ("success", 8.5, ["4"]))
+        last = len(nodes) - 1
+        self.assertEqual(run["passes"][2]["actual"], {
+            "seconds": 1.5 * len(nodes), "ram_peak_bytes": last, "vram_peak_bytes": 10 * last})
+        self.assertIsNone(run["passes"][0]["actual"])
+
+
+if __name__ == "__main__":
+    unittest.main()
