@@ -268,6 +268,8 @@ def build(spec):
     if isinstance(spec, Model):  # they keep some weights in 32 bits on purpose
         model = cls(**config).eval().to("meta")
         if spec.control:
+            # Before the call: what an import catches would keep tensors of the call alive.
+            import comfy.controlnet  # noqa: F401
             model.control = build(spec.control)
         return model
     try:
@@ -331,11 +333,15 @@ def largest_repeated_weight(model):
     return max((of[0] for of in sizes.values() if len(of) > 3), default=0)
 
 
-def controlled(net, x, t, hint, extra):
-    """What a ControlNet hands to the model, through ComfyUI's own merging."""
-    import comfy.controlnet
-    out = net(x=x, hint=hint, timesteps=t.to(x.dtype), **extra)
-    return comfy.controlnet.ControlBase().control_merge(out, None, None)
+def controlled(net, x, t, hints, extra):
+    """What ControlNets hand to the model: each adds what the one before it made, through ComfyUI's
+    own merging."""
+    merge = sys.modules["comfy.controlnet"].ControlBase().control_merge
+    merged = None
+    for hint in hints:
+        out = net(x=x, hint=hint, timesteps=t.to(x.dtype), **extra)
+        merged = merge(out, merged, None)
+    return merged
 
 
 def sample(model, spec, size, batch):
@@ -349,8 +355,9 @@ def sample(model, spec, size, batch):
         t = make(shape[0], dtype=torch.float32)
         if spec.text:
             extra["context"] = make(shape[0], *spec.text)
-        if spec.control:
-            extra["control"] = controlled(model.control, x, t, spec.hint(make, shape), extra)
+        hints = [spec.hint(make, shape) for _ in range(spec.nets)] if spec.control else []
+        if hints:  # a ControlNet keeps its picture until the last step
+            extra["control"] = controlled(model.control, x, t, hints, extra)
         takes_options = "transformer_options" in inspect.signature(model.forward).parameters
         if takes_options or any(p.kind is p.VAR_KEYWORD
                                 for p in inspect.signature(model.forward).parameters.values()):

@@ -160,10 +160,10 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
       c.reference_most = std::max(c.reference_most, carried.reference_area);
       if (!carried.why.empty()) assume("A reference is not counted: " + carried.why);
     }
+    c.controlnets = std::max(c.controlnets, carried.nets);
     for (const int net : carried.controlnets) {
       if (std::find(out.uses.begin(), out.uses.end(), net) == out.uses.end()) {
         out.uses.push_back(net);
-        ++c.controlnets;
       }
     }
   }

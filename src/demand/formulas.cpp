@@ -26,6 +26,17 @@ double picture_tokens(const DiffusionRow& row, const Shape& latent) {
 
 const SampleLive& live_of(const SampleCase& c) { return c.row->live[table_column(c.version)]; }
 
+const ControlRow* control_of(const SampleCase& c) {
+  return find_control_row(c.row->key, c.controlnets);
+}
+const SampleLive& more_of(const SampleCase& c, const ControlRow& control) {
+  return control.more[table_column(c.version)];
+}
+double reserved_factor(const SampleCase& c) {
+  const ControlRow* control = control_of(c);
+  return (control ? more_of(c, *control) : live_of(c)).reserved;
+}
+
 Shape decoded_picture(const VaeRow& row, const Shape& latent) {
   Shape picture = latent;
   picture.height *= row.spatial;
@@ -99,21 +110,29 @@ double attended_tokens(const DiffusionRow& row, const Shape& latent, double refe
   return picture_tokens(row, latent) + reference_area / (row.patch * row.patch);
 }
 
-double live_bytes(const SampleCase& c, double estimate) {
-  const SampleLive& live = live_of(c);
+/// What grows with the latent, and with references, and what an item adds.
+double live_part(const SampleCase& c, const SampleLive& live, double reference, double estimate) {
   const double batch = static_cast<double>(c.latent.batch);
   double bytes = 0;
   switch (c.row->rule) {
     case LiveRule::tokens:
-      bytes = live.rate * batch * attended_tokens(*c.row, c.latent, c.reference_most) *
-              c.row->hidden * c.element_bytes;
+      bytes = live.rate * batch * attended_tokens(*c.row, c.latent, reference) * c.row->hidden *
+              c.element_bytes;
       break;
     case LiveRule::latent_pixels:
       bytes = live.rate * batch * plane(c.latent) * c.element_bytes / 2;
       break;
     case LiveRule::share: bytes = live.rate * estimate; break;
   }
-  bytes += batch * live.item_mib * kMib * c.element_bytes / 2;
+  return bytes + batch * live.item_mib * kMib * c.element_bytes / 2;
+}
+
+double live_bytes(const SampleCase& c, double estimate) {
+  double bytes = live_part(c, live_of(c), c.reference_most, estimate);
+  // ControlNets see the picture, not its references.
+  if (const ControlRow* control = control_of(c)) {
+    bytes += live_part(c, more_of(c, *control), 0, estimate);
+  }
   if (c.quantised) {
     bytes += c.row->cast_mib * kMib * c.element_bytes / 2;
   }
@@ -135,7 +154,13 @@ std::string live_source(const SampleCase& c) {
   }
   text += c.row->source;
   if (c.quantised && c.row->cast_mib > 0) text += "; one weight in the computing type added";
-  if (c.controlnets > 0) text += "; ControlNets' own activations only in the upper bound";
+  if (const ControlRow* control = control_of(c)) {
+    text += fmt::format(
+        "; {} {} of {} more for ControlNets", short_number(more_of(c, *control).rate),
+        c.row->rule == LiveRule::tokens ? "hidden states" : "bytes per latent pixel", control->key);
+  } else if (c.controlnets > 0) {
+    text += "; ControlNets' own activations only in the upper bound";
+  }
   if (c.forwards > 1) text += "; one batch, more if cond and uncond run together";
   return text;
 }
@@ -248,6 +273,14 @@ std::int64_t element_count(const Shape& s) {
 
 Quantity unknown_quantity(std::string why) { return {0, NumberKind::unknown, std::move(why)}; }
 
+/// Bounds of a sampler: more ControlNets than were traced may need half as much again.
+void set_bounds(const SampleCase& c, Demand& demand) {
+  const ControlRow* control = control_of(c);
+  demand.low = control ? control->low : c.row->low;
+  demand.high = control ? control->high : c.row->high;
+  if (c.controlnets > (control ? control->nets : 0)) demand.high *= 1.5;
+}
+
 Demand sample_demand(const SampleCase& c) {
   const UsageFactor factor = usage_factor(*c.row, c.version);
   const double per_area = (c.plain_attention ? 0.15 : c.element_bytes * 0.01) * factor.value * kMib;
@@ -265,11 +298,9 @@ Demand sample_demand(const SampleCase& c) {
       quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
   const double live = live_bytes(c, minimum);
   demand.live = quantity(live, c.row->kind, live_source(c));
-  const double factor_of_reserved = live_of(c).reserved;
-  demand.reserved = reserved_quantity(live * factor_of_reserved, factor_of_reserved, c.row->kind,
+  demand.reserved = reserved_quantity(live * reserved_factor(c), reserved_factor(c), c.row->kind,
                                       c.async_allocator, live_source(c));
-  demand.low = c.row->low;
-  demand.high = c.row->high * (c.controlnets > 0 ? 1.5 : 1.0);
+  set_bounds(c, demand);
   demand.forwards = c.forwards;
   demand.flops = forward_flops(*c.row, c.latent, c.reference_most) * c.forwards;
   return demand;

@@ -71,8 +71,10 @@ std::optional<Demand> table_demand(const TracedCall& call) {
   const Shape& picture = call.picture;
   if (call.step == StepKind::sample) {
     SampleCase c;
-    c.row = find_diffusion_row(call.architecture);
+    const ControlRow* control = find_control_row(call.architecture);
+    c.row = find_diffusion_row(control ? control->base : call.architecture);
     if (!c.row) return std::nullopt;
+    c.controlnets = control ? control->nets : 0;
     c.version = call.comfyui;
     // A model for pictures gets a video as a batch of pictures.
     const auto pictures = static_cast<double>(c.row->temporal > 0 ? 1 : picture.frames);
