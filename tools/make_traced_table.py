@@ -17,10 +17,10 @@ import json
 import re
 import sys
 
-from trace_models import MODELS, VAES
+from trace_models import MODELS, UPSCALERS, VAES
 
 TRACED = re.compile(r'\{"(.+?)", "(.+?)", \{(.+?)\}, (.+)\},')
-EVERY = {**MODELS, **VAES}
+EVERY = {**MODELS, **VAES, **UPSCALERS}
 MIB = 1024.0 * 1024
 
 
@@ -152,7 +152,7 @@ def main():
         return
     rows = read(sys.argv[2:])
     for key in EVERY:
-        for what in ("sample", "decode", "encode"):
+        for what in ("sample", "decode", "encode", "upscale"):
             for version, found in fits(rows, key, what).items():
                 here = [r for r in rows
                         if (r["key"], r["what"], r["version"]) == (key, what, version)]

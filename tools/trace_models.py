@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The models that trace_demand.py builds: MODELS and VAES, by the keys of Ebb's demand table.
+"""The models that trace_demand.py builds: MODELS, VAES, UPSCALERS, by keys of the demand table.
 
 An entry names a class of ComfyUI by its place, the published configuration, the sizes to trace
 and what its forward takes. Settings that a version's class does not know are left out by the
@@ -33,6 +33,15 @@ class Vae:
         self.place, self.config, self.sizes = place, config, sizes
         self.channels, self.spatial, self.temporal = channels, spatial, temporal
         self.encode, self.dtype, self.needs, self.base = encode, dtype, needs, None
+
+
+class Upscaler:
+    """A class of spandrel, which ComfyUI's node gives one tile after the other."""
+
+    temporal, dtype, needs, base = 0, "float32", None, None
+
+    def __init__(self, place, config, sizes):
+        self.place, self.config, self.sizes = place, config, sizes
 
 
 def with_control(key, place, config, hint):
@@ -524,3 +533,8 @@ VAES = {
                      [(1024, 1024), (2048, 2048)], channels=128, spatial=16,
                      needs="batch_norm_latent"),
 }
+
+# ESRGAN and what was made from it, at the sizes of a whole tile and of a smaller picture.
+UPSCALERS = {f"rrdb-x{scale}": Upscaler("spandrel.architectures.ESRGAN.__arch.RRDB:RRDBNet",
+                                        dict(scale=scale), [(512, 512), (384, 256)])
+             for scale in (1, 2, 4, 8)}

@@ -32,6 +32,15 @@ const ControlRow* find_control_row(std::string_view base, int nets) {
 }
 const ControlRow* find_control_row(std::string_view key) { return find_row(control_rows(), key); }
 const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
+const UpscalerRow& upscaler_row(double scale) {
+  for (const UpscalerRow& row : upscaler_rows()) {
+    if (row.scale >= scale) return row;
+  }
+  return upscaler_rows().back();
+}
+const UpscalerRow* find_upscaler_row(std::string_view key) {
+  return find_row(upscaler_rows(), key);
+}
 const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
 const VaeFlops* find_vae_flops(std::string_view key) { return find_row(vae_flops(), key); }
 

@@ -121,6 +121,14 @@ struct VaeFlops {
   bool whole_video;  ///< it attends over all latent frames at once
 };
 
+/// A picture upscaler: live bytes per pixel of the tile that its node works on, beside the picture.
+struct UpscalerRow {
+  const char* key;  ///< of the traced calls
+  int scale;
+  double pixel;
+  double reserved;  ///< reserved divided by live
+};
+
 struct TextRow {
   const char* key;
   const char* title;
@@ -134,6 +142,7 @@ struct TextRow {
 std::span<const DiffusionRow> diffusion_rows();
 std::span<const ControlRow> control_rows();
 std::span<const VaeRow> vae_rows();
+std::span<const UpscalerRow> upscaler_rows();
 std::span<const TextRow> text_rows();
 std::span<const VaeFlops> vae_flops();
 
@@ -145,6 +154,9 @@ const ControlRow* find_control_row(std::string_view base, int nets);
 /// By its own key.
 const ControlRow* find_control_row(std::string_view key);
 const VaeRow* find_vae_row(std::string_view key);
+/// The row for a scale, or for the next larger one there is.
+const UpscalerRow& upscaler_row(double scale);
+const UpscalerRow* find_upscaler_row(std::string_view key);
 const TextRow* find_text_row(std::string_view key);
 const VaeFlops* find_vae_flops(std::string_view key);
 

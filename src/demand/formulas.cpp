@@ -81,6 +81,7 @@ Tile tile_of(const VaeCase& c, const Shape& picture) {
 namespace {
 
 constexpr double kMib = 1024.0 * 1024.0;
+constexpr std::int64_t kUpscaleTile = 512;  // of ImageUpscaleWithModel, halved where memory ends
 
 Quantity quantity(double bytes, NumberKind kind, std::string source) {
   return {to_bytes(bytes), kind, std::move(source)};
@@ -348,25 +349,37 @@ Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_
   return demand;
 }
 
-Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_bytes) {
+double UpscaleCase::tile_pixels() const {
+  return static_cast<double>(std::min<std::int64_t>(picture.width, kUpscaleTile)) *
+         static_cast<double>(std::min<std::int64_t>(picture.height, kUpscaleTile));
+}
+
+Demand upscale_demand(const UpscaleCase& c) {
   // The node frees this much by itself and then moves the model over: no loader is involved.
-  const double images = static_cast<double>(element_count(picture)) * 4;
-  const double work = 512.0 * 512 * 3 * 4 * std::max(scale, 1.0) * 384;
+  const double images = static_cast<double>(element_count(c.picture)) * 4;
+  const double work = 1.0 * kUpscaleTile * kUpscaleTile * 3 * 4 * std::max(c.scale, 1.0) * 384;
   Demand demand;
-  demand.asked = quantity(static_cast<double>(weights_bytes) + work + images, NumberKind::computed,
-                          fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
-                                      "ImageUpscaleWithModel",
-                                      short_number(std::max(scale, 1.0))));
+  demand.asked =
+      quantity(static_cast<double>(c.weights_bytes) + work + images, NumberKind::computed,
+               fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
+                           "ImageUpscaleWithModel",
+                           short_number(std::max(c.scale, 1.0))));
   demand.minimum = demand.asked;
-  demand.live = quantity(0.5 * work + images, NumberKind::assumed,
-                         "half of the node's estimate for one tile, and the picture; not traced");
+  const UpscalerRow& row = upscaler_row(c.scale);
+  const NumberKind kind = c.rrdb ? NumberKind::measured : NumberKind::assumed;
+  const double live = row.pixel * c.tile_pixels() + images;
+  demand.live = quantity(
+      live, kind,
+      fmt::format("{} bytes a pixel of one tile ({}), and the picture; {}", short_number(row.pixel),
+                  row.key, c.rrdb ? "traced on meta tensors" : "as an ESRGAN would"));
   demand.reserved =
-      quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
+      quantity(row.reserved * live, NumberKind::assumed,
+               fmt::format("{} * live; {}", short_number(row.reserved), demand.live.source));
   // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
-  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 * static_cast<double>(picture.batch) *
-                 plane(picture);
-  demand.low = 0.2;
-  demand.high = 2;
+  demand.flops = 2 * static_cast<double>(c.weights_bytes) / 4 *
+                 static_cast<double>(c.picture.batch) * plane(c.picture);
+  demand.low = c.rrdb ? 0.88 : 0.06;
+  demand.high = c.rrdb ? 1.4 : 2;
   return demand;
 }
 

@@ -65,8 +65,16 @@ Demand encode_demand(const VaeCase& c);
 /// A text encoder's call; `row` may be null.
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes);
 
-/// A picture upscaler's call, by the formula of ComfyUI's node.
-Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_bytes);
+/// The picture that an upscaler gets, which its node works through in tiles.
+struct UpscaleCase {
+  Shape picture;
+  double scale = 1;
+  std::int64_t weights_bytes = 0;
+  bool rrdb = false;  ///< an ESRGAN, whose kind was traced; others are assumed to need the same
+
+  double tile_pixels() const;
+};
+Demand upscale_demand(const UpscaleCase& c);
 
 /// The demand of a step that does two things one after the other: the larger of each.
 Demand larger(const Demand& a, const Demand& b);

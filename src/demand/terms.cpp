@@ -320,33 +320,38 @@ DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int elem
   return terms;
 }
 
-DemandTerms upscale_terms(const Shape& picture, double scale, std::int64_t weights_bytes) {
-  const double images = static_cast<double>(element_count(picture));
-  const NumberKind computed = NumberKind::computed, assumed = NumberKind::assumed;
+DemandTerms upscale_terms(const UpscaleCase& c) {
   const std::string node = "comfy_extras/nodes_upscale_model.py";
-  const auto tile = [&] {
-    Product work;
-    return work.times(512).times(512).times(3).times(4, "bytes").times(std::max(scale, 1.0));
-  };
-  const auto pictures = [&](NumberKind kind) {
+  const NumberKind computed = NumberKind::computed;
+  const NumberKind traced = c.rrdb ? NumberKind::measured : NumberKind::assumed;
+  const auto pictures = [&c](NumberKind kind) {
     Product all;
-    return all.times(images, "values").times(4, "bytes").over(kMib).term("the picture", kind, "");
+    return all.times(static_cast<double>(element_count(c.picture)), "values")
+        .times(4, "bytes")
+        .over(kMib)
+        .term("the picture", kind, "");
   };
+  Product asked, live;
+  asked.times(512).times(512).times(3).times(4, "bytes").times(std::max(c.scale, 1.0));
+  const UpscalerRow& row = upscaler_row(c.scale);
+  live.times(c.tile_pixels(), "pixels").times(row.pixel, "bytes");
   DemandTerms terms;
-  terms.asked = {
-      "asked",
-      fmt::format("What the node asks for ({})", node),
-      "MiB",
-      {bytes_term(weights_bytes, "its weights", computed, ""),
-       tile().times(384).over(kMib).term("one tile", computed, node), pictures(computed)},
-      "asked"};
-  terms.live = {
-      "live",
-      "What the step truly allocates (docs/demand.md)",
-      "MiB",
-      {tile().times(192).over(kMib).term("half of the node's estimate", assumed, "not traced"),
-       pictures(computed)},
-      "live"};
+  terms.asked = {"asked",
+                 fmt::format("What the node asks for ({})", node),
+                 "MiB",
+                 {bytes_term(c.weights_bytes, "its weights", computed, ""),
+                  asked.times(384).over(kMib).term("one tile", computed, node), pictures(computed)},
+                 "asked"};
+  const std::string source = fmt::format(
+      "row {}: {}", row.key,
+      c.rrdb ? "traced on meta tensors, tests/demand/traced.inc" : "as an ESRGAN would");
+  terms.live = {"live",
+                "What the step truly allocates (docs/demand.md)",
+                "MiB",
+                {live.over(kMib).term("one tile", traced, source), pictures(traced)},
+                "live"};
+  terms.reserved_factor = row.reserved;
+  terms.reserved_source = "the allocator's slack";
   return terms;
 }
 

@@ -130,6 +130,15 @@ constexpr VaeRow kVaeRows[] = {
      "audio latents are not sized yet"},
 };
 
+// ESRGAN (RRDB, 64 channels): two large maps in 32 bits, or what a block of the small one needs.
+constexpr UpscalerRow kUpscalerRows[] = {
+    // key, scale, bytes a pixel, reserved / live
+    {"rrdb-x1", 1, 2304, 1.91},
+    {"rrdb-x2", 2, 2304, 2.8},
+    {"rrdb-x4", 4, 8192, 1.79},
+    {"rrdb-x8", 8, 32768, 1.45},
+};
+
 constexpr const char* kSmall = "inferred: under 0.2 GiB at 512 tokens";
 
 constexpr TextRow kTextRows[] = {
@@ -172,6 +181,7 @@ constexpr VaeFlops kVaeFlops[] = {
 }  // namespace
 
 std::span<const VaeRow> vae_rows() { return kVaeRows; }
+std::span<const UpscalerRow> upscaler_rows() { return kUpscalerRows; }
 std::span<const TextRow> text_rows() { return kTextRows; }
 std::span<const VaeFlops> vae_flops() { return kVaeFlops; }
 

@@ -249,6 +249,15 @@ std::string detect_vision(const TensorSet& part) {
   return layers > 24 ? "sigclip" : "clip-vision-l";
 }
 
+/// RRDB is what ESRGAN is made of; its tensors have had three sets of names.
+std::string detect_upscaler(const TensorSet& part) {
+  const auto& all = part.tensors();
+  const bool rrdb = std::any_of(all.begin(), all.end(), [](const NamedTensor& one) {
+    return contains(lower(one.name), "rdb1.conv1.");
+  });
+  return rrdb ? "rrdb" : "upscaler";
+}
+
 std::string detect_controlnet(const TensorSet& part) {
   std::string base = detect_diffusion(part);
   if (base.empty() && part.has_prefix("controlnet_blocks.")) {
@@ -292,7 +301,7 @@ std::string detect_architecture(const TensorSet& part, WeightsRole role,
     case WeightsRole::vision_encoder: return detect_vision(part);
     case WeightsRole::controlnet: return detect_controlnet(part);
     case WeightsRole::lora: return "lora";
-    case WeightsRole::upscaler: return "upscaler";
+    case WeightsRole::upscaler: return detect_upscaler(part);
     case WeightsRole::other: break;
   }
   return {};

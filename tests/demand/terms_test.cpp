@@ -78,10 +78,12 @@ TEST(Terms, OfTextEncodersAndUpscalersComeToTheirDemand) {
     expect_close(text_terms(&row, newest, 2).asked, text_demand(&row, newest, 2).asked, row.key);
     expect_close(text_terms(&row, newest, 2).live, text_demand(&row, newest, 2).live, row.key);
   }
-  const Shape picture{1, 3, 1, 1080, 1920, false};
-  const Demand demand = upscale_demand(picture, 4, 67'000'000);
-  expect_close(upscale_terms(picture, 4, 67'000'000).asked, demand.asked, "upscale");
-  expect_close(upscale_terms(picture, 4, 67'000'000).live, demand.live, "upscale");
+  for (const std::int64_t width : {1920, 300}) {
+    const UpscaleCase c{{1, 3, 1, 1080, width, false}, 4, 67'000'000, width < 512};
+    const Demand demand = upscale_demand(c);
+    expect_close(upscale_terms(c).asked, demand.asked, "upscale");
+    expect_close(upscale_terms(c).live, demand.live, "upscale");
+  }
 }
 
 TEST(Terms, CountWithTheDigitsTheyShow) {

@@ -28,9 +28,10 @@ TracedCall call_of(const Fact& f) {
   TracedCall call;
   call.architecture = f.key;
   const std::string_view what = f.what;
-  call.step = what == "decode"   ? StepKind::decode
-              : what == "encode" ? StepKind::encode_image
-                                 : StepKind::sample;
+  call.step = what == "decode"    ? StepKind::decode
+              : what == "encode"  ? StepKind::encode_image
+              : what == "upscale" ? StepKind::upscale
+                                  : StepKind::sample;
   call.picture = {f.batch, 3, f.frames, f.height, f.width, f.frames > 1};
   call.comfyui = f.version;
   return call;
@@ -99,6 +100,7 @@ TEST(Traced, EveryRowCalledMeasuredHasTracedFacts) {
     EXPECT_EQ(row.kind == NumberKind::measured, keys.contains(row.key)) << row.key;
   }
   for (const ControlRow& row : control_rows()) EXPECT_TRUE(keys.contains(row.key)) << row.key;
+  for (const UpscalerRow& row : upscaler_rows()) EXPECT_TRUE(keys.contains(row.key)) << row.key;
 }
 
 TEST(Traced, ReservedLiesWithinLowAndHigh) {

@@ -165,6 +165,16 @@ TEST(Detect, VaesAndVision) {
   for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
 }
 
+TEST(Detect, UpscalersOfTheEsrganKind) {
+  const Case cases[] = {
+      {"rrdb", upscaler, {{"model.1.sub.0.RDB1.conv1.0.weight", {32, 64, 3, 3}}}},
+      {"rrdb", upscaler, {{"RRDB_trunk.0.RDB1.conv1.weight", {32, 64, 3, 3}}}},
+      {"rrdb", upscaler, {{"body.0.rdb1.conv1.weight", {32, 64, 3, 3}}}},
+      {"upscaler", upscaler, {{"body.0.weight", {64, 3, 3, 3}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
 TEST(Detect, JoinedEncodersHaveOneName) {
   EXPECT_EQ(join_text_encoders({"t5-xxl", "clip-l"}), "flux-clip");
   EXPECT_EQ(join_text_encoders({"clip-l", "llava-llama3"}), "hunyuan-clip");
