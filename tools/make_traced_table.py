@@ -45,8 +45,9 @@ def read(files):
     rows = []
     for name in files:
         with open(name, encoding="utf-8") as f:
-            table = name.endswith(".inc")
-            new = list(read_traced(f)) if table else [json.loads(line) for line in f]
+            lines = list(f)
+        table = bool(lines) and lines[0].startswith("//")
+        new = list(read_traced(lines)) if table else [json.loads(line) for line in lines]
         replaced = {(r["key"], r["version"]) for r in new}
         rows = [r for r in rows if (r["key"], r["version"]) not in replaced] + new
     # One direction of an autoencoder that fails means that the version has another one.

@@ -426,15 +426,6 @@ MODELS = {
                                        depth_single_blocks=20, guidance_embed=False,
                                        txt_ids_dims=[1, 2]), sizes=PICTURES,
                            **{**FLUX, "text": (512, 3584)}),
-    "z-image-pixel": Model("comfy.ldm.lumina.model:NextDiTPixelSpace",
-                           lumina(dim=3840, n_layers=30, n_heads=30, n_kv_heads=30,
-                                  axes_dims=[32, 48, 48], axes_lens=[1536, 512, 512],
-                                  rope_theta=256.0, ffn_dim_multiplier=8.0 / 3.0,
-                                  z_image_modulation=True, time_scale=1000.0, cap_feat_dim=2560,
-                                  pad_tokens_multiple=32, patch_size=32, in_channels=3,
-                                  decoder_in_channels=3072), PICTURES, channels=3, spatial=1,
-                           patch=32, hidden=3840, text=(256, 2560),
-                           inputs=lambda make, shape: {"num_tokens": 256}),
 }
 MODELS["anima"] = Model(**{**vars(MODELS["cosmos-predict2"]), "place":
                            "comfy.ldm.anima.model:Anima", "sizes": PICTURES})

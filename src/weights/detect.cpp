@@ -37,7 +37,8 @@ std::string detect_flux_like(const TensorSet& part) {
   if (part.has_prefix("distilled_guidance_layer.")) {
     return part.has_prefix("nerf_blocks.") ? "chroma-radiance" : "chroma";
   }
-  return "flux";
+  const bool longcat = part.dimension("txt_in.weight", 1) == 3584 && !part.has_prefix("vector_in.");
+  return longcat ? "longcat-image" : "flux";
 }
 
 /// U-Nets under the names of ComfyUI's files or, as diffusers saves them, of its own.
@@ -109,6 +110,7 @@ constexpr Mark kDiffusionMarks[] = {
     {"caption_projection.0.linear.", "hidream"},
     {"visual_transformer_blocks.", "kandinsky5"},
     {"blocks.block0.", "cosmos"},
+    {"llm_adapter.blocks.", "anima"},
     {"blocks.0.adaln_modulation_self_attn.", "cosmos-predict2"},
     {"t_block.1.", "pixart"},
     {"transformer.rotary_pos_emb.", "stable-audio"},

@@ -49,6 +49,8 @@ ROWS = {
     "LTXAV": "ltxav",
     "QwenImage": "qwen-image",
     "HunyuanDiT": "hunyuan-dit",
+    "LongCatImage": "longcat-image",
+    "Anima": "anima",
 }
 WIDTHS = {5120: "14b", 3072: "5b", 1536: "1.3b"}
 BY_NAME = {
@@ -56,6 +58,7 @@ BY_NAME = {
     "ltxv 13b": "ltxv-13b",
     "sd3 medium": "sd3-medium",
     "sd3.5 large": "sd35-large",
+    "longcat image": "longcat-image",  # 0.8.0 takes it for Flux Schnell, whose factor its row has
 }  # one class of ComfyUI, two rows
 # Models of src/weights/known_models.inc that must have as many values.
 KNOWN = {
