@@ -434,6 +434,11 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
 }
 
 void Estimate::general_notes() {
+  if (machine_.flags.disable_xformers_and_pytorch_attention) {
+    assume(
+        "Attention keeps its scores in slices sized after what is free: a step needs at least the "
+        "live bytes given, and at most the card");
+  }
   const ComfyVersion known = rules_for(machine_.comfyui).since;
   if (known != machine_.comfyui) {
     assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",

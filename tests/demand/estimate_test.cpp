@@ -142,6 +142,19 @@ TEST(Estimate, TilingLowersWhatIsLiveButNotWhatIsAsked) {
   EXPECT_LT(tiled.demand.live.bytes, whole.demand.live.bytes / 2);
 }
 
+TEST(Estimate, AttentionInSlicesIsNoted) {
+  Machine sliced = machine();
+  const auto noted = [&] {
+    const auto demand = estimate_demand(two_pass().prompt(), finder(kWan), sliced);
+    return std::ranges::any_of(demand->notes, [](const std::string& note) {
+      return note.starts_with("Attention keeps its scores in slices");
+    });
+  };
+  EXPECT_FALSE(noted());
+  sliced.flags.disable_xformers_and_pytorch_attention = true;
+  EXPECT_TRUE(noted());
+}
+
 TEST(Estimate, UnusableOverridesAreUsageErrors) {
   const PromptBuilder b = two_pass();
   for (const std::int64_t frames : {0LL, -1LL, 1'000'000'000LL, 1LL << 62}) {
