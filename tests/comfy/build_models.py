@@ -53,9 +53,9 @@ def flux(in_channels=16, guidance=True, **more):
     def make():
         module = importlib.import_module("comfy.ldm.flux.model")
         try:
-            return module.Flux(**base, **kw)
-        except TypeError:
-            return module.Flux(**base, txt_ids_dims=[], **kw)
+            return module.Flux(**{"txt_ids_dims": [], **base}, **kw)
+        except TypeError:  # before 0.8.0
+            return module.Flux(**{k: v for k, v in base.items() if k != "txt_ids_dims"}, **kw)
 
     return make
 
@@ -188,7 +188,7 @@ def unet(name):
 
 
 def of(module, name, **more):
-    return lambda: getattr(importlib.import_module("comfy.ldm." + module), name)(**more, **kw)
+    return lambda: getattr(importlib.import_module("comfy.ldm." + module), name)(**{**kw, **more})
 
 
 mmdit = dict(
@@ -284,6 +284,7 @@ models = {
         qk_norm="rms",
         **mmdit
     ),
+    "ace step 1.5": of("ace.ace_step15", "AceStepConditionGenerationModel", device="cpu"),
     "anima": of(
         "anima.model",
         "Anima",

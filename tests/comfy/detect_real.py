@@ -51,6 +51,7 @@ ROWS = {
     "HunyuanDiT": "hunyuan-dit",
     "LongCatImage": "longcat-image",
     "Anima": "anima",
+    "ACEStep15": "ace-step-15",
 }
 WIDTHS = {5120: "14b", 3072: "5b", 1536: "1.3b"}
 BY_NAME = {
