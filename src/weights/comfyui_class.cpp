@@ -118,6 +118,7 @@ constexpr ClassRow kRows[] = {
        {"visual_embeddings.in_layer.weight", 1, 64}}}},
     {"kandinsky5", "Kandinsky5"},
     {"ace-step", "ACEStep"},
+    {"ace-step-15", "ACEStep15"},
     {"stable-audio", "StableAudio"},
 };
 

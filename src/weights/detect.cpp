@@ -115,6 +115,7 @@ constexpr Mark kDiffusionMarks[] = {
     {"caption_projection.0.linear.", "hidream"},
     {"visual_transformer_blocks.", "kandinsky5"},
     {"blocks.block0.", "cosmos"},
+    {"encoder.lyric_encoder.layers.0.", "ace-step-15"},
     {"llm_adapter.blocks.", "anima"},
     {"blocks.0.adaln_modulation_self_attn.", "cosmos-predict2"},
     {"t_block.1.", "pixart"},
