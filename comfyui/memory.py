@@ -5,6 +5,7 @@ import os
 import sys
 
 MIB = 1 << 20
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 
 def resident_bytes():
@@ -48,11 +49,14 @@ def hand_back():
     """Returns what the C library's heap holds but nobody uses; False where there is no way to.
 
     Tensors below 32 MiB live on that heap: freeing them returns about half of their bytes, and
-    this call the rest.
+    this call the rest. On glibc blocks from 1 MiB on are kept apart from then on: freed, they go
+    back to the system at once, and the heap is not what a later pass finds full of holes.
     """
     try:
         if sys.platform.startswith("linux"):
-            ctypes.CDLL(None).malloc_trim(0)
+            library = ctypes.CDLL(None)
+            library.mallopt(M_MMAP_THRESHOLD, MIB)
+            library.malloc_trim(0)
         elif sys.platform == "win32":
             ctypes.CDLL("ucrtbase")._heapmin()
         elif sys.platform == "darwin":

@@ -5,21 +5,22 @@
 usage: make_traced_table.py ROWS ... > tests/demand/traced.inc
        make_traced_table.py --fit ROWS ...      coefficients for src/demand/*_rows.cpp
 
-ROWS: what trace_demand.py wrote, or an older traced.inc; of a version that stands in several files
-the last one counts.
+ROWS: what trace_demand.py wrote, or an older traced.inc; of a model and version that stand in
+several files the last one counts.
 
 Coefficients: live = rate * tokens * hidden * 2 + item (tokens of the picture), bytes a latent pixel
-for UNets, and pixel + frame * frames bytes a pixel for VAEs. A version keeps those of the one
+for UNets, and pixel + frame * frames bytes a pixel for VAEs. Those of a model with ControlNets are
+followed by what it needs more than the model alone. A version keeps the coefficients of the one
 before it unless a size differs by more than half a percent (reserved: two).
 """
 import json
 import re
 import sys
 
-from trace_models import MODELS, VAES
+from trace_models import MODELS, UPSCALERS, VAES
 
 TRACED = re.compile(r'\{"(.+?)", "(.+?)", \{(.+?)\}, (.+)\},')
-EVERY = {**MODELS, **VAES}
+EVERY = {**MODELS, **VAES, **UPSCALERS}
 MIB = 1024.0 * 1024
 
 
@@ -44,10 +45,11 @@ def read(files):
     rows = []
     for name in files:
         with open(name, encoding="utf-8") as f:
-            table = name.endswith(".inc")
-            new = list(read_traced(f)) if table else [json.loads(line) for line in f]
-        replaced = {r["version"] for r in new}
-        rows = [r for r in rows if r["version"] not in replaced] + new
+            lines = list(f)
+        table = bool(lines) and lines[0].startswith("//")
+        new = list(read_traced(lines)) if table else [json.loads(line) for line in lines]
+        replaced = {(r["key"], r["version"]) for r in new}
+        rows = [r for r in rows if (r["key"], r["version"]) not in replaced] + new
     # One direction of an autoencoder that fails means that the version has another one.
     failed = {(r["key"], r["version"]) for r in rows if "error" in r and r.get("batch", 1) == 1}
     return [r for r in rows if "error" not in r and (r["key"], r["version"]) not in failed]
@@ -124,6 +126,12 @@ def worst(found, rows):
     return max(abs(predicted(found, r) / r["live"] - 1) for r in rows if r["batch"] == 1)
 
 
+def more_than(base, found):
+    """What a row of the ControlNets' table says, as text."""
+    rate, item = found["rate"] - base["rate"], found["item"] - base["item"]
+    return f"; more than alone: rate {rate:.5g}, item {item:.1f}"
+
+
 def fits(rows, key, what):
     """Coefficients by version."""
     columns, last = {}, None
@@ -145,11 +153,13 @@ def main():
         return
     rows = read(sys.argv[2:])
     for key in EVERY:
-        for what in ("sample", "decode", "encode"):
+        for what in ("sample", "decode", "encode", "upscale"):
             for version, found in fits(rows, key, what).items():
                 here = [r for r in rows
                         if (r["key"], r["what"], r["version"]) == (key, what, version)]
                 text = ", ".join(f"{k} {v:.5g}" for k, v in found.items())
+                if alone := fits(rows, EVERY[key].base, what):
+                    text += more_than(alone[version], found)
                 print(f"{key} {what} {version}: {text}; off by {100 * worst(found, here):.2f} %")
 
 

@@ -9,7 +9,7 @@ Builds the checkout's own model classes at their published sizes (trace_models.p
 device (no weights, no GPU, no arithmetic), runs one forward, and records every allocation and
 release of a tensor's storage. One JSON object a line:
 
-  key, what (sample, decode, encode), width, height, frames, batch, version, torch, dtype
+  key, what (sample, decode, encode, upscale), width, height, frames, batch, version, torch, dtype
   live       bytes allocated at the peak: activations and inputs, without weights
   reserved   what PyTorch's caching allocator would take from the driver for the same stream
   tokens, hidden, units    live = units * tokens * hidden * element size (models with tokens)
@@ -32,7 +32,7 @@ import sys
 import time
 import weakref
 
-from trace_models import MODELS, VAES, Model
+from trace_models import MODELS, UPSCALERS, VAES, Model, Upscaler
 
 MIB = 1024 * 1024
 
@@ -268,6 +268,8 @@ def build(spec):
     if isinstance(spec, Model):  # they keep some weights in 32 bits on purpose
         model = cls(**config).eval().to("meta")
         if spec.control:
+            # Before the call: what an import catches would keep tensors of the call alive.
+            import comfy.controlnet  # noqa: F401
             model.control = build(spec.control)
         return model
     try:
@@ -331,11 +333,15 @@ def largest_repeated_weight(model):
     return max((of[0] for of in sizes.values() if len(of) > 3), default=0)
 
 
-def controlled(net, x, t, hint, extra):
-    """What a ControlNet hands to the model, through ComfyUI's own merging."""
-    import comfy.controlnet
-    out = net(x=x, hint=hint, timesteps=t.to(x.dtype), **extra)
-    return comfy.controlnet.ControlBase().control_merge(out, None, None)
+def controlled(net, x, t, hints, extra):
+    """What ControlNets hand to the model: each adds what the one before it made, through ComfyUI's
+    own merging."""
+    merge = sys.modules["comfy.controlnet"].ControlBase().control_merge
+    merged = None
+    for hint in hints:
+        out = net(x=x, hint=hint, timesteps=t.to(x.dtype), **extra)
+        merged = merge(out, merged, None)
+    return merged
 
 
 def sample(model, spec, size, batch):
@@ -349,8 +355,9 @@ def sample(model, spec, size, batch):
         t = make(shape[0], dtype=torch.float32)
         if spec.text:
             extra["context"] = make(shape[0], *spec.text)
-        if spec.control:
-            extra["control"] = controlled(model.control, x, t, spec.hint(make, shape), extra)
+        hints = [spec.hint(make, shape) for _ in range(spec.nets)] if spec.control else []
+        if hints:  # a ControlNet keeps its picture until the last step
+            extra["control"] = controlled(model.control, x, t, hints, extra)
         takes_options = "transformer_options" in inspect.signature(model.forward).parameters
         if takes_options or any(p.kind is p.VAR_KEYWORD
                                 for p in inspect.signature(model.forward).parameters.values()):
@@ -382,6 +389,22 @@ def vae_call(model, spec, size, batch, what):
     return row
 
 
+def upscale(model, spec, size, _batch):
+    """One tile, as spandrel's descriptor calls its model."""
+    return run(model, spec, lambda make: model(make(1, 3, size[1], size[0])).clamp_(0, 1))
+
+
+STEPS = {"sample": sample, "upscale": upscale,
+         "decode": lambda *call: vae_call(*call, "decode"),
+         "encode": lambda *call: vae_call(*call, "encode")}
+
+
+def steps_of(spec):
+    if isinstance(spec, Upscaler):
+        return ["upscale"]
+    return ["sample"] if isinstance(spec, Model) else ["decode", "encode"]
+
+
 def trace(key, spec, version, emit, verbose):
     import torch
     common = {"key": key, "version": version, "torch": torch.__version__.split("+")[0],
@@ -393,18 +416,15 @@ def trace(key, spec, version, emit, verbose):
             raise
         emit({**common, "error": f"not built: {type(error).__name__}: {error}"[:300]})
         return
-    whats = ["sample"] if isinstance(spec, Model) else ["decode", "encode"]
-    for what in whats:
+    for what in steps_of(spec):
         for size in spec.sizes:
-            for batch in (1, 2) if size == spec.sizes[0] else (1,):
+            both = size == spec.sizes[0] and what != "upscale"  # a tile is of one picture
+            for batch in (1, 2) if both else (1,):
                 row = {**common, "what": what, "width": size[0], "height": size[1],
                        "frames": size[2] if len(size) > 2 else 1, "batch": batch}
                 start = time.monotonic()
                 try:
-                    if what == "sample":
-                        row.update(sample(model, spec, size, batch))
-                    else:
-                        row.update(vae_call(model, spec, size, batch, what))
+                    row.update(STEPS[what](model, spec, size, batch))
                 except Exception as error:  # whatever the checkout's code raises is told
                     if verbose:
                         raise
@@ -425,7 +445,7 @@ def main():
     options = parser.parse_args()
     global counting
     counting = options.flops
-    every = {**MODELS, **VAES}
+    every = {**MODELS, **VAES, **UPSCALERS}
     if options.list:
         print("\n".join(every))
         return

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The models that trace_demand.py builds: MODELS and VAES, by the keys of Ebb's demand table.
+"""The models that trace_demand.py builds: MODELS, VAES, UPSCALERS, by keys of the demand table.
 
 An entry names a class of ComfyUI by its place, the published configuration, the sizes to trace
 and what its forward takes. Settings that a version's class does not know are left out by the
@@ -13,10 +13,11 @@ class Model:
 
     def __init__(self, place, config, sizes, channels=16, spatial=8, temporal=0, patch=2, hidden=0,
                  text=(0, 0), joint=True, dtype="bfloat16", inputs=None, channels_in=None,
-                 needs=None, references=0, flat=False, control=None, hint=None):
+                 needs=None, references=0, flat=False, control=None, nets=1, hint=None, base=None):
         self.place, self.config, self.sizes = place, config, sizes
         self.flat = flat  # the latent is a row: sound, or the points of a shape
-        self.control, self.hint = control, hint  # a ControlNet, and the picture it gets
+        self.control, self.nets = control, nets  # a ControlNet, and how many in a row
+        self.hint, self.base = hint, base  # the picture that it gets, and the model's key alone
         self.channels, self.spatial, self.temporal = channels, spatial, temporal
         self.references = references  # latent frames attended beside the video's
         self.patch, self.hidden, self.text, self.joint = patch, hidden, text, joint
@@ -31,13 +32,25 @@ class Vae:
                  dtype="bfloat16", needs=None):
         self.place, self.config, self.sizes = place, config, sizes
         self.channels, self.spatial, self.temporal = channels, spatial, temporal
-        self.encode, self.dtype, self.needs = encode, dtype, needs
+        self.encode, self.dtype, self.needs, self.base = encode, dtype, needs, None
 
 
-def with_control(base, place, config, hint):
-    """A model with a ControlNet beside it."""
-    return Model(**{**vars(base), "control": Model(place, config, [], dtype=base.dtype),
-                    "hint": hint})
+class Upscaler:
+    """A class of spandrel, which ComfyUI's node gives one tile after the other."""
+
+    temporal, dtype, needs, base = 0, "float32", None, None
+
+    def __init__(self, place, config, sizes):
+        self.place, self.config, self.sizes = place, config, sizes
+
+
+def with_control(key, place, config, hint):
+    """A model with a ControlNet beside it, and with two."""
+    base = MODELS[key]
+    net = {**vars(base), "control": Model(place, config, [], dtype=base.dtype), "hint": hint,
+           "base": key}
+    MODELS["controlnet-" + key] = Model(**net)
+    MODELS["two-controlnets-" + key] = Model(**{**net, "nets": 2})
 
 
 PICTURES = [(1024, 1024), (1328, 1328), (2048, 2048)]
@@ -413,39 +426,43 @@ MODELS = {
                                        depth_single_blocks=20, guidance_embed=False,
                                        txt_ids_dims=[1, 2]), sizes=PICTURES,
                            **{**FLUX, "text": (512, 3584)}),
-    "z-image-pixel": Model("comfy.ldm.lumina.model:NextDiTPixelSpace",
-                           lumina(dim=3840, n_layers=30, n_heads=30, n_kv_heads=30,
-                                  axes_dims=[32, 48, 48], axes_lens=[1536, 512, 512],
-                                  rope_theta=256.0, ffn_dim_multiplier=8.0 / 3.0,
-                                  z_image_modulation=True, time_scale=1000.0, cap_feat_dim=2560,
-                                  pad_tokens_multiple=32, patch_size=32, in_channels=3,
-                                  decoder_in_channels=3072), PICTURES, channels=3, spatial=1,
-                           patch=32, hidden=3840, text=(256, 2560),
-                           inputs=lambda make, shape: {"num_tokens": 256}),
 }
 MODELS["anima"] = Model(**{**vars(MODELS["cosmos-predict2"]), "place":
                            "comfy.ldm.anima.model:Anima", "sizes": PICTURES})
 
 
 def hint_picture(make, shape):
-    return make(shape[0], 3, shape[2] * 8, shape[3] * 8)
+    return make(1, 3, shape[2] * 8, shape[3] * 8)
+
+
+def hint_latent(make, shape):
+    return make(1, *shape[1:])
 
 
 def unet_control(key):
-    base = MODELS[key]
-    config = {**base.config, "hint_channels": 3, "num_res_blocks": base.config["num_res_blocks"]}
+    config = {**MODELS[key].config, "hint_channels": 3}
     for name in ("out_channels", "transformer_depth_output", "use_temporal_attention"):
         del config[name]
-    return with_control(base, "comfy.cldm.cldm:ControlNet", config, hint_picture)
+    with_control(key, "comfy.cldm.cldm:ControlNet", config, hint_picture)
 
 
-MODELS["controlnet-sd15"] = unet_control("sd15")
-MODELS["controlnet-sdxl"] = unet_control("sdxl")
-# Union Pro 2.0: six double blocks; its picture comes as a latent.
-MODELS["controlnet-flux"] = with_control(
-    MODELS["flux"], "comfy.ldm.flux.controlnet:ControlNetFlux",
-    flux(depth=6, depth_single_blocks=0, latent_input=True, control_latent_channels=16),
-    lambda make, shape: make(*shape))
+for unet_key in ("sd15", "sd21", "sdxl"):
+    unet_control(unet_key)
+# Stability's own: as many heads as the model it is for, half as many blocks.
+with_control("sd35-large", "comfy.cldm.dit_embedder:ControlNetEmbedder",
+             dict(img_size=None, patch_size=2, in_chans=16, num_layers=19, main_model_double=38,
+                  double_y_emb=False, attention_head_dim=64, num_attention_heads=38,
+                  adm_in_channels=2048), hint_latent)
+# Union Pro 2.0: six double blocks. The first Union had five, and ten single ones.
+with_control("flux", "comfy.ldm.flux.controlnet:ControlNetFlux",
+             flux(depth=6, depth_single_blocks=0, latent_input=True, control_latent_channels=16),
+             hint_latent)
+MODELS["controlnet-flux-union"] = Model(**{**vars(MODELS["controlnet-flux"]), "control": Model(
+    "comfy.ldm.flux.controlnet:ControlNetFlux",
+    flux(depth=5, depth_single_blocks=10, latent_input=True, control_latent_channels=16), [])})
+# InstantX Union: five blocks.
+with_control("qwen-image", "comfy.ldm.qwen_image.controlnet:QwenImageControlNetModel",
+             dict(in_channels=64, num_layers=5), hint_latent)
 
 KL = dict(double_z=True, z_channels=16, resolution=256, in_channels=3, out_ch=3, ch=128,
           ch_mult=[1, 2, 4, 4], num_res_blocks=2, attn_resolutions=[], dropout=0.0)
@@ -507,3 +524,8 @@ VAES = {
                      [(1024, 1024), (2048, 2048)], channels=128, spatial=16,
                      needs="batch_norm_latent"),
 }
+
+# ESRGAN and what was made from it, at the sizes of a whole tile and of a smaller picture.
+UPSCALERS = {f"rrdb-x{scale}": Upscaler("spandrel.architectures.ESRGAN.__arch.RRDB:RRDBNet",
+                                        dict(scale=scale), [(512, 512), (384, 256)])
+             for scale in (1, 2, 4, 8)}

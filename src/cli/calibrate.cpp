@@ -136,12 +136,13 @@ struct Tally {
 std::string line_of(const TracedCall& call, Tally& tally) {
   const char* step = call.step == StepKind::decode         ? "decode"
                      : call.step == StepKind::encode_image ? "encode"
+                     : call.step == StepKind::upscale      ? "upscale"
                                                            : "sample";
   if (!call.error.empty()) {
     ++tally.failed;
-    return fmt::format("{:<21} not traced: {}\n", call.architecture, call.error);
+    return fmt::format("{:<26} not traced: {}\n", call.architecture, call.error);
   }
-  std::string line = fmt::format("{:<21} {:<6} {:<15} {:>8.3f}", call.architecture, step,
+  std::string line = fmt::format("{:<26} {:<7} {:<15} {:>8.3f}", call.architecture, step,
                                  size_text(call.picture), gib(call.live_bytes));
   // VAEs compute items one by one where memory is short: the table knows single ones.
   const bool several = call.step != StepKind::sample && call.picture.batch > 1;
@@ -174,7 +175,7 @@ int run(const CalibrateArguments& arguments) {
   if (!calls->empty()) {
     text = fmt::format(
         "ComfyUI {}, PyTorch {}: what one step needs beside weights, GiB\n\n"
-        "{:<21} {:<6} {:<15} {:>8} {:>8} {:>8} {:>9} {:>8} {}\n",
+        "{:<26} {:<7} {:<15} {:>8} {:>8} {:>8} {:>9} {:>8} {}\n",
         to_string(calls->front().comfyui), calls->front().torch, "key", "step", "size", "live",
         "table", "differs", "reserved", "table", "kind");
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks up rows of the demand table; the diffusion rows are in diffusion_rows.cpp, the others in
-// vae_rows.cpp.
+// Looks up rows of the demand table; the diffusion rows are in diffusion_rows.cpp, ControlNets in
+// control_rows.cpp, the others in vae_rows.cpp.
 #include "demand/architectures.h"
 
 #include <algorithm>
@@ -23,7 +23,24 @@ const Row* find_row(std::span<const Row> rows, std::string_view key) {
 const DiffusionRow* find_diffusion_row(std::string_view key) {
   return find_row(diffusion_rows(), key);
 }
+const ControlRow* find_control_row(std::string_view base, int nets) {
+  const ControlRow* found = nullptr;
+  for (const ControlRow& row : control_rows()) {
+    if (base == row.base && row.nets <= nets && (!found || row.nets > found->nets)) found = &row;
+  }
+  return found;
+}
+const ControlRow* find_control_row(std::string_view key) { return find_row(control_rows(), key); }
 const VaeRow* find_vae_row(std::string_view key) { return find_row(vae_rows(), key); }
+const UpscalerRow& upscaler_row(double scale) {
+  for (const UpscalerRow& row : upscaler_rows()) {
+    if (row.scale >= scale) return row;
+  }
+  return upscaler_rows().back();
+}
+const UpscalerRow* find_upscaler_row(std::string_view key) {
+  return find_row(upscaler_rows(), key);
+}
 const TextRow* find_text_row(std::string_view key) { return find_row(text_rows(), key); }
 const VaeFlops* find_vae_flops(std::string_view key) { return find_row(vae_flops(), key); }
 

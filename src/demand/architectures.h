@@ -61,6 +61,17 @@ struct DiffusionRow {
   const char* source;
 };
 
+/// What a model needs more than alone while conditioning goes through ControlNets: their outputs,
+/// which are there during the whole forward or part of it.
+struct ControlRow {
+  const char* key;             ///< of the traced calls
+  const char* base;            ///< the model's row
+  int nets;                    ///< in a row, each adding what the one before it made
+  ByVersion<SampleLive> more;  ///< per column; reserved / live is that of all together
+  double low, high;
+  const char* source;
+};
+
 /// How many frames a VAE formula counts.
 enum class Frames {
   none,  ///< chunked: the number of frames does not matter
@@ -110,6 +121,14 @@ struct VaeFlops {
   bool whole_video;  ///< it attends over all latent frames at once
 };
 
+/// A picture upscaler: live bytes per pixel of the tile that its node works on, beside the picture.
+struct UpscalerRow {
+  const char* key;  ///< of the traced calls
+  int scale;
+  double pixel;
+  double reserved;  ///< reserved divided by live
+};
+
 struct TextRow {
   const char* key;
   const char* title;
@@ -121,13 +140,23 @@ struct TextRow {
 };
 
 std::span<const DiffusionRow> diffusion_rows();
+std::span<const ControlRow> control_rows();
 std::span<const VaeRow> vae_rows();
+std::span<const UpscalerRow> upscaler_rows();
 std::span<const TextRow> text_rows();
 std::span<const VaeFlops> vae_flops();
 
 /// Null where no row has that key.
 const DiffusionRow* find_diffusion_row(std::string_view key);
+/// The row for a model with that many ControlNets in a row, or with the most below it; null where
+/// there are none or nobody has traced one.
+const ControlRow* find_control_row(std::string_view base, int nets);
+/// By its own key.
+const ControlRow* find_control_row(std::string_view key);
 const VaeRow* find_vae_row(std::string_view key);
+/// The row for a scale, or for the next larger one there is.
+const UpscalerRow& upscaler_row(double scale);
+const UpscalerRow* find_upscaler_row(std::string_view key);
 const TextRow* find_text_row(std::string_view key);
 const VaeFlops* find_vae_flops(std::string_view key);
 

@@ -48,7 +48,9 @@ void visit(const PromptGraph& graph, const PromptWeights& weights, PromptValues&
                                 static_cast<double>(latent.shape.width);
     }
   }
-  if (graph.input_of_type(node, "CONTROL_NET")) {
+  // Without strength, the node hands on what it got (apply_controlnet in nodes.py).
+  if (graph.input_of_type(node, "CONTROL_NET") && values.number(node, "strength") != 0.0) {
+    ++carried.nets;
     const Origin origin = weights.origin(node, "CONTROL_NET");
     if (origin.weights >= 0) carried.controlnets.push_back(origin.weights);
   }

@@ -160,10 +160,10 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
       c.reference_most = std::max(c.reference_most, carried.reference_area);
       if (!carried.why.empty()) assume("A reference is not counted: " + carried.why);
     }
+    c.controlnets = std::max(c.controlnets, carried.nets);
     for (const int net : carried.controlnets) {
       if (std::find(out.uses.begin(), out.uses.end(), net) == out.uses.end()) {
         out.uses.push_back(net);
-        ++c.controlnets;
       }
     }
   }
@@ -370,11 +370,12 @@ void Estimate::upscale(int i, NodeDemand& out) {
   }
   out.shape = after.shape;
   assume(after.why);
-  const double scale =
-      static_cast<double>(after.shape.width) / static_cast<double>(before.shape.width);
-  const std::int64_t weights_bytes = model ? weights_[*model].bytes : 0;
-  out.demand = upscale_demand(before.shape, scale, weights_bytes);
-  if (terms_) *terms_ = upscale_terms(before.shape, scale, weights_bytes);
+  UpscaleCase c{before.shape};
+  c.scale = static_cast<double>(after.shape.width) / static_cast<double>(before.shape.width);
+  c.weights_bytes = model ? weights_[*model].bytes : 0;
+  c.rrdb = model && weights_[*model].architecture == "rrdb";
+  out.demand = upscale_demand(c);
+  if (terms_) *terms_ = upscale_terms(c);
 }
 
 /// What the node itself allocates and leaves in the cache, as fp32.
@@ -433,6 +434,11 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
 }
 
 void Estimate::general_notes() {
+  if (machine_.flags.disable_xformers_and_pytorch_attention) {
+    assume(
+        "Attention keeps its scores in slices sized after what is free: a step needs at least the "
+        "live bytes given, and at most the card");
+  }
   const ComfyVersion known = rules_for(machine_.comfyui).since;
   if (known != machine_.comfyui) {
     assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",

@@ -26,6 +26,17 @@ double picture_tokens(const DiffusionRow& row, const Shape& latent) {
 
 const SampleLive& live_of(const SampleCase& c) { return c.row->live[table_column(c.version)]; }
 
+const ControlRow* control_of(const SampleCase& c) {
+  return find_control_row(c.row->key, c.controlnets);
+}
+const SampleLive& more_of(const SampleCase& c, const ControlRow& control) {
+  return control.more[table_column(c.version)];
+}
+double reserved_factor(const SampleCase& c) {
+  const ControlRow* control = control_of(c);
+  return (control ? more_of(c, *control) : live_of(c)).reserved;
+}
+
 Shape decoded_picture(const VaeRow& row, const Shape& latent) {
   Shape picture = latent;
   picture.height *= row.spatial;
@@ -70,6 +81,7 @@ Tile tile_of(const VaeCase& c, const Shape& picture) {
 namespace {
 
 constexpr double kMib = 1024.0 * 1024.0;
+constexpr std::int64_t kUpscaleTile = 512;  // of ImageUpscaleWithModel, halved where memory ends
 
 Quantity quantity(double bytes, NumberKind kind, std::string source) {
   return {to_bytes(bytes), kind, std::move(source)};
@@ -99,21 +111,29 @@ double attended_tokens(const DiffusionRow& row, const Shape& latent, double refe
   return picture_tokens(row, latent) + reference_area / (row.patch * row.patch);
 }
 
-double live_bytes(const SampleCase& c, double estimate) {
-  const SampleLive& live = live_of(c);
+/// What grows with the latent, and with references, and what an item adds.
+double live_part(const SampleCase& c, const SampleLive& live, double reference, double estimate) {
   const double batch = static_cast<double>(c.latent.batch);
   double bytes = 0;
   switch (c.row->rule) {
     case LiveRule::tokens:
-      bytes = live.rate * batch * attended_tokens(*c.row, c.latent, c.reference_most) *
-              c.row->hidden * c.element_bytes;
+      bytes = live.rate * batch * attended_tokens(*c.row, c.latent, reference) * c.row->hidden *
+              c.element_bytes;
       break;
     case LiveRule::latent_pixels:
       bytes = live.rate * batch * plane(c.latent) * c.element_bytes / 2;
       break;
     case LiveRule::share: bytes = live.rate * estimate; break;
   }
-  bytes += batch * live.item_mib * kMib * c.element_bytes / 2;
+  return bytes + batch * live.item_mib * kMib * c.element_bytes / 2;
+}
+
+double live_bytes(const SampleCase& c, double estimate) {
+  double bytes = live_part(c, live_of(c), c.reference_most, estimate);
+  // ControlNets see the picture, not its references.
+  if (const ControlRow* control = control_of(c)) {
+    bytes += live_part(c, more_of(c, *control), 0, estimate);
+  }
   if (c.quantised) {
     bytes += c.row->cast_mib * kMib * c.element_bytes / 2;
   }
@@ -135,7 +155,13 @@ std::string live_source(const SampleCase& c) {
   }
   text += c.row->source;
   if (c.quantised && c.row->cast_mib > 0) text += "; one weight in the computing type added";
-  if (c.controlnets > 0) text += "; ControlNets' own activations only in the upper bound";
+  if (const ControlRow* control = control_of(c)) {
+    text += fmt::format(
+        "; {} {} of {} more for ControlNets", short_number(more_of(c, *control).rate),
+        c.row->rule == LiveRule::tokens ? "hidden states" : "bytes per latent pixel", control->key);
+  } else if (c.controlnets > 0) {
+    text += "; ControlNets' own activations only in the upper bound";
+  }
   if (c.forwards > 1) text += "; one batch, more if cond and uncond run together";
   return text;
 }
@@ -248,6 +274,14 @@ std::int64_t element_count(const Shape& s) {
 
 Quantity unknown_quantity(std::string why) { return {0, NumberKind::unknown, std::move(why)}; }
 
+/// Bounds of a sampler: more ControlNets than were traced may need half as much again.
+void set_bounds(const SampleCase& c, Demand& demand) {
+  const ControlRow* control = control_of(c);
+  demand.low = control ? control->low : c.row->low;
+  demand.high = control ? control->high : c.row->high;
+  if (c.controlnets > (control ? control->nets : 0)) demand.high *= 1.5;
+}
+
 Demand sample_demand(const SampleCase& c) {
   const UsageFactor factor = usage_factor(*c.row, c.version);
   const double per_area = (c.plain_attention ? 0.15 : c.element_bytes * 0.01) * factor.value * kMib;
@@ -265,11 +299,9 @@ Demand sample_demand(const SampleCase& c) {
       quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
   const double live = live_bytes(c, minimum);
   demand.live = quantity(live, c.row->kind, live_source(c));
-  const double factor_of_reserved = live_of(c).reserved;
-  demand.reserved = reserved_quantity(live * factor_of_reserved, factor_of_reserved, c.row->kind,
+  demand.reserved = reserved_quantity(live * reserved_factor(c), reserved_factor(c), c.row->kind,
                                       c.async_allocator, live_source(c));
-  demand.low = c.row->low;
-  demand.high = c.row->high * (c.controlnets > 0 ? 1.5 : 1.0);
+  set_bounds(c, demand);
   demand.forwards = c.forwards;
   demand.flops = forward_flops(*c.row, c.latent, c.reference_most) * c.forwards;
   return demand;
@@ -317,25 +349,37 @@ Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_
   return demand;
 }
 
-Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_bytes) {
+double UpscaleCase::tile_pixels() const {
+  return static_cast<double>(std::min<std::int64_t>(picture.width, kUpscaleTile)) *
+         static_cast<double>(std::min<std::int64_t>(picture.height, kUpscaleTile));
+}
+
+Demand upscale_demand(const UpscaleCase& c) {
   // The node frees this much by itself and then moves the model over: no loader is involved.
-  const double images = static_cast<double>(element_count(picture)) * 4;
-  const double work = 512.0 * 512 * 3 * 4 * std::max(scale, 1.0) * 384;
+  const double images = static_cast<double>(element_count(c.picture)) * 4;
+  const double work = 1.0 * kUpscaleTile * kUpscaleTile * 3 * 4 * std::max(c.scale, 1.0) * 384;
   Demand demand;
-  demand.asked = quantity(static_cast<double>(weights_bytes) + work + images, NumberKind::computed,
-                          fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
-                                      "ImageUpscaleWithModel",
-                                      short_number(std::max(scale, 1.0))));
+  demand.asked =
+      quantity(static_cast<double>(c.weights_bytes) + work + images, NumberKind::computed,
+               fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
+                           "ImageUpscaleWithModel",
+                           short_number(std::max(c.scale, 1.0))));
   demand.minimum = demand.asked;
-  demand.live = quantity(0.5 * work + images, NumberKind::assumed,
-                         "half of the node's estimate for one tile, and the picture; not traced");
+  const UpscalerRow& row = upscaler_row(c.scale);
+  const NumberKind kind = c.rrdb ? NumberKind::measured : NumberKind::assumed;
+  const double live = row.pixel * c.tile_pixels() + images;
+  demand.live = quantity(
+      live, kind,
+      fmt::format("{} bytes a pixel of one tile ({}), and the picture; {}", short_number(row.pixel),
+                  row.key, c.rrdb ? "traced on meta tensors" : "as an ESRGAN would"));
   demand.reserved =
-      quantity(0.7 * work + images, NumberKind::assumed, "1.4 * live; " + demand.live.source);
+      quantity(row.reserved * live, NumberKind::assumed,
+               fmt::format("{} * live; {}", short_number(row.reserved), demand.live.source));
   // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
-  demand.flops = 2 * static_cast<double>(weights_bytes) / 4 * static_cast<double>(picture.batch) *
-                 plane(picture);
-  demand.low = 0.2;
-  demand.high = 2;
+  demand.flops = 2 * static_cast<double>(c.weights_bytes) / 4 *
+                 static_cast<double>(c.picture.batch) * plane(c.picture);
+  demand.low = c.rrdb ? 0.88 : 0.06;
+  demand.high = c.rrdb ? 1.4 : 2;
   return demand;
 }
 

@@ -36,8 +36,8 @@ struct SampleCase {
   double reference_most = 0;     ///< of the conditioning that has most
   bool packed = false;           ///< video and audio latent packed into one row
   std::int64_t audio_elements = 0;
-  int forwards = 1;  ///< conditionings of one step
-  int controlnets = 0;
+  int forwards = 1;              ///< conditionings of one step
+  int controlnets = 0;           ///< in a row: those of the conditioning that has most
   bool async_allocator = false;  ///< cudaMallocAsync: the reserved factors were not measured on it
 
   bool operator==(const SampleCase&) const = default;
@@ -65,8 +65,16 @@ Demand encode_demand(const VaeCase& c);
 /// A text encoder's call; `row` may be null.
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes);
 
-/// A picture upscaler's call, by the formula of ComfyUI's node.
-Demand upscale_demand(const Shape& picture, double scale, std::int64_t weights_bytes);
+/// The picture that an upscaler gets, which its node works through in tiles.
+struct UpscaleCase {
+  Shape picture;
+  double scale = 1;
+  std::int64_t weights_bytes = 0;
+  bool rrdb = false;  ///< an ESRGAN, whose kind was traced; others are assumed to need the same
+
+  double tile_pixels() const;
+};
+Demand upscale_demand(const UpscaleCase& c);
 
 /// The demand of a step that does two things one after the other: the larger of each.
 Demand larger(const Demand& a, const Demand& b);
@@ -84,6 +92,11 @@ UsageFactor usage_factor(const DiffusionRow& row, const ComfyVersion& version);
 /// Tokens of one item without text; a model with patches pads to whole ones.
 double picture_tokens(const DiffusionRow& row, const Shape& latent);
 const SampleLive& live_of(const SampleCase& c);
+/// What ControlNets add; null where there are none or nobody has traced them.
+const ControlRow* control_of(const SampleCase& c);
+const SampleLive& more_of(const SampleCase& c, const ControlRow& control);
+/// Reserved divided by live.
+double reserved_factor(const SampleCase& c);
 
 double frames_counted(Frames rule, const Shape& shape);
 double formula_scale(const VaeFormula& formula, const Shape& shape);

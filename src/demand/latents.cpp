@@ -116,12 +116,14 @@ SizeValue latent_audio(RuleScope& s, const RuleRow& row) {
   const auto seconds = s.real("seconds", 0, 1e6);
   const Whole batch = s.whole("batch_size", 1, kMostBatch, 1);
   if (!seconds || !batch) return s.unknown();
-  if (row.channels == 64) {  // Stable Audio: 44.1 kHz in blocks of 2048
-    const auto length = static_cast<std::int64_t>(std::llround(*seconds * 44100 / 2048 / 2) * 2);
-    return s.made({*batch, 64, 1, 1, std::max<std::int64_t>(length, 1), false});
+  double length = std::trunc(*seconds * 44100 / 512 / 8);  // ACE-Step
+  if (row.class_type == "EmptyLatentAudio") {  // Stable Audio: pairs of blocks of 2,048 samples
+    length = std::nearbyint(*seconds * 44100 / 2048 / 2) * 2;
+  } else if (row.class_type == "EmptyAceStep1.5LatentAudio") {
+    length = std::nearbyint(*seconds * 48000 / 1920);  // halves to even, as Python does
   }
-  const auto length = static_cast<std::int64_t>(*seconds * 44100 / 512 / 8);
-  return s.made({*batch, 8, 1, 16, std::max<std::int64_t>(length, 1), false});
+  const auto columns = std::max<std::int64_t>(static_cast<std::int64_t>(length), 1);
+  return s.made({*batch, row.channels, 1, row.channels == 8 ? 16 : 1, columns, false});
 }
 
 SizeValue latent_ltx_audio(RuleScope& s, const RuleRow&) {

@@ -30,6 +30,15 @@ std::string column_of(const ComfyVersion& version) { return to_string(rules_for(
 
 // ---- samplers --------------------------------------------------------------------------------
 
+/// One hidden state of the pictures.
+Product hidden_states(const SampleCase& c) {
+  Product product;
+  return product.count(static_cast<double>(c.latent.batch), "items")
+      .times(picture_tokens(*c.row, c.latent), "tokens")
+      .times(c.row->hidden)
+      .times(c.element_bytes, "bytes");
+}
+
 /// What ComfyUI multiplies, where it is more than the pixels of the latent.
 Sum sampled_area(const SampleCase& c) {
   Sum sum{"area", "Latent values that ComfyUI counts", "", {}, "counted"};
@@ -77,6 +86,29 @@ Sum sampled_estimate(const SampleCase& c, const Sum& area) {
           "asked"};
 }
 
+/// What ControlNets hand over, for a row that counts tokens or latent pixels.
+void add_controlnets(Sum& sum, const SampleCase& c) {
+  const ControlRow* control = control_of(c);
+  if (!control) return;
+  const SampleLive& more = more_of(c, *control);
+  const std::string source = fmt::format("row {}: {}", control->key, control->source);
+  const char* what =
+      control->nets > 1 ? "outputs of several ControlNets" : "a ControlNet's outputs";
+  Product product;
+  if (c.row->rule == LiveRule::latent_pixels) {
+    product = latent_pixels(c.latent).times(more.rate, "bytes");
+    if (c.element_bytes != 2) product.times(c.element_bytes).over(2);
+  } else {
+    product = hidden_states(c).times(more.rate);
+  }
+  sum.terms.push_back(product.over(kMib).term(what, c.row->kind, source));
+  if (more.item_mib == 0) return;
+  Product item;
+  item.count(static_cast<double>(c.latent.batch), "items").times(more.item_mib);
+  if (c.element_bytes != 2) item.times(c.element_bytes, "bytes").over(2);
+  sum.terms.push_back(item.term("what does not grow with them", c.row->kind, ""));
+}
+
 void add_item_and_cast(Sum& sum, const SampleCase& c) {
   const SampleLive& live = live_of(c);
   if (live.item_mib != 0) {
@@ -109,12 +141,7 @@ Sum sampled_live(const SampleCase& c, const Sum& asked) {
     if (c.element_bytes != 2) product.times(c.element_bytes).over(2);
     sum.terms.push_back(product.over(kMib).term("latent pixels", row.kind, source));
   } else {
-    product.count(static_cast<double>(c.latent.batch), "items")
-        .times(picture_tokens(row, c.latent), "tokens")
-        .times(row.hidden)
-        .times(c.element_bytes, "bytes")
-        .times(live.rate)
-        .over(kMib);
+    product = hidden_states(c).times(live.rate).over(kMib);
     sum.terms.push_back(product.term("hidden states", row.kind, source));
     if (c.reference_most > 0) {
       Product reference;
@@ -128,6 +155,7 @@ Sum sampled_live(const SampleCase& c, const Sum& asked) {
       sum.terms.push_back(reference.term("reference latents", row.kind, ""));
     }
   }
+  add_controlnets(sum, c);
   add_item_and_cast(sum, c);
   return sum;
 }
@@ -257,7 +285,7 @@ DemandTerms sample_terms(const SampleCase& c) {
   terms.area = sampled_area(c);
   terms.asked = sampled_estimate(c, terms.area);
   terms.live = sampled_live(c, terms.asked);
-  terms.reserved_factor = live_of(c).reserved;
+  terms.reserved_factor = reserved_factor(c);
   terms.reserved_source = allocator_source(c.async_allocator);
   return terms;
 }
@@ -292,33 +320,38 @@ DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int elem
   return terms;
 }
 
-DemandTerms upscale_terms(const Shape& picture, double scale, std::int64_t weights_bytes) {
-  const double images = static_cast<double>(element_count(picture));
-  const NumberKind computed = NumberKind::computed, assumed = NumberKind::assumed;
+DemandTerms upscale_terms(const UpscaleCase& c) {
   const std::string node = "comfy_extras/nodes_upscale_model.py";
-  const auto tile = [&] {
-    Product work;
-    return work.times(512).times(512).times(3).times(4, "bytes").times(std::max(scale, 1.0));
-  };
-  const auto pictures = [&](NumberKind kind) {
+  const NumberKind computed = NumberKind::computed;
+  const NumberKind traced = c.rrdb ? NumberKind::measured : NumberKind::assumed;
+  const auto pictures = [&c](NumberKind kind) {
     Product all;
-    return all.times(images, "values").times(4, "bytes").over(kMib).term("the picture", kind, "");
+    return all.times(static_cast<double>(element_count(c.picture)), "values")
+        .times(4, "bytes")
+        .over(kMib)
+        .term("the picture", kind, "");
   };
+  Product asked, live;
+  asked.times(512).times(512).times(3).times(4, "bytes").times(std::max(c.scale, 1.0));
+  const UpscalerRow& row = upscaler_row(c.scale);
+  live.times(c.tile_pixels(), "pixels").times(row.pixel, "bytes");
   DemandTerms terms;
-  terms.asked = {
-      "asked",
-      fmt::format("What the node asks for ({})", node),
-      "MiB",
-      {bytes_term(weights_bytes, "its weights", computed, ""),
-       tile().times(384).over(kMib).term("one tile", computed, node), pictures(computed)},
-      "asked"};
-  terms.live = {
-      "live",
-      "What the step truly allocates (docs/demand.md)",
-      "MiB",
-      {tile().times(192).over(kMib).term("half of the node's estimate", assumed, "not traced"),
-       pictures(computed)},
-      "live"};
+  terms.asked = {"asked",
+                 fmt::format("What the node asks for ({})", node),
+                 "MiB",
+                 {bytes_term(c.weights_bytes, "its weights", computed, ""),
+                  asked.times(384).over(kMib).term("one tile", computed, node), pictures(computed)},
+                 "asked"};
+  const std::string source = fmt::format(
+      "row {}: {}", row.key,
+      c.rrdb ? "traced on meta tensors, tests/demand/traced.inc" : "as an ESRGAN would");
+  terms.live = {"live",
+                "What the step truly allocates (docs/demand.md)",
+                "MiB",
+                {live.over(kMib).term("one tile", traced, source), pictures(traced)},
+                "live"};
+  terms.reserved_factor = row.reserved;
+  terms.reserved_source = "the allocator's slack";
   return terms;
 }
 

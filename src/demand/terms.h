@@ -36,7 +36,7 @@ DemandTerms sample_terms(const SampleCase& c);
 DemandTerms decode_terms(const VaeCase& c);
 DemandTerms encode_terms(const VaeCase& c);
 DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int element_bytes);
-DemandTerms upscale_terms(const Shape& picture, double scale, std::int64_t weights_bytes);
+DemandTerms upscale_terms(const UpscaleCase& c);
 /// Of a step that does two things one after the other.
 DemandTerms larger(DemandTerms a, DemandTerms b);
 

@@ -23,9 +23,10 @@ Result<TracedCall> read_call(JsonValue row, const std::string& file, const std::
   if (!version) return version.error();
   call.comfyui = *version;
   const JsonValue what = row.find("what");
-  call.step = what.is("decode")   ? StepKind::decode
-              : what.is("encode") ? StepKind::encode_image
-                                  : StepKind::sample;
+  call.step = what.is("decode")    ? StepKind::decode
+              : what.is("encode")  ? StepKind::encode_image
+              : what.is("upscale") ? StepKind::upscale
+                                   : StepKind::sample;
   const auto number = [&row](const char* key, std::int64_t least) {
     return std::clamp<std::int64_t>(row.find(key).integer_or(least), least, kMostBytes);
   };
@@ -71,8 +72,10 @@ std::optional<Demand> table_demand(const TracedCall& call) {
   const Shape& picture = call.picture;
   if (call.step == StepKind::sample) {
     SampleCase c;
-    c.row = find_diffusion_row(call.architecture);
+    const ControlRow* control = find_control_row(call.architecture);
+    c.row = find_diffusion_row(control ? control->base : call.architecture);
     if (!c.row) return std::nullopt;
+    c.controlnets = control ? control->nets : 0;
     c.version = call.comfyui;
     // A model for pictures gets a video as a batch of pictures.
     const auto pictures = static_cast<double>(c.row->temporal > 0 ? 1 : picture.frames);
@@ -87,6 +90,11 @@ std::optional<Demand> table_demand(const TracedCall& call) {
           static_cast<double>(c.latent.height) * static_cast<double>(c.latent.width);
     }
     return sample_demand(c);
+  }
+  if (call.step == StepKind::upscale) {
+    const UpscalerRow* row = find_upscaler_row(call.architecture);
+    if (!row) return std::nullopt;
+    return upscale_demand({picture, static_cast<double>(row->scale), 0, true});
   }
   VaeCase c;
   c.row = find_vae_row(call.architecture);

@@ -44,13 +44,13 @@ constexpr VaeRow kVaeRows[] = {
     {"wan21-vae", "Wan 2.1 VAE", 16, 8, 4,
      since_0_8_0({7000, Frames::none, 64, 0}, {7000, Frames::none, 64, 2200}),
      since_0_8_0({6000, Frames::none, 1, 0}, {6000, Frames::none, 1, 1500}),
-     {{8577.3, 6.234, 3267.2, 1.38},
-       {8577.3, 6.234, 3267.2, 1.38},
-       {8577.3, 6.234, 3267.2, 1.38},
-       {6756.7, 6.25, 781, 1.5}},
-     {{6656.3, 6.234, 1933.7, 1.17},
-       {6656.3, 6.234, 1933.7, 1.17},
-       {6656.3, 6.234, 1933.7, 1.17},
+     {{8577.6, 6.232, 3267.2, 1.4},
+       {8577.6, 6.232, 3267.2, 1.4},
+       {8577.6, 6.232, 3267.2, 1.4},
+       {6756.7, 6.25, 781, 1.48}},
+     {{6656.6, 6.232, 1933.7, 1.2},
+       {6656.6, 6.232, 1933.7, 1.2},
+       {6656.6, 6.232, 1933.7, 1.2},
        {4402.7, 6.25, 774, 1.36}},
      0.5, 0.73, 1.4, kMeasured, kTraced},
     {"wan22-vae", "Wan 2.2 VAE", 48, 16, 4,
@@ -130,6 +130,15 @@ constexpr VaeRow kVaeRows[] = {
      "audio latents are not sized yet"},
 };
 
+// ESRGAN (RRDB, 64 channels): two large maps in 32 bits, or what a block of the small one needs.
+constexpr UpscalerRow kUpscalerRows[] = {
+    // key, scale, bytes a pixel, reserved / live
+    {"rrdb-x1", 1, 2304, 1.91},
+    {"rrdb-x2", 2, 2304, 2.8},
+    {"rrdb-x4", 4, 8192, 1.79},
+    {"rrdb-x8", 8, 32768, 1.45},
+};
+
 constexpr const char* kSmall = "inferred: under 0.2 GiB at 512 tokens";
 
 constexpr TextRow kTextRows[] = {
@@ -172,6 +181,7 @@ constexpr VaeFlops kVaeFlops[] = {
 }  // namespace
 
 std::span<const VaeRow> vae_rows() { return kVaeRows; }
+std::span<const UpscalerRow> upscaler_rows() { return kUpscalerRows; }
 std::span<const TextRow> text_rows() { return kTextRows; }
 std::span<const VaeFlops> vae_flops() { return kVaeFlops; }
 

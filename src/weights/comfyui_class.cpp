@@ -52,8 +52,8 @@ constexpr ClassRow kRows[] = {
     {"flux", "FluxInpaint", {{{"x_embedder.weight", 1, 4 * 96}}}},
     {"flux", "Flux", {{{"guidance_in.in_layer.weight"}}}},
     {"flux", "Flux", {{{"time_text_embed.guidance_embedder."}}}},
-    {"flux", "LongCatImage", {{{"txt_in.weight", 1, 3584}}}},
     {"flux", "FluxSchnell"},
+    {"longcat-image", "LongCatImage"},
     {"flux2", "Flux2"},
     {"chroma", "Chroma"},
     {"chroma-radiance", "ChromaRadiance"},
@@ -109,7 +109,7 @@ constexpr ClassRow kRows[] = {
     // Four values a patch of each channel, and one channel of padding.
     {"cosmos", "CosmosI2V", {{{kCosmosIn, 1, 4 * 18}}}},
     {"cosmos", "CosmosT2V"},
-    {"cosmos-predict2", "Anima", {{{"llm_adapter.blocks.0.cross_attn.q_proj.weight"}}}},
+    {"anima", "Anima"},
     {"cosmos-predict2", "CosmosI2VPredict2", {{{kCosmosIn, 1, 4 * 18}}}},
     {"cosmos-predict2", "CosmosT2IPredict2"},
     {"kandinsky5",

@@ -158,6 +158,7 @@ class Counter {
     const std::int64_t stored =
         tensor.elements > 0 ? std::max<std::int64_t>(1, tensor.bytes / tensor.elements) : 0;
     if (rules_.role == WeightsRole::vae) return 2;
+    if (rules_.fp32) return 4;
     if (stays_fp32(one)) return 4;
     if (one_byte_everywhere()) return 1;
     if (!storage_.scaled) return tensor.dtype->kind == DtypeClass::fp8 ? 2 : std::min(stored, 2L);

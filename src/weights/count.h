@@ -18,6 +18,7 @@ struct CountRules {
   ComfyVersion comfyui;
   HeaderFormat format = HeaderFormat::safetensors;
   bool cast_to_fp8 = false;  ///< UNETLoader's weight_dtype asks for one byte a value
+  bool fp32 = false;         ///< upscalers: spandrel builds them so, whatever the file holds
   std::string architecture;  ///< decides the size of the sampling table beside the weights
 };
 

@@ -42,7 +42,8 @@ std::string detect_flux_like(const TensorSet& part) {
   if (part.has_prefix("distilled_guidance_layer.")) {
     return part.has_prefix("nerf_blocks.") ? "chroma-radiance" : "chroma";
   }
-  return "flux";
+  const bool longcat = part.dimension("txt_in.weight", 1) == 3584 && !part.has_prefix("vector_in.");
+  return longcat ? "longcat-image" : "flux";
 }
 
 /// U-Nets under the names of ComfyUI's files or, as diffusers saves them, of its own.
@@ -114,6 +115,7 @@ constexpr Mark kDiffusionMarks[] = {
     {"caption_projection.0.linear.", "hidream"},
     {"visual_transformer_blocks.", "kandinsky5"},
     {"blocks.block0.", "cosmos"},
+    {"llm_adapter.blocks.", "anima"},
     {"blocks.0.adaln_modulation_self_attn.", "cosmos-predict2"},
     {"t_block.1.", "pixart"},
     {"transformer.rotary_pos_emb.", "stable-audio"},
@@ -254,6 +256,15 @@ std::string detect_vision(const TensorSet& part) {
   return layers > 24 ? "sigclip" : "clip-vision-l";
 }
 
+/// RRDB is what ESRGAN is made of; its tensors have had three sets of names.
+std::string detect_upscaler(const TensorSet& part) {
+  const auto& all = part.tensors();
+  const bool rrdb = std::any_of(all.begin(), all.end(), [](const NamedTensor& one) {
+    return contains(lower(one.name), "rdb1.conv1.");
+  });
+  return rrdb ? "rrdb" : "upscaler";
+}
+
 std::string detect_controlnet(const TensorSet& part) {
   std::string base = detect_diffusion(part);
   if (base.empty() && part.has_prefix("controlnet_blocks.")) {
@@ -297,7 +308,7 @@ std::string detect_architecture(const TensorSet& part, WeightsRole role,
     case WeightsRole::vision_encoder: return detect_vision(part);
     case WeightsRole::controlnet: return detect_controlnet(part);
     case WeightsRole::lora: return "lora";
-    case WeightsRole::upscaler: return "upscaler";
+    case WeightsRole::upscaler: return detect_upscaler(part);
     case WeightsRole::other: break;
   }
   return {};

@@ -141,6 +141,7 @@ void count_header(Weights& weights, const TensorSet& part, const Header& header,
       .comfyui = version,
       .format = header.format,
       .cast_to_fp8 = casts_to_fp8(request) && header.format != HeaderFormat::gguf,
+      .fp32 = request.folder == "upscale_models",
       .architecture = weights.architecture};
   Count count = count_tensors(part, rules);
   weights.bytes = count.bytes;

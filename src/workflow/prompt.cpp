@@ -83,6 +83,9 @@ void index_nodes(Prompt& prompt) {
 }
 
 const InputDefinition* find_input(const NodeDefinition& node, std::string_view name) {
+  // A name may have a dot of its own: `middle_block.1` of the nodes that merge models.
+  const auto whole = std::ranges::find(node.inputs, name, &InputDefinition::name);
+  if (whole != node.inputs.end()) return &*whole;
   const auto dot = name.find('.');
   const std::string_view head = name.substr(0, dot);
   const auto found = std::ranges::find(node.inputs, head, &InputDefinition::name);

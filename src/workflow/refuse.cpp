@@ -156,6 +156,8 @@ class Refuser {
   static const InputDefinition* declared(const NodeDefinition& definition, const PromptNode& node,
                                          const std::string& name) {
     const std::vector<InputDefinition>* among = &definition.inputs;
+    const auto whole = std::ranges::find(*among, name, &InputDefinition::name);
+    if (whole != among->end()) return &*whole;
     for (std::size_t from = 0;;) {
       const auto dot = std::min(name.find('.', from), name.size());
       const auto found =

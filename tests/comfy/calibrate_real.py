@@ -16,7 +16,10 @@ def main():
     for folder in support.checkouts():
         words = [sys.argv[1], "calibrate", "--comfyui", folder, "--python", python]
         for key in ("wan-1.3b", "flux", "sdxl", "svd", "stable-cascade-c", "stable-cascade-b",
-                    "ltxav", "hunyuan3d", "stable-audio", "kl-vae"):
+                    "ltxav", "hunyuan3d", "stable-audio", "kl-vae", "controlnet-sd15",
+                    "controlnet-sdxl", "two-controlnets-sdxl", "controlnet-flux",
+                    "controlnet-qwen-image", "two-controlnets-qwen-image",
+                    "rrdb-x4"):
             words += ["--only", key]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         good = done.returncode == 0 and "0 of 0" not in done.stdout

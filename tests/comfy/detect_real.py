@@ -26,9 +26,7 @@ ROWS = {
     "wan-14b-i2v": "wan-14b",
     "wan-14b-i2v-clip": "wan-14b",
     "ltxav-23": "ltxav",
-    "longcat-image": "flux",
     "z-image-pixel": "z-image",
-    "anima": "cosmos-predict2",
     "hunyuan image 2.1 refiner": "hunyuan-image-21-refiner",
 }
 # Models of src/weights/known_models.inc that must have as many values.

@@ -47,6 +47,18 @@ std::string line_of(const DiffusionRow& row) {
                      to_string(row.kind), row.source);
 }
 
+std::string line_of(const ControlRow& row) {
+  const DiffusionRow* base = find_diffusion_row(row.base);
+  const std::string more = by_version(row.more, [base](const SampleLive& live) {
+    const bool tokens = base && base->rule == LiveRule::tokens;
+    std::string text = fmt::format("{} {}", number(live.rate), tokens ? "u" : "B a latent pixel");
+    if (live.item_mib != 0) text += fmt::format(" {:+.4g} MiB", live.item_mib);
+    return text;
+  });
+  return fmt::format("| {} | {} | {} | {} | {}-{} | measured | {} |", row.key, row.nets, more,
+                     reserved_text(row.more), number(row.low), number(row.high), row.source);
+}
+
 std::string formula_text(const VaeFormula& f, bool decode) {
   if (f.scale == 0) return "unknown";
   const char* frames[] = {
@@ -101,6 +113,7 @@ void expect_lines(const std::string& doc, const Rows& rows) {
 TEST(DemandDoc, PrintsEveryRowOfTheTable) {
   const std::string doc = test::slurp(test::source_dir() / "docs/demand.md");
   expect_lines(doc, diffusion_rows());
+  expect_lines(doc, control_rows());
   expect_lines(doc, vae_rows());
   expect_lines(doc, text_rows());
 }
@@ -114,8 +127,9 @@ TEST(DemandDoc, PrintsNoRowThatTheTableLacks) {
     for (std::size_t i = at; i < end; ++i) rows += doc.compare(i, 3, "\n| ") == 0;
     at = doc.find("<!-- rows -->", end);
   }
-  const std::size_t heads = 3;  // one head line in each of the three tables
-  EXPECT_EQ(rows, diffusion_rows().size() + vae_rows().size() + text_rows().size() + heads);
+  const std::size_t heads = 4;  // one head line in each of the four tables
+  EXPECT_EQ(rows, diffusion_rows().size() + control_rows().size() + vae_rows().size() +
+                      text_rows().size() + heads);
 }
 
 }  // namespace

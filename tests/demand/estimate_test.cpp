@@ -142,6 +142,19 @@ TEST(Estimate, TilingLowersWhatIsLiveButNotWhatIsAsked) {
   EXPECT_LT(tiled.demand.live.bytes, whole.demand.live.bytes / 2);
 }
 
+TEST(Estimate, AttentionInSlicesIsNoted) {
+  Machine sliced = machine();
+  const auto noted = [&] {
+    const auto demand = estimate_demand(two_pass().prompt(), finder(kWan), sliced);
+    return std::ranges::any_of(demand->notes, [](const std::string& note) {
+      return note.starts_with("Attention keeps its scores in slices");
+    });
+  };
+  EXPECT_FALSE(noted());
+  sliced.flags.disable_xformers_and_pytorch_attention = true;
+  EXPECT_TRUE(noted());
+}
+
 TEST(Estimate, UnusableOverridesAreUsageErrors) {
   const PromptBuilder b = two_pass();
   for (const std::int64_t frames : {0LL, -1LL, 1'000'000'000LL, 1LL << 62}) {
@@ -267,7 +280,57 @@ TEST(Estimate, ControlNetsAndModelPatchesAreInUseBesideTheModel) {
   std::vector<std::string> names;
   for (const int w : e.at("8").uses) names.push_back(e.name(w));
   EXPECT_EQ(names, (std::vector<std::string>{"a", "patch", "net"}));
-  EXPECT_GT(e.at("8").demand.high, 1.8);
+  EXPECT_EQ(e.at("8").demand.live.bytes,
+            std::llround(64.0 * 64 * (16648 + 1744) + 0.1 * (1 << 20)));
+}
+
+/// A sampler behind as many ControlNetApply nodes as there are strengths.
+NodeDemand behind_controlnets(const char* model, const std::vector<std::string>& strengths) {
+  PromptBuilder b;
+  b.add("1", "UNETLoader", {str("unet_name", "m")}, {"MODEL"});
+  b.add("2", "ControlNetLoader", {str("control_net_name", "net")}, {"CONTROL_NET"});
+  b.add("c0", "CLIPTextEncode", {str("text", "x")}, {"CONDITIONING"});
+  std::string last = "c0";
+  for (const std::string& strength : strengths) {
+    const std::string next = "c" + std::to_string(b.prompt().nodes.size());
+    b.add(next, "ControlNetApply",
+          {link("conditioning", "CONDITIONING", last), link("control_net", "CONTROL_NET", "2"),
+           val("strength", strength)},
+          {"CONDITIONING"});
+    last = next;
+  }
+  b.add("4", "EmptySD3LatentImage", {num("width", 1024), num("height", 1024)}, {"LATENT"});
+  b.add("5", "KSampler",
+        {link("model", "MODEL", "1"), num("steps", 20), val("cfg", "1"),
+         link("positive", "CONDITIONING", last), link("latent_image", "LATENT", "4")},
+        {"LATENT"});
+  return estimate(b, finder({{"m", model}, {"net", "controlnet"}})).at("5");
+}
+
+TEST(Estimate, ControlNetsAddTheirOutputsToWhatIsLive) {
+  const auto live = [](const char* model, const std::vector<std::string>& strengths) {
+    return static_cast<double>(behind_controlnets(model, strengths).demand.live.bytes);
+  };
+  // One hidden state of Flux and of Qwen-Image for a megapixel.
+  const double u = 4096.0 * 3072 * 2;
+  EXPECT_NEAR(live("flux", {"0.6"}) - live("flux", {}), 5.021 * u, 2);
+  EXPECT_NEAR(live("flux", {"0.6", "1"}) - live("flux", {}), 19.042 * u, 2);
+  EXPECT_NEAR(live("qwen-image", {"1", "1"}) - live("qwen-image", {}), 60.042 * u, 2);
+  EXPECT_EQ(behind_controlnets("flux", {"1", "1"}).uses.size(), 2u) << "one net, twice";
+}
+
+TEST(Estimate, AControlNetWithoutStrengthIsNotUsed) {
+  const NodeDemand off = behind_controlnets("flux", {"0"}), none = behind_controlnets("flux", {});
+  EXPECT_EQ(off.uses.size(), 1u);
+  EXPECT_EQ(off.demand.live.bytes, none.demand.live.bytes);
+}
+
+TEST(Estimate, ControlNetsThatNobodyTracedWidenTheBounds) {
+  const auto high = [](const char* model, const std::vector<std::string>& strengths) {
+    return behind_controlnets(model, strengths).demand.high;
+  };
+  EXPECT_NEAR(high("hidream", {"1"}), 1.5 * high("hidream", {}), 1e-9);
+  EXPECT_NEAR(high("flux", {"1", "1", "1"}), 1.5 * high("flux", {"1", "1"}), 1e-9);
 }
 
 TEST(Estimate, LorasAreListedAsTheyArePutOn) {

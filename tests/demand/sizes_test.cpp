@@ -64,6 +64,27 @@ TEST(Sizes, EmptyLatentsHaveTheStridesOfTheirModel) {
   }
 }
 
+/// What the nodes of ComfyUI 0.18.2 (comfy_extras/nodes_audio.py, nodes_ace.py) gave when run.
+TEST(Sizes, SoundLatentsAreAsLongAsTheirNodesMakeThem) {
+  struct Row {
+    const char* class_type;
+    const char* seconds;
+    const char* size;
+  };
+  const Row rows[] = {
+      {"EmptyLatentAudio", "47.6", "3x64x1x1x1024"},
+      {"EmptyLatentAudio", "0.8359183673469388", "3x64x1x1x18"},
+      {"EmptyAceStepLatentAudio", "120", "3x8x1x16x1291"},
+      {"EmptyAceStep1.5LatentAudio", "120", "3x64x1x1x3000"},
+      {"EmptyAceStep1.5LatentAudio", "1.5", "3x64x1x1x38"},
+      {"EmptyAceStep1.5LatentAudio", "1.3", "3x64x1x1x32"},
+  };
+  for (const Row& row : rows) {
+    const auto b = one(row.class_type, {val("seconds", row.seconds), num("batch_size", 3)});
+    EXPECT_EQ(text(size_of(b, "1")), row.size) << row.class_type << " " << row.seconds;
+  }
+}
+
 TEST(Sizes, WanNodesThatEncodeWithTheVaeTakeItsStrides) {
   const auto b =
       one("Wan22FunControlToVideo", {num("width", 1280), num("height", 704), num("length", 81)});

@@ -22,6 +22,7 @@ TEST(Terms, OfEverySamplerComeToItsDemand) {
       c.version = version.since;
       c.latent = {2, row.channels, row.temporal > 0 ? 21 : 1, 90, 161, row.temporal > 0};
       for (const double references : {0.0, 4096.0}) {
+        c.controlnets = references > 0 ? 2 : 1;
         for (const bool plain : {false, true}) {
           c.reference_most = references;
           c.plain_attention = plain;
@@ -38,6 +39,19 @@ TEST(Terms, OfEverySamplerComeToItsDemand) {
       }
     }
   }
+}
+
+TEST(Terms, ControlNetsAreATermOfTheirOwn) {
+  SampleCase c;
+  c.row = find_diffusion_row("flux");
+  c.version = {0, 18, 2};
+  c.latent = {1, 16, 1, 128, 128, false};
+  c.controlnets = 1;
+  const Sum live = sample_terms(c).live;
+  ASSERT_EQ(live.terms.size(), 3u);
+  EXPECT_EQ(live.terms[1].what, "a ControlNet's outputs");
+  EXPECT_EQ(live.terms[1].factors, "4,096 tokens x 3,072 x 2 bytes x 5.021 / 1,048,576");
+  EXPECT_EQ(live.terms[1].hundredths, 12050);
 }
 
 TEST(Terms, OfEveryVaeComeToItsDemand) {
@@ -64,10 +78,12 @@ TEST(Terms, OfTextEncodersAndUpscalersComeToTheirDemand) {
     expect_close(text_terms(&row, newest, 2).asked, text_demand(&row, newest, 2).asked, row.key);
     expect_close(text_terms(&row, newest, 2).live, text_demand(&row, newest, 2).live, row.key);
   }
-  const Shape picture{1, 3, 1, 1080, 1920, false};
-  const Demand demand = upscale_demand(picture, 4, 67'000'000);
-  expect_close(upscale_terms(picture, 4, 67'000'000).asked, demand.asked, "upscale");
-  expect_close(upscale_terms(picture, 4, 67'000'000).live, demand.live, "upscale");
+  for (const std::int64_t width : {1920, 300}) {
+    const UpscaleCase c{{1, 3, 1, 1080, width, false}, 4, 67'000'000, width < 512};
+    const Demand demand = upscale_demand(c);
+    expect_close(upscale_terms(c).asked, demand.asked, "upscale");
+    expect_close(upscale_terms(c).live, demand.live, "upscale");
+  }
 }
 
 TEST(Terms, CountWithTheDigitsTheyShow) {

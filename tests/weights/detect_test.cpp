@@ -55,6 +55,13 @@ TEST(Detect, DiffusionFamiliesByTheirMarks) {
         {wan, {13824, 5120}},
         {"casual_audio_encoder.encoder.conv2.conv.weight", {2560, 2560, 3}}}},
       {"flux", diffusion, {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}}}},
+      {"longcat-image",
+       diffusion,
+       {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}}, {"txt_in.weight", {3072, 3584}}}},
+      {"anima",
+       diffusion,
+       {{"blocks.0.adaln_modulation_self_attn.1.weight", {256, 2048}},
+        {"llm_adapter.blocks.0.cross_attn.q_proj.weight", {1024, 1024}}}},
       {"flux2",
        diffusion,
        {{"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
@@ -162,6 +169,16 @@ TEST(Detect, VaesAndVision) {
       {"sigclip",
        vision_encoder,
        {{"vision_model.encoder.layers.26.mlp.fc1.weight", {4304, 1152}}}},
+  };
+  for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+TEST(Detect, UpscalersOfTheEsrganKind) {
+  const Case cases[] = {
+      {"rrdb", upscaler, {{"model.1.sub.0.RDB1.conv1.0.weight", {32, 64, 3, 3}}}},
+      {"rrdb", upscaler, {{"RRDB_trunk.0.RDB1.conv1.weight", {32, 64, 3, 3}}}},
+      {"rrdb", upscaler, {{"body.0.rdb1.conv1.weight", {32, 64, 3, 3}}}},
+      {"upscaler", upscaler, {{"body.0.weight", {64, 3, 3, 3}}}},
   };
   for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
 }

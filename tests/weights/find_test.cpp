@@ -224,6 +224,29 @@ TEST(Find, GgufCountsItsBlocksAsStored) {
   EXPECT_EQ(w.architecture, "wan-1.3b");
 }
 
+TEST(Find, UpscalersAreBuiltIn32BitsWhateverTheFileHolds) {
+  const test::TempDir dir;
+  test::ModelHeader half;
+  half.add("model.1.sub.0.RDB1.conv1.0.weight", "F16", {32, 64, 3, 3});
+  half.write(dir, "upscale_models/4x_mine.safetensors");
+  const auto find_upscaler = [&dir](const char* file) {
+    return find({.node = "2",
+                 .id_suffix = "",
+                 .role = WeightsRole::upscaler,
+                 .files = {file},
+                 .folder = "upscale_models",
+                 .loader_class = "UpscaleModelLoader",
+                 .weight_type = ""},
+                {{dir.path().string()}, {}, {0, 18, 2}});
+  };
+  const Weights mine = find_upscaler("4x_mine.safetensors");
+  EXPECT_EQ(mine.bytes, 4 * 32 * 64 * 9);
+  EXPECT_EQ(mine.architecture, "rrdb");
+  const Weights known = find_upscaler("RealESRGAN_x4plus.safetensors");
+  EXPECT_EQ(known.bytes, 66'791'948) << "module_size of spandrel's class at its published size";
+  EXPECT_EQ(known.architecture, "rrdb");
+}
+
 TEST(Find, EverythingKnownAddsUp) {
   for (const ComfyVersion version : {ComfyVersion{0, 3, 64}, ComfyVersion{0, 18, 2}}) {
     for (const char* file :

@@ -122,5 +122,16 @@ TEST(Refuse, NoOutputThatTheFileShowsWhereTheVersionIsNotSaid) {
   EXPECT_EQ(refused(*to_prompt(*workflow, options)), "");
 }
 
+TEST(Refuse, ValuesOfInputsWithADotInTheirName) {
+  const auto merged = [](const std::string& value) {
+    return refused(R"({"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a"}},
+        "2":{"class_type":"ModelMergeSDXL","inputs":{"model1":["1",0],"model2":["1",0],
+         "middle_block.1":)" + value + R"(}},
+        "3":{"class_type":"ModelSave","inputs":{"model":["2",0],"filename_prefix":"x"}}})");
+  };
+  EXPECT_EQ(merged("0.5"), "");
+  EXPECT_NE(merged("{}").find("2: its input \"middle_block.1\" is {}"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ebb
