@@ -63,11 +63,14 @@ def last_done():
 # ---- watching --------------------------------------------------------------------------------
 
 def _look_out():
+    """Looks at what runs, from outside: nothing is registered with the executor of a run, which
+    goes through its handlers in another thread."""
     seen = watched = None
     while True:
         time.sleep(POLL_SECONDS)
         try:
-            prompt_id = hooks.prompt_in_progress()[0] if hooks.is_busy() else None
+            prompt_id, class_of = hooks.prompt_in_progress()
+            prompt_id = prompt_id if hooks.is_busy() else None
             if prompt_id != seen and watched is not None:
                 _close(seen, watched)
                 watched = None
@@ -77,11 +80,25 @@ def _look_out():
                 if mine and prompt_id in _runs:
                     _runs[prompt_id]["state"] = "running"
             if mine:
-                watched = journal.watch()
+                watched = journal.Journal(prompt_id, class_of)
+            if watched is not None:
+                _look(watched)
         except Exception as error:
             hooks.log.debug("[Ebb] history: %s: %s", type(error).__name__, error)
         if watched is None and _give_up():
             return
+
+
+def _look(watched):
+    """One look: which nodes began, which are over, and the RAM held."""
+    if journal.watches(watched.prompt_id):
+        return  # a report has it all, to the millisecond
+    running = set(hooks.running_nodes())
+    watched.peak = max(watched.peak, memory.resident_bytes() or 0)
+    for node in set(watched.open) - running:
+        watched.finish(node)
+    for node in running - set(watched.open):
+        watched.start(node)
 
 
 def _give_up():
@@ -101,7 +118,10 @@ def _give_up():
 
 def _close(prompt_id, watched):
     """A run that was watched is over: what it took, in all and pass by pass."""
-    watched.ended.set()
+    if journal.watches(prompt_id):
+        watched = journal.current
+    for node in list(watched.open):
+        watched.finish(node)
     status = hooks.prompt_status(prompt_id) or {}
     times = {name: data.get("timestamp") for name, data in status.get("messages") or []}
     began = times.get("execution_start")

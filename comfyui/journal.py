@@ -61,30 +61,24 @@ class Journal:
 
 
 current = Journal()
-_watching = threading.Lock()  # a node of the run and the history may both begin to watch it
 
 
 def watch():
-    """Begins to watch the prompt that starts or runs, and returns its journal.
-
-    A second call for the same prompt does nothing.
-    """
+    """Begins to watch the prompt that starts; a second call for the same prompt does nothing."""
     global current
-    with _watching:
-        prompt_id, class_of = hooks.prompt_in_progress()
-        if current.thread is not None and current.prompt_id == prompt_id and prompt_id:
-            return current
-        current.ended.set()
-        journal = Journal(prompt_id, class_of)
-        if current.prompt_id == prompt_id:
-            journal.events += current.events  # cuts that ran before anybody watched
-        if hooks.add_progress_watcher(_safe(journal.start), lambda *_: None,
-                                      _safe(journal.finish)):
-            for node in hooks.running_nodes():
-                journal.start(node)
-            journal.begin()
-        current = journal
-        return journal
+    prompt_id, class_of = hooks.prompt_in_progress()
+    if watches(prompt_id):
+        return
+    current.ended.set()
+    journal = Journal(prompt_id, class_of)
+    if hooks.add_progress_watcher(_safe(journal.start), lambda *_: None, _safe(journal.finish)):
+        journal.begin()
+    current = journal
+
+
+def watches(prompt_id):
+    """True if a node of that prompt has it watched."""
+    return bool(prompt_id) and current.prompt_id == prompt_id and current.thread is not None
 
 
 def _safe(function):

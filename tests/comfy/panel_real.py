@@ -232,6 +232,8 @@ async def browse(checks, folder, front_end, shots, models):
                 checks.that("the browser complains of nothing of ours", not any(
                     "ebb" in error.lower() for error in view.errors), view.errors)
                 await browser.close()
+        if checks.failures:
+            print(two_pass.log_of(base)[-6000:])
     print(f"ComfyUI {support.version_of(folder)}: {checks.count} checks of the panel, "
           f"{checks.failures} failures", flush=True)
 

@@ -331,7 +331,7 @@ class History(Case):
             ("execution_success", {"timestamp": 9500})]}
         self.now(hooks, "prompt_status", lambda prompt_id: status)
         watched = types.SimpleNamespace(events=events + [{"kind": "EbbCut", "text": "cut"}],
-                                        ended=mock.MagicMock())
+                                        open={})
         history._close("p", watched)
         run = history.runs()[0]
         self.assertEqual((run["state"], run["actual"]["seconds"], run["actual"]["cached"]),
@@ -340,6 +340,31 @@ class History(Case):
         self.assertEqual(run["passes"][2]["actual"], {
             "seconds": 1.5 * len(nodes), "ram_peak_bytes": last, "vram_peak_bytes": 10 * last})
         self.assertIsNone(run["passes"][0]["actual"])
+
+
+class Looking(Case):
+    def test_nodes_are_seen_from_outside(self):
+        """Nothing is registered in a run: its executor goes through its handlers meanwhile."""
+        plan, _ = planner.call("plan", FLOW, HERE)
+        history.predict("p", plan, [])
+        looks = iter([["1"], ["1"], ["2"], [], None])
+        busy = {"now": True}
+
+        def running():
+            nodes = next(looks)
+            busy["now"] = nodes is not None
+            return nodes or []
+        self.now(hooks, "prompt_in_progress", lambda: ("p", {"1": "LoaderA", "2": "B"}.get))
+        self.now(hooks, "is_busy", lambda: busy["now"])
+        self.now(hooks, "running_nodes", running)
+        self.now(hooks, "prompt_status", lambda prompt_id: {"status_str": "success"})
+        self.now(hooks, "device_peaks", lambda reset: {})
+        self.now(hooks, "add_progress_watcher", mock.MagicMock(side_effect=AssertionError))
+        history._look_out()
+        run = history.runs()[0]
+        self.assertEqual(run["state"], "success")
+        self.assertEqual([(each["node"], each["kind"]) for each in run["events"]], [("1", "load")])
+        self.assertGreaterEqual(run["actual"]["ram_peak_bytes"], 1)
 
 
 if __name__ == "__main__":
