@@ -27,7 +27,8 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWa
             "Comfy.VersionCompatibility.DisableWarnings": True, "Comfy.InstalledVersion": "1.0.0",
             "Comfy.Workflow.ShowMissingNodesWarning": False}
 READY = ("() => { const a = window.app || window.comfyAPI?.app?.app;"
-         " return a && a.graph && a.extensionManager && a.vueAppReady !== false; }")
+         " return a && a.graph && a.extensionManager && a.vueAppReady !== false"
+         " && (a.graph.nodes || a.graph._nodes).length > 0; }")  # its own graph is loaded late
 APP = "const app = window.app || window.comfyAPI.app.app;"
 NODES = APP + """ return (app.graph.nodes || app.graph._nodes).map(n => [n.type, n.id]);"""
 GRAPH_NOW = APP + """ const g = app.graph.serialize();
