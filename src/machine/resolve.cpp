@@ -171,7 +171,7 @@ class Resolver {
     } else if (found) {
       machine_.ram_total = {found->total_bytes, NumberKind::probed, "/proc/meminfo"};
     } else {
-      machine_.ram_total = {kRam, NumberKind::assumed, "32 GiB, as nobody said; give --ram"};
+      machine_.ram_total = {kRam, NumberKind::assumed, "64 GiB, as nobody said; give --ram"};
     }
     const std::int64_t total = machine_.ram_total.bytes;
     if (file_.ram_others && !options_.ram_bytes) {
