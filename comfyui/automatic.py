@@ -13,7 +13,9 @@ SETTING = "Ebb.PlanEveryPrompt"
 OFF, ADVISE, APPLY = CHOICES = ("off", "advise", "apply")
 log = logging.getLogger("ebb")
 _worker = concurrent.futures.ThreadPoolExecutor(1, "ebb-plan")  # one after another, as queued
-_told = {}  # client (empty: nobody, the log): the line it was told last
+_told = {}  # ("client", id), or "" for the log: the line it was told last
+PATCHED_MAX = 2000  # nodes; the server waits for a patch, so that larger prompts are only advised
+TOLD_MAX = 100
 
 
 def setting():
@@ -21,6 +23,8 @@ def setting():
     given = os.environ.get("EBB_PLAN", "").strip().lower()
     if given in CHOICES:
         return given, "EBB_PLAN"
+    if circumstances.has_several_users():  # settings belong to users there, prompts to nobody
+        return ADVISE, "default"
     try:
         with open(circumstances.settings_path(), encoding="utf-8") as file:
             chosen = json.load(file).get(SETTING)
@@ -42,6 +46,15 @@ def given_options():
     return options
 
 
+def with_given(asked):
+    """A browser's options, and those of EBB_PLAN_OPTIONS that it does not name another card for."""
+    given = given_options()
+    if asked.get("gpu") is not None or asked.get("vram") is not None:
+        given = {name: value for name, value in given.items()
+                 if name not in ("gpu", "vram", "vram_free")}
+    return {**given, **asked}
+
+
 # ---- a prompt is queued ----------------------------------------------------------------------
 
 def on_prompt(body):
@@ -51,9 +64,9 @@ def on_prompt(body):
         chosen, _ = setting()
         if chosen == OFF or not _is_prompt(body):
             return body
-        body = body if "prompt_id" in body else {**body, "prompt_id": str(uuid.uuid4())}
+        body = {**body, "prompt_id": str(body.get("prompt_id") or uuid.uuid4())}
         changes, targets = [], body.get("partial_execution_targets")
-        if chosen == APPLY and not targets:
+        if chosen == APPLY and not targets and len(body["prompt"]) <= PATCHED_MAX:
             body, changes = _applied(body)
         text = json.dumps(_needed_for(targets, body["prompt"]) if targets else body["prompt"])
         held = 1000 * (time.perf_counter() - began)
@@ -97,9 +110,12 @@ def _say_why(error):
         log.warning("[Ebb] a prompt is not planned: %s%s", kind, error)
 
 
-def _is_news(client, line):
-    """True if this client was not told the same the last time."""
-    known, _told[client] = _told.get(client), line
+def _is_news(whom, line):
+    """True if the same was not said there the last time."""
+    known = _told.pop(whom, None)
+    while len(_told) >= TOLD_MAX:
+        _told.pop(next(iter(_told)))
+    _told[whom] = line
     return known != line
 
 
@@ -137,8 +153,8 @@ def tell(plan, client, advice):
         line = f"Put in: {'; '.join(advice['applied'])}. With that: {line}"
     if fix:
         line += " " + fix["sentence"]
-    news = _is_news(client, line)
-    if news:
+    news = _is_news(("client", client), line)
+    if _is_news("", line):
         log.info("[Ebb] %s", line)
     hooks.send("ebb.advice", {**advice, "verdict": plan["verdict"], "headline": plan["headline"],
                               "fix": fix, "news": news}, client)

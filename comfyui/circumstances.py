@@ -47,6 +47,10 @@ def folders():
             if kind not in ("custom_nodes", "configs")}
 
 
+def has_several_users():
+    return bool(getattr(getattr(hooks.module("comfy.cli_args"), "args", None), "multi_user", False))
+
+
 def settings_path():
     """Where ComfyUI keeps the settings of its only user."""
     return os.path.join(hooks.module("folder_paths").get_user_directory(), "default",
@@ -77,8 +81,9 @@ def card():
         return None, f"a device of type {kind} is not planned for"
     manager = hooks.management()
     total = int(manager.get_total_memory(found))
-    held = sum(int(loaded.model.loaded_size()) for loaded in list(manager.current_loaded_models)
-               if loaded.model is not None and loaded.device == found)
+    models = [(loaded.model, loaded.device) for loaded in list(manager.current_loaded_models)]
+    held = sum(int(model.loaded_size()) for model, place in models
+               if model is not None and place == found)
     torch_ = getattr(hooks.module("torch"), kind)
     return {"gpu": torch_.get_device_name(found), "vram": total,
             "vram_free": min(total, int(manager.get_free_memory(found)) + held)}, ""
@@ -124,8 +129,11 @@ def _definition(name, node):
 def classes_of(workflow):
     """Class names in a prompt or a graph, its subgraphs included."""
     if isinstance(workflow.get("nodes"), list):
-        graphs = [workflow, *((workflow.get("definitions") or {}).get("subgraphs") or [])]
-        nodes = [node.get("type") for graph in graphs for node in graph.get("nodes") or []
+        definitions_ = workflow.get("definitions")
+        inner = definitions_.get("subgraphs") if isinstance(definitions_, dict) else None
+        graphs = [workflow, *(inner if isinstance(inner, list) else [])]
+        lists = [graph.get("nodes") for graph in graphs if isinstance(graph, dict)]
+        nodes = [node.get("type") for each in lists if isinstance(each, list) for node in each
                  if isinstance(node, dict)]
     else:
         nodes = [node.get("class_type") for node in workflow.values() if isinstance(node, dict)]

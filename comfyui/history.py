@@ -71,28 +71,30 @@ def _look_out():
         try:
             prompt_id, class_of = hooks.prompt_in_progress()
             prompt_id = prompt_id if hooks.is_busy() else None
-            if prompt_id != seen and watched is not None:
-                _close(seen, watched)
-                watched = None
-            seen = prompt_id
+            over, ended = seen, watched
+            if prompt_id != seen:
+                seen, watched = prompt_id, None  # first: what can't be closed is not tried again
+                if ended is not None:
+                    _close(over, ended)
             with _lock:
-                mine = _pending.pop(prompt_id, None) is not None
+                mine = bool(prompt_id) and _pending.pop(prompt_id, None) is not None
                 if mine and prompt_id in _runs:
                     _runs[prompt_id]["state"] = "running"
             if mine:
                 watched = journal.Journal(prompt_id, class_of)
             if watched is not None:
                 _look(watched)
+            elif _give_up():
+                return
         except Exception as error:
             hooks.log.debug("[Ebb] history: %s: %s", type(error).__name__, error)
-        if watched is None and _give_up():
-            return
 
 
 def _look(watched):
     """One look: which nodes began, which are over, and the RAM held."""
     if journal.watches(watched.prompt_id):
-        return  # a report has it all, to the millisecond
+        watched.report = journal.current  # has it all, to the millisecond
+        return
     running = set(hooks.running_nodes())
     watched.peak = max(watched.peak, memory.resident_bytes() or 0)
     for node in set(watched.open) - running:
@@ -118,8 +120,7 @@ def _give_up():
 
 def _close(prompt_id, watched):
     """A run that was watched is over: what it took, in all and pass by pass."""
-    if journal.watches(prompt_id):
-        watched = journal.current
+    watched = watched.report or watched
     for node in list(watched.open):
         watched.finish(node)
     status = hooks.prompt_status(prompt_id) or {}

@@ -21,6 +21,7 @@ class Journal:
         self.class_of = class_of or (lambda node: "")
         self.peak = 0
         self.thread = None
+        self.report = None  # the journal of a report that watched the same run
         self.ended = threading.Event()
 
     # -- steps of the executor; never raise, they are called from inside it

@@ -53,7 +53,7 @@ def _asked(body):
                       "For example {\"workflow\": ..., \"options\": {\"gpu\": \"rtx5090\"}}.")
     workflow = body[keys[0]]
     asked = planner.check_options(body.get("options"))
-    options, why = circumstances.options_for(workflow, asked or automatic.given_options())
+    options, why = circumstances.options_for(workflow, automatic.with_given(asked))
     if options is None:
         raise Refused(why, "Name a card: {\"options\": {\"gpu\": \"rtx5090\"}}.", "no_card")
     return keys[0], workflow, options

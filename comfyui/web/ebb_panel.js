@@ -102,7 +102,7 @@ export class Panel {
   }
 
   unmount() {
-    if (!this.place.isConnected) clearInterval(this.timer);
+    if (!this.place.isConnected) clearInterval(this.timer);  // else refreshNow stops it
   }
 
   build() {
@@ -191,7 +191,11 @@ export class Panel {
   }
 
   async refreshNow() {
+    if (!this.place.isConnected) return clearInterval(this.timer);
+    if (this.asking) return;
+    this.asking = true;
     const status = await this.host.ask("/ebb/status").catch(() => null);
+    this.asking = false;
     if (!status) return;
     if (status.running && !this.running) this.peaks = {};
     if (this.lastRun !== status.last_run) this.refreshHistory();

@@ -126,20 +126,22 @@ std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>
   return products;
 }
 
-/// What one of Ebb's nodes hands on is made where it comes from.
-Product made_by(const Prompt& prompt, const std::vector<Step>& steps,
-                const std::vector<int>& step_of, Product product) {
-  for (std::size_t hops = 0; hops < steps.size(); ++hops) {
-    const Step& step = steps[static_cast<std::size_t>(product.step)];
-    if (!makes_cut(step.class_type)) break;
-    const PromptInput* input = prompt.nodes[static_cast<std::size_t>(step.node)].input("anything");
+/// What one of Ebb's nodes hands on is made where it comes from: per step, that step's output.
+std::vector<Product> find_makers(const Prompt& prompt, const std::vector<Step>& steps,
+                                 const std::vector<int>& step_of) {
+  std::vector<Product> makers(steps.size());
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    makers[s].step = -1;
+    if (!makes_cut(steps[s].class_type)) continue;
+    const PromptInput* input =
+        prompt.nodes[static_cast<std::size_t>(steps[s].node)].input("anything");
     const int origin = input && input->link ? prompt.position(input->link->node) : -1;
     const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
-    if (from < 0) break;
-    product.step = from;
-    product.slot = input->link->slot;
+    if (from < 0 || static_cast<std::size_t>(from) >= s) continue;
+    const Product& before = makers[static_cast<std::size_t>(from)];
+    makers[s] = before.step >= 0 ? before : Product{from, input->link->slot};
   }
-  return product;
+  return makers;
 }
 
 std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step>& steps,
@@ -161,6 +163,7 @@ std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step
 std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<int>& step_of,
                            const std::vector<Step>& steps, const std::vector<Pass>& passes) {
   const std::vector<Product> products = find_products(prompt, steps, step_of);
+  const std::vector<Product> makers = find_makers(prompt, steps, step_of);
   std::vector<Cut> cuts;
   std::vector<Product> live;
   std::size_t next = 0;
@@ -173,7 +176,8 @@ std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<int>& step_of
     Cut cut{p, {}};
     cut.crossing.reserve(live.size());
     for (const Product& product : live) {
-      auto crossing = crossing_of(prompt, steps, made_by(prompt, steps, step_of, product));
+      const Product& maker = makers[static_cast<std::size_t>(product.step)];
+      auto crossing = crossing_of(prompt, steps, maker.step >= 0 ? maker : product);
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }
     std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {

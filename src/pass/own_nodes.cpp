@@ -2,8 +2,7 @@
 #include "pass/own_nodes.h"
 
 #include <algorithm>
-#include <cmath>
-#include <set>
+#include <limits>
 
 #include "base/text.h"
 
@@ -27,6 +26,7 @@ class OwnNodes {
   OwnNodes(const Prompt& prompt, const Passes& passes) : prompt_(prompt), passes_(passes) {}
 
   Levers run() {
+    index_steps();
     for (int s = 0; s < static_cast<int>(passes_.steps.size()); ++s) {
       const std::string& type = step(s).class_type;
       if (type == "UnloadModels") {
@@ -40,6 +40,26 @@ class OwnNodes {
   }
 
  private:
+  void index_steps() {
+    const std::size_t nodes = prompt_.nodes.size(), weights = passes_.weights.size();
+    step_of_.assign(nodes, -1);
+    seen_.assign(nodes, 0);
+    first_read_.assign(weights, std::numeric_limits<int>::max());
+    last_read_.assign(weights, -1);
+    last_use_.assign(weights, -1);
+    for (int s = 0; s < static_cast<int>(passes_.steps.size()); ++s) {
+      step_of_[static_cast<std::size_t>(step(s).node)] = s;
+      for (const int w : step(s).reads) {
+        const auto at = static_cast<std::size_t>(w);
+        first_read_[at] = std::min(first_read_[at], s);
+        last_read_[at] = s;
+      }
+      for (const auto* list : {&step(s).uses, &step(s).loras}) {
+        for (const int w : *list) last_use_[static_cast<std::size_t>(w)] = s;
+      }
+    }
+  }
+
   const Step& step(int s) const { return passes_.steps[static_cast<std::size_t>(s)]; }
   const PromptNode& node(const Step& step) const {
     return prompt_.nodes[static_cast<std::size_t>(step.node)];
@@ -61,18 +81,21 @@ class OwnNodes {
     }
     if (value_of(cut, "prefetch") != "next_files") return;
     std::vector<int> to_come;
-    for (int t = s + 1; t < static_cast<int>(passes_.steps.size()); ++t) {
-      to_come.insert(to_come.end(), step(t).reads.begin(), step(t).reads.end());
+    for (std::size_t w = 0; w < last_read_.size(); ++w) {
+      if (last_read_[w] > s) to_come.push_back(static_cast<int>(w));
     }
     if (!to_come.empty()) add(to_come, CutAction::prefetch, s);
   }
 
   void add_drop(std::vector<int> weights, int s) {
-    std::erase_if(weights, [&](int w) { return needed_after(s, w) || !read_before(s, w); });
+    std::erase_if(weights, [&](int w) {
+      const auto at = static_cast<std::size_t>(w);
+      return last_use_[at] > s || first_read_[at] >= s;
+    });
     if (!weights.empty()) add(std::move(weights), CutAction::drop, s);
   }
 
-  std::vector<int> chosen(const PromptNode& cut, int s) const {
+  std::vector<int> chosen(const PromptNode& cut, int s) {
     const std::string_view which = value_of(cut, "models");
     if (which == "connected") return connected(cut);
     if (which == "pass_before") return used_upstream(step(s).node);
@@ -91,68 +114,59 @@ class OwnNodes {
     return weights;
   }
 
+  /// Nodes that these get something from and that `seen_` does not have in this round.
+  std::vector<int> origins_of(const std::vector<int>& nodes) {
+    std::vector<int> origins;
+    for (const int at : nodes) {
+      for (const PromptInput& input : prompt_.nodes[static_cast<std::size_t>(at)].inputs) {
+        const int origin = input.link ? prompt_.position(input.link->node) : -1;
+        if (origin < 0 || seen_[static_cast<std::size_t>(origin)] == round_) continue;
+        seen_[static_cast<std::size_t>(origin)] = round_;
+        origins.push_back(origin);
+      }
+    }
+    return origins;
+  }
+
+  void add_new(const std::vector<int>& more, std::vector<int>& weights) const {
+    for (const int w : more) {
+      if (!has(weights, w)) weights.push_back(w);
+    }
+  }
+
   /// What the closest nodes before a node use, one level of links at a time.
-  std::vector<int> used_upstream(int node) const {
-    std::set<int> seen{node};
+  std::vector<int> used_upstream(int node) {
+    seen_[static_cast<std::size_t>(node)] = ++round_;
     std::vector<int> level{node}, used;
     while (!level.empty() && used.empty()) {
-      std::vector<int> next;
+      level = origins_of(level);
       for (const int at : level) {
-        for (const PromptInput& input : prompt_.nodes[static_cast<std::size_t>(at)].inputs) {
-          const int origin = input.link ? prompt_.position(input.link->node) : -1;
-          if (origin >= 0 && seen.insert(origin).second) next.push_back(origin);
-        }
+        const int s = step_of_[static_cast<std::size_t>(at)];
+        if (s >= 0) add_new(step(s).uses, used);
       }
-      for (const Step& each : passes_.steps) {
-        if (!has(next, each.node)) continue;
-        for (const int w : each.uses) {
-          if (!has(used, w)) used.push_back(w);
-        }
-      }
-      level = std::move(next);
     }
     return used;
   }
 
   /// What the nodes behind `model_1` to `model_4` read.
-  std::vector<int> connected(const PromptNode& cut) const {
-    std::set<int> seen;
-    std::vector<int> open;
+  std::vector<int> connected(const PromptNode& cut) {
+    ++round_;
+    std::vector<int> level, weights;
     for (const PromptInput& input : cut.inputs) {
-      if (input.link && input.name.starts_with("model_")) {
-        open.push_back(prompt_.position(input.link->node));
-      }
+      const int at = input.link && input.name.starts_with("model_")
+                         ? prompt_.position(input.link->node)
+                         : -1;
+      if (at < 0 || seen_[static_cast<std::size_t>(at)] == round_) continue;
+      seen_[static_cast<std::size_t>(at)] = round_;
+      level.push_back(at);
     }
-    while (!open.empty()) {
-      const int at = open.back();
-      open.pop_back();
-      if (at < 0 || !seen.insert(at).second) continue;
-      for (const PromptInput& input : prompt_.nodes[static_cast<std::size_t>(at)].inputs) {
-        if (input.link) open.push_back(prompt_.position(input.link->node));
-      }
-    }
-    std::vector<int> weights;
-    for (const Step& each : passes_.steps) {
-      if (!seen.contains(each.node)) continue;
-      for (const int w : each.reads) {
-        if (!has(weights, w)) weights.push_back(w);
+    for (; !level.empty(); level = origins_of(level)) {
+      for (const int at : level) {
+        const int s = step_of_[static_cast<std::size_t>(at)];
+        if (s >= 0) add_new(step(s).reads, weights);
       }
     }
     return weights;
-  }
-
-  bool needed_after(int s, int w) const {
-    for (int t = s + 1; t < static_cast<int>(passes_.steps.size()); ++t) {
-      if (has(step(t).uses, w) || has(step(t).loras, w)) return true;
-    }
-    return false;
-  }
-
-  bool read_before(int s, int w) const {
-    for (int t = 0; t < s; ++t) {
-      if (has(step(t).reads, w)) return true;
-    }
-    return false;
   }
 
   /// The budget nearest to the sampler on the way that its model takes.
@@ -191,6 +205,10 @@ class OwnNodes {
 
   const Prompt& prompt_;
   const Passes& passes_;
+  std::vector<int> step_of_;  // by node: the last step that runs it, or -1
+  std::vector<int> seen_;     // by node: the round of the walk that came by
+  int round_ = 0;
+  std::vector<int> first_read_, last_read_, last_use_;  // by weights: step
   Levers levers_;
 };
 

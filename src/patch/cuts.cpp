@@ -19,6 +19,7 @@ namespace {
 
 constexpr int kVisitsMax = 100'000;  // nodes visited over the orders tried at once
 constexpr int kRoundsMax = 200;      // nodes put in one after another
+constexpr std::int64_t kWorkMax = 30'000'000;  // nodes visited in all, some seconds
 
 /// Rank of a link's type for our nodes: latents first, then pictures, then other data; nothing for
 /// what carries weights or settings, which are never held back.
@@ -99,6 +100,11 @@ class Placer {
   void refresh() {
     work_ = with_insertions(prompt_, placement_);
     runs_ = runs_of(work_);
+    spend();
+  }
+
+  void spend() {
+    work_left_ -= static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size());
   }
 
   const PromptNode& node(int position) const { return work_.nodes[std::size_t(position)]; }
@@ -141,7 +147,8 @@ class Placer {
     refresh();
   }
 
-  std::vector<Switch> unmet() const {
+  std::vector<Switch> unmet() {
+    spend();
     return unmet_switches(work_, sampling_, runs_, wish_.between_models->class_type);
   }
 
@@ -160,13 +167,17 @@ class Placer {
       }
     }
     for (const Switch& s : unmet()) {
-      refuse_once(
-          fmt::format("Between {} and {}: {}.", node(s.from).label(), node(s.to).label(),
-                      places(s.from, s.to).empty()
-                          ? "nothing that a node could be put on leaves the first one"
-                          : "no place was found where a node runs between them in every order of "
-                            "the output nodes"));
+      refuse_once(fmt::format("Between {} and {}: {}.", node(s.from).label(), node(s.to).label(),
+                              why_not(s)));
     }
+  }
+
+  const char* why_not(const Switch& open) const {
+    if (work_left_ < 0) return "not every place was tried, the prompt has too many of them";
+    if (places(open.from, open.to).empty()) {
+      return "nothing that a node could be put on leaves the first one";
+    }
+    return "no place was found where a node runs between them in every order of the output nodes";
   }
 
   void refuse_once(std::string why) {
@@ -179,6 +190,7 @@ class Placer {
   bool settle(const PassNode& what, const Switch& open, std::size_t before) {
     const auto tried = places(open.from, open.to);
     for (const Place& place : tried) {
+      if (work_left_ < 0) return false;
       put(what, place, open.from, open.to, "with");
       const auto now = unmet();
       if (std::ranges::find(now, open) == now.end() && now.size() < before + 1) return true;
@@ -344,6 +356,7 @@ class Placer {
   Placement placement_;
   Prompt work_;
   std::vector<std::vector<int>> runs_;
+  std::int64_t work_left_ = kWorkMax;
 };
 
 }  // namespace
@@ -393,6 +406,7 @@ std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& samplin
                                    const std::vector<std::vector<int>>& runs,
                                    std::string_view class_type) {
   std::vector<Switch> open;
+  std::set<std::pair<int, int>> known;
   for (const auto& run : runs) {
     int last = -1;
     bool unloaded = false;
@@ -405,9 +419,7 @@ std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& samplin
       }
       const Switch found{last, at};
       const bool switches = last >= 0 && sampling.model[std::size_t(last)] != model;
-      if (switches && !unloaded && std::ranges::find(open, found) == open.end()) {
-        open.push_back(found);
-      }
+      if (switches && !unloaded && known.emplace(last, at).second) open.push_back(found);
       last = at;
       unloaded = false;
     }

@@ -331,7 +331,7 @@ class History(Case):
             ("execution_success", {"timestamp": 9500})]}
         self.now(hooks, "prompt_status", lambda prompt_id: status)
         watched = types.SimpleNamespace(events=events + [{"kind": "EbbCut", "text": "cut"}],
-                                        open={})
+                                        open={}, report=None)
         history._close("p", watched)
         run = history.runs()[0]
         self.assertEqual((run["state"], run["actual"]["seconds"], run["actual"]["cached"]),
