@@ -96,6 +96,7 @@ export class Panel {
     if (!this.root) this.build();
     element.style.height = "100%";
     element.replaceChildren(this.place);
+    this.away = 0;
     this.timer = setInterval(() => this.refreshNow(), POLL_MS);
     this.refreshNow();
     if (!this.busy) this.get("plan").click();
@@ -191,8 +192,10 @@ export class Panel {
   }
 
   async refreshNow() {
-    if (!this.place.isConnected) return clearInterval(this.timer);
-    if (this.asking) return;
+    // A front end may mount it before it shows it, and take it away without a word.
+    this.away = this.place.isConnected ? 0 : this.away + 1;
+    if (this.away > 3) clearInterval(this.timer);
+    if (this.away > 0 || this.asking) return;
     this.asking = true;
     const status = await this.host.ask("/ebb/status").catch(() => null);
     this.asking = false;
