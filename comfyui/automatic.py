@@ -47,12 +47,10 @@ def given_options():
 
 
 def with_given(asked):
-    """A browser's options, and those of EBB_PLAN_OPTIONS that it does not name another card for."""
-    given = given_options()
+    """A browser's options: on top of EBB_PLAN_OPTIONS, unless they name a card of their own."""
     if asked.get("gpu") is not None or asked.get("vram") is not None:
-        given = {name: value for name, value in given.items()
-                 if name not in ("gpu", "vram", "vram_free")}
-    return {**given, **asked}
+        return asked
+    return {**given_options(), **asked}
 
 
 # ---- a prompt is queued ----------------------------------------------------------------------
