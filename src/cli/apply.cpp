@@ -133,7 +133,7 @@ Result<PatchResult> patch_file(const Arguments& a, const RunOptions& options, co
     if (auto done = draw(a.svg, result); !done) return done.error();
   }
   const std::string target = target_of(a, job, result.media);
-  if (!target.empty() && (result.changed() || !a.output.empty())) {
+  if (!target.empty() && result.changed()) {
     if (auto done = write(a, target, result, result.media); !done) return done.error();
     result.written = target;
   }
@@ -181,7 +181,10 @@ std::string summary_of(const PatchResult& result) {
 
 void print_one(const Arguments& a, const PatchResult& result) {
   fmt::print("{}: {}\n{}", result.file, summary_of(result), words_of(result));
-  if (!result.changed()) return;
+  if (!result.changed()) {
+    if (!a.output.empty() || a.in_place) fmt::print("Nothing is written.\n");
+    return;
+  }
   if (!result.written.empty()) {
     fmt::print("Written: {}. `ebb undo` takes it out again.\n", result.written);
     return;

@@ -131,6 +131,8 @@ StepKind kind_of(const PromptGraph& graph, int node) {
     return StepKind::load;
   }
   if (samples(graph, node)) return StepKind::sample;
+  // A context or a pipe: it hands on what it takes, and works with none of it.
+  if (graph.gives(node, "VAE") && graph.gives(node, "CLIP")) return StepKind::other;
   const bool vae = graph.input_of_type(node, "VAE") != nullptr;
   if (graph.input_of_type(node, "LATENT_UPSCALE_MODEL") ||
       (graph.input_of_type(node, "UPSCALE_MODEL") && graph.input_of_type(node, "IMAGE"))) {

@@ -142,6 +142,16 @@ TEST(Estimate, TilingLowersWhatIsLiveButNotWhatIsAsked) {
   EXPECT_LT(tiled.demand.live.bytes, whole.demand.live.bytes / 2);
 }
 
+TEST(Estimate, AContextHandsOnAndDoesNotDecode) {
+  PromptBuilder b = two_pass();
+  b.add("50", "Context (rgthree)",
+        {link("clip", "CLIP", "1"), link("vae", "VAE", "4"), link("latent", "LATENT", "6", 2)},
+        {"RGTHREE_CONTEXT", "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE"});
+  const Estimated e = estimate(b, finder(kWan));
+  EXPECT_EQ(e.at("50").kind, StepKind::other);
+  EXPECT_TRUE(e.at("50").uses.empty());
+}
+
 TEST(Estimate, AttentionInSlicesIsNoted) {
   Machine sliced = machine();
   const auto noted = [&] {
