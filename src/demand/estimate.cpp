@@ -80,7 +80,7 @@ class Estimate {
   }
 
   void node(int i, NodeDemand& out);
-  void load(int i, NodeDemand& out);
+  void load(NodeDemand& out);
   void sample(int i, NodeDemand& out);
   void sample_known(const SamplerSettings& settings, const DiffusionRow& row,
                     const SizeValue& latent, NodeDemand& out);
@@ -130,8 +130,7 @@ std::optional<int> Estimate::use(int i, std::string_view type, NodeDemand& out) 
   return origin.weights;
 }
 
-void Estimate::load(int i, NodeDemand& out) {
-  out.reads = weights_.reads(i);
+void Estimate::load(NodeDemand& out) {
   if (out.reads.empty()) {
     out.note =
         "ComfyUI's memory manager does not see the models that this class loads; they are "
@@ -395,8 +394,9 @@ std::int64_t Estimate::result_bytes(int i) {
 
 void Estimate::node(int i, NodeDemand& out) {
   out.kind = kind_of(graph_, i);
+  out.reads = weights_.reads(i);
   switch (out.kind) {
-    case StepKind::load: load(i, out); break;
+    case StepKind::load: load(out); break;
     case StepKind::sample: sample(i, out); break;
     case StepKind::decode: decode(i, out); break;
     case StepKind::encode_text: encode_text(i, out); break;

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/text.h"
 #include "demand/classes.h"
 
 namespace ebb {
@@ -19,6 +22,55 @@ std::string cache_key(const PromptNode& node, const WeightsRequest& request) {
            '\n';
   }
   return key;
+}
+
+struct Given {
+  const char* type;
+  const char* suffix;
+  WeightsRole role;
+  const char* folder;
+  std::string_view word, other_word;  // in the names of inputs that name its files
+};
+constexpr Given kGiven[] = {
+    {"MODEL", "", WeightsRole::diffusion, "diffusion_models", "model", "unet"},
+    {"CLIP", ".clip", WeightsRole::text_encoder, "text_encoders", "clip", "text_encoder"},
+    {"VAE", ".vae", WeightsRole::vae, "vae", "vae", "vae"},
+};
+
+bool names_a_model(std::string_view value) {
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{".safetensors", ".gguf", ".ckpt", ".pt", ".sft"},
+      [&](std::string_view ending) { return value.ends_with(ending); });
+}
+
+/// Model files in inputs whose name has one of these words.
+std::vector<std::string> named_files(const PromptNode& node,
+                                     std::initializer_list<std::string_view> words) {
+  std::vector<std::string> files;
+  for (const PromptInput& input : node.inputs) {
+    const bool fits = std::ranges::any_of(
+        words, [&](std::string_view word) { return contains(input.name, word); });
+    const auto file = fits ? input.text() : std::nullopt;
+    if (file && names_a_model(*file)) files.push_back(*file);
+  }
+  return files;
+}
+
+/// What a loader that nobody knows reads for one of its outputs: files of its own, or the part of a
+/// checkpoint; without either, nobody knows.
+WeightsRequest guessed_request(const PromptNode& node, const Given& given) {
+  WeightsRequest request;
+  request.node = node.id;
+  request.role = given.role;
+  request.folder = given.folder;
+  request.loader_class = node.class_type;
+  request.files = named_files(node, {given.word, given.other_word});
+  if (request.files.empty()) {
+    request.files = named_files(node, {"ckpt", "checkpoint"});
+    request.folder = "checkpoints";
+    request.id_suffix = given.suffix;
+  }
+  return request;
 }
 
 }  // namespace
@@ -55,6 +107,7 @@ Result<Done> PromptWeights::find_all(const FindWeights& find) {
       if (!request) continue;
       if (auto done = add(i, *request, row->gives, find); !done) return done;
     }
+    if (auto done = guess_loader(i, find); !done) return done;
     int number = 0;
     for (const std::string& file : lora_files(node)) {
       WeightsRequest request;
@@ -67,6 +120,36 @@ Result<Done> PromptWeights::find_all(const FindWeights& find) {
       ++number;
       if (auto done = add(i, request, "LORA", find); !done) return done;
     }
+  }
+  return Done{};
+}
+
+/// A class that gives models, takes none and is in no table loads something: that it fits must not
+/// be said without it.
+Result<Done> PromptWeights::guess_loader(int i, const FindWeights& find) {
+  const PromptNode& node = graph_.node(i);
+  if (!loader_rows(node.class_type).empty() || is_unmanaged_loader(node.class_type)) return Done{};
+  for (const Given& given : kGiven) {
+    const auto slot = std::ranges::find(node.output_types, given.type);
+    if (slot == node.output_types.end()) continue;
+    const int at = static_cast<int>(slot - node.output_types.begin());
+    if (graph_.handed_on({i, at}, given.type).exists()) continue;
+    const WeightsRequest request = guessed_request(node, given);
+    const auto found = [&](const WeightsRequest& wanted) -> Result<Weights> {
+      Result<Weights> weights = wanted.files.empty() ? Weights() : find(wanted);
+      if (!weights) return weights;
+      if (wanted.files.empty()) {
+        weights->name = node.class_type;
+        weights->role = wanted.role;
+        weights->source = fmt::format("which files {} loads is not known to Ebb", node.label());
+      } else {
+        weights->source += fmt::format("; guessed from the inputs of {}", node.label());
+      }
+      weights->node = node.id;
+      weights->id = node.id + given.suffix;
+      return weights;
+    };
+    if (auto done = add(i, request, given.type, found); !done) return done;
   }
   return Done{};
 }

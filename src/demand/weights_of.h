@@ -40,6 +40,8 @@ class PromptWeights {
   Result<Done> add(int node, const WeightsRequest& request, std::string_view gives,
                    const FindWeights& find);
 
+  Result<Done> guess_loader(int node, const FindWeights& find);
+
   const PromptGraph& graph_;
   std::vector<Weights> all_;
   std::vector<std::vector<int>> reads_;               ///< per node

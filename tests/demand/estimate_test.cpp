@@ -152,6 +152,26 @@ TEST(Estimate, AContextHandsOnAndDoesNotDecode) {
   EXPECT_TRUE(e.at("50").uses.empty());
 }
 
+TEST(Estimate, ALoaderNobodyKnowsReadsWhatItsInputsName) {
+  PromptBuilder b;
+  b.add("1", "SomePackLoader",
+        {str("model_name", "high.safetensors"), str("clip_name1", "umt5.safetensors")},
+        {"MODEL", "CLIP", "VAE"});
+  b.add("2", "CLIPTextEncode", {val("text", "\"a\"", "STRING"), link("clip", "CLIP", "1", 1)},
+        {"CONDITIONING"});
+  b.add("3", "EmptyLatentImage", {num("width", 64), num("height", 64), num("batch_size", 1)},
+        {"LATENT"});
+  b.add("4", "VAEDecode", {link("samples", "LATENT", "3"), link("vae", "VAE", "1", 2)}, {"IMAGE"});
+  const Estimated e = estimate(b, finder(kWan));
+  ASSERT_EQ(e.at("1").reads.size(), 3U);
+  ASSERT_EQ(e.at("2").uses.size(), 1U);
+  EXPECT_EQ(e.name(e.at("2").uses[0]), "umt5.safetensors");
+  ASSERT_EQ(e.at("4").uses.size(), 1U) << "not known, and never left out";
+  const Weights& vae = e.demand.weights[std::size_t(e.at("4").uses[0])];
+  EXPECT_FALSE(vae.known());
+  EXPECT_EQ(vae.source, "which files node 1 SomePackLoader loads is not known to Ebb");
+}
+
 TEST(Estimate, AttentionInSlicesIsNoted) {
   Machine sliced = machine();
   const auto noted = [&] {
