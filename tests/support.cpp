@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -28,6 +29,18 @@ std::string slurp(const std::filesystem::path& path) {
   for (int n; (n = gzread(file, buffer, sizeof buffer)) > 0;) text.append(buffer, size_t(n));
   gzclose(file);
   return text;
+}
+
+std::vector<std::string> corpus_files() {
+  std::vector<std::string> files;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(*shared_dir() / "corpus")) {
+    if (entry.is_regular_file() && entry.path().extension() == ".json") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 TempDir::TempDir() {

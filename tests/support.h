@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ebb::test {
 
@@ -13,6 +14,9 @@ std::filesystem::path source_dir();
 
 /// `../shared` beside the project, with the corpus and recorded vectors; nothing if absent.
 std::optional<std::filesystem::path> shared_dir();
+
+/// The JSON files of its corpus, sorted. REQUIRES: shared_dir() is there.
+std::vector<std::string> corpus_files();
 
 /// By how much a test may take longer than its limit: sanitizers slow everything down.
 #if defined(__SANITIZE_ADDRESS__)

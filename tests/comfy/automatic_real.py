@@ -18,7 +18,6 @@ import tempfile
 import time
 import uuid
 
-import server_real
 import support
 import two_pass
 from nodes_real import Checks, digest
@@ -358,17 +357,7 @@ async def check(folder, library, part):
     return checks.failures
 
 
-def main(arguments):
-    if os.environ.get("EBB_AUTOMATIC_REAL") == "1":
-        part = arguments[1] if len(arguments) > 1 else None
-        return 1 if asyncio.run(check(support.checkouts()[0], arguments[0], part)) else 0
-    support.checkouts(), support.comfyui_python()
-    with tempfile.TemporaryDirectory(prefix="ebb-models-") as models:
-        os.environ.setdefault("EBB_TEST_MODELS", models)
-        return two_pass.again_with_comfyui("EBB_AUTOMATIC_REAL", __file__, arguments)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(two_pass.run_checks("EBB_AUTOMATIC_REAL", __file__, check, sys.argv[1:]))

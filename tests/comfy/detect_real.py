@@ -83,18 +83,6 @@ def build_models(python, checkout, folder):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name"')]
 
 
-def what_ebb_says(rows):
-    done = subprocess.run(
-        [sys.argv[1]],
-        input="".join(f"model\t{row['path']}\n" for row in rows),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def classes_of(checkout):
     text = pathlib.Path(checkout, "comfy/supported_models.py").read_text(encoding="utf-8")
     return set(re.findall(r"^class (\w+)", text, re.MULTILINE))
@@ -130,7 +118,8 @@ def main():
             every = build_models(python, checkout, folder)
             rows = [row for row in every if "path" in row]
             names = classes_of(checkout)
-            for row, answer in zip(rows, what_ebb_says(rows)):
+            questions = [f"model\t{row['path']}" for row in rows]
+            for row, answer in zip(rows, support.ask_ebb(sys.argv[1], questions)):
                 for line in differences(row, answer, known, names):
                     print("  " + line)
                     failed += 1

@@ -6,7 +6,6 @@ usage: nodes_real.py PRINT_ORDER [PART]
 For each checkout of EBB_COMFYUI_DIR a server on the CPU runs a Wan-shaped two-pass graph with real
 loaders and small random models. PART is the name of one part below; without it all of them run.
 """
-import asyncio
 import os
 import pathlib
 import sys
@@ -370,17 +369,7 @@ async def check(folder, print_order, part):
     return checks.failures
 
 
-def main(arguments):
-    if os.environ.get("EBB_NODES_REAL") == "1":
-        part = arguments[1] if len(arguments) > 1 else None
-        return 1 if asyncio.run(check(support.checkouts()[0], arguments[0], part)) else 0
-    support.checkouts(), support.comfyui_python()
-    with tempfile.TemporaryDirectory(prefix="ebb-models-") as models:
-        os.environ.setdefault("EBB_TEST_MODELS", models)
-        return two_pass.again_with_comfyui("EBB_NODES_REAL", __file__, arguments)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(two_pass.run_checks("EBB_NODES_REAL", __file__, check, sys.argv[1:]))

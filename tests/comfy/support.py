@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests against real ComfyUI share: where it is, and how to say that it is missing."""
+import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -32,6 +34,13 @@ def comfyui_python():
     if not python:
         skip("EBB_COMFYUI_PYTHON names no Python with ComfyUI's requirements (see docs/testing.md)")
     return python
+
+
+def ask_ebb(program, questions, timeout=600):
+    """The answers of print_weights, one of JSON a question."""
+    done = subprocess.run([program], input="".join(f"{question}\n" for question in questions),
+                          capture_output=True, text=True, timeout=timeout, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def version_of(folder):

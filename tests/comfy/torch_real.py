@@ -64,16 +64,9 @@ def main():
             sys.exit(done.stderr)
         said = json.loads(done.stdout.splitlines()[-1])
         paths = list(said["files"])
-        ours = subprocess.run(
-            [sys.argv[1]],
-            input="".join(f"tensors\t{p}\n" for p in paths),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=True,
-        )
-        for path, line in zip(paths, ours.stdout.splitlines()):
-            theirs, answer = said["files"][path], json.loads(line)
+        ours = support.ask_ebb(sys.argv[1], [f"tensors\t{path}" for path in paths])
+        for path, answer in zip(paths, ours):
+            theirs = said["files"][path]
             if isinstance(
                 theirs, str
             ):  # nothing to compare with: Ebb must say why it lists nothing

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import server_real
@@ -146,3 +147,14 @@ def again_with_comfyui(name, script, arguments):
         code |= subprocess.run([python, script, *arguments], env=environment,
                                check=False).returncode
     return code
+
+
+def run_checks(name, script, check, arguments):
+    """The main of a test of the pack: `check` in ComfyUI's Python, for each checkout."""
+    if os.environ.get(name) == "1":
+        part = arguments[1] if len(arguments) > 1 else None
+        return 1 if asyncio.run(check(support.checkouts()[0], arguments[0], part)) else 0
+    support.checkouts(), support.comfyui_python()
+    with tempfile.TemporaryDirectory(prefix="ebb-models-") as models:
+        os.environ.setdefault("EBB_TEST_MODELS", models)
+        return again_with_comfyui(name, script, arguments)

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <map>
 
@@ -82,11 +81,9 @@ TEST(DemandOfCorpus, EveryFileIsEstimatedAndMostSamplersAreSized) {
   SizeOverrides sizes;
   sizes.width = 640;
   sizes.height = 640;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(*test::shared_dir() / "corpus")) {
-    if (!entry.is_regular_file() || entry.path().extension() != ".json") continue;
-    sweep_file(entry.path().string(), {}, plain);
-    sweep_file(entry.path().string(), sizes, sized);
+  for (const std::string& file : test::corpus_files()) {
+    sweep_file(file, {}, plain);
+    sweep_file(file, sizes, sized);
   }
   EXPECT_GT(plain.files, 500);
   const auto share = [](int part, int whole) { return static_cast<double>(part) / whole; };

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "ebb/patch.h"
@@ -76,10 +75,7 @@ void expect_same(const Prompt& before, const Prompt& after, const std::set<std::
 TEST(CleanOfCorpus, TakesCleanupNodesOutAndLeavesTheRest) {
   EBB_NEED_SHARED();
   int files = 0, nodes = 0, refused = 0, renumbered = 0;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(*test::shared_dir() / "corpus")) {
-    if (!entry.is_regular_file() || entry.path().extension() != ".json") continue;
-    const std::string file = entry.path().string();
+  for (const std::string& file : test::corpus_files()) {
     const auto workflow = read_workflow(file);
     if (!workflow) continue;
     std::set<std::string> classes;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 
 #include "tests/patch/rules.h"
 #include "tests/support.h"
@@ -25,10 +24,7 @@ std::string other_refusal(const Patch& patch) {
 }
 
 void patch_all(bool everything, Count& count) {
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(*test::shared_dir() / "corpus")) {
-    if (!entry.is_regular_file() || entry.path().extension() != ".json") continue;
-    const std::string file = entry.path().string();
+  for (const std::string& file : test::corpus_files()) {
     const auto workflow = read_workflow(file);
     if (!workflow) continue;
     const auto wish = everything ? test::everything_wish(*workflow) : test::unload_wish();

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "run/wish.h"
 #include "tests/support.h"
@@ -52,10 +51,8 @@ void all_of_the_corpus(const char* gpu, const char* version) {
   const auto options = understand(arguments);
   ASSERT_TRUE(options.ok());
   Count count;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(*test::shared_dir() / "corpus")) {
-    if (!entry.is_regular_file() || entry.path().extension() != ".json") continue;
-    const auto workflow = read_workflow(entry.path().string());
+  for (const std::string& file : test::corpus_files()) {
+    const auto workflow = read_workflow(file);
     if (workflow) expect_kept(*workflow, *options, count);
   }
   fmt::print(

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -247,10 +246,8 @@ TEST(Known, LtxCheckpointsAreCountedByPart) {
 TEST(Known, CoverageOfTheCorpusFamilies) {
   EBB_NEED_SHARED();
   Uses uses;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(*test::shared_dir() / "corpus")) {
-    if (entry.path().extension() != ".json") continue;
-    const auto document = JsonDocument::parse(test::slurp(entry.path()));
+  for (const std::string& file : test::corpus_files()) {
+    const auto document = JsonDocument::parse(test::slurp(file));
     if (document.ok()) collect(document->root(), uses);
   }
   std::map<std::string_view, std::pair<int, int>> by_folder;  // known, all

@@ -159,10 +159,8 @@ std::map<std::string, std::string> guesses(const Prompt& prompt) {
 TEST(Packs, EveryValueOfAnUnknownClassInTheCorpusIsReported) {
   EBB_NEED_SHARED();
   std::size_t sent = 0;
-  const auto corpus = *test::shared_dir() / "corpus";
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(corpus)) {
-    if (entry.path().extension() != ".json") continue;
-    const auto workflow = read_workflow(entry.path().string());
+  for (const std::string& file : test::corpus_files()) {
+    const auto workflow = read_workflow(file);
     if (!workflow || workflow->format() != WorkflowFormat::ui_graph) continue;
     const auto prompt = to_prompt(*workflow);
     if (!prompt) continue;
@@ -172,7 +170,7 @@ TEST(Packs, EveryValueOfAnUnknownClassInTheCorpusIsReported) {
     }
     for (const auto& [key, value] : guesses(*prompt)) {
       ++sent;
-      EXPECT_TRUE(reported.contains(key)) << entry.path().filename() << " " << key;
+      EXPECT_TRUE(reported.contains(key)) << file << " " << key;
     }
   }
   fmt::print("  {} values of unknown classes are sent and reported\n", sent);
@@ -219,10 +217,8 @@ TEST(ObjectInfo, GivesThePromptsOfTheTableMadeFromIt) {
   PromptOptions plain({0, 18, 2}), own({0, 18, 2});
   own.definitions = &*definitions;
   int compared = 0;
-  const auto corpus = *test::shared_dir() / "corpus";
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(corpus)) {
-    if (entry.path().extension() != ".json") continue;
-    const auto workflow = read_workflow(entry.path().string());
+  for (const std::string& file : test::corpus_files()) {
+    const auto workflow = read_workflow(file);
     if (!workflow || workflow->format() != WorkflowFormat::ui_graph) continue;
     const auto a = to_prompt(*workflow, plain), b = to_prompt(*workflow, own);
     ASSERT_EQ(a.ok(), b.ok());
@@ -230,7 +226,7 @@ TEST(ObjectInfo, GivesThePromptsOfTheTableMadeFromIt) {
     const bool leaves_out = doubts(*a).find("default text") != std::string::npos;
     if (leaves_out) continue;  // a long text, which the answer has and the table lacks
     ++compared;
-    EXPECT_EQ(to_json(*a), to_json(*b)) << entry.path().filename();
+    EXPECT_EQ(to_json(*a), to_json(*b)) << file;
   }
   EXPECT_GT(compared, 800);
 }
