@@ -318,9 +318,14 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
     if (outcome.verdict == Verdict::unknown) {
       if (unknown.empty()) unknown = outcome.cause;
     } else {
-      // Of two passes that offload, the one that offloads more speaks for the run.
-      const bool more = outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
-                        outcome.offloaded_bytes.value_or(0) > worst.offloaded_bytes.value_or(0);
+      // Of two passes that offload, a sampler, whose every step pays, else the one that offloads
+      // more speaks for the run.
+      const auto weight = [&](StepKind kind, const PassOutcome& of) {
+        return std::pair(kind == StepKind::sample, of.offloaded_bytes.value_or(0));
+      };
+      const bool more =
+          outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
+          weight(pass.kind, outcome) > weight(passes.passes[worst_pass].kind, worst);
       if (more || rank(outcome.verdict) > rank(worst.verdict)) {
         worst = outcome;
         worst_pass = run.passes.size();

@@ -36,6 +36,25 @@ TEST(Judge, OffloadingNamesTheTermsThatBind) {
   EXPECT_EQ(outcome.offloaded_bytes, 2_GiB);
 }
 
+// The headline names the sampler, so that the cause must be the sampler's.
+TEST(Judge, ASamplerSpeaksForTheRunBeforeAnEncoderThatOffloadsMore) {
+  TwoPass example;
+  const auto offload = [&](StepKind kind, std::int64_t bytes) {
+    for (std::size_t s = 0; s < example.passes.steps.size(); ++s) {
+      auto& loads = example.timeline.steps[s].loads;
+      if (example.passes.steps[s].kind != kind || loads.empty()) continue;
+      loads[0].full = false;
+      loads[0].usable_bytes = kind == StepKind::sample ? 7777_MiB : 1111_MiB;
+      loads[0].offloaded_bytes = bytes;
+    }
+  };
+  offload(StepKind::encode_text, 5_GiB);
+  offload(StepKind::sample, 2_GiB);
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::offloads);
+  EXPECT_NE(outcome.cause.find("leave 7,777 for"), std::string::npos) << outcome.cause;
+}
+
 TEST(Judge, AnUnknownModelIsUnknownUnlessSomethingElseIsKnownToGoWrong) {
   TwoPass example;
   example.passes.weights[3].bytes_from = BytesFrom::unknown;
