@@ -16,14 +16,15 @@
 
 namespace ebb {
 
-/// A ComfyUI release, as comfyui_version.py spells it.
+/// A ComfyUI release, as comfyui_version.py spells it; by default the newest that Ebb knows.
 struct ComfyVersion {
   int major = 0;
-  int minor = 3;
-  int patch = 73;
+  int minor = 33;
+  int patch = 0;
 
   auto operator<=>(const ComfyVersion&) const = default;
 };
+inline constexpr ComfyVersion kNewestKnown;
 
 /// Reads `0.3.73` or `v0.3.73`. Errors: anything else.
 Result<ComfyVersion> parse_comfy_version(std::string_view text);

@@ -102,6 +102,8 @@ class Workflow {
   const std::string& carrier() const;
   /// Model files named in the graph's metadata: file name -> folder such as `diffusion_models`.
   std::map<std::string, std::string> declared_models() const;
+  /// The newest ComfyUI that one of its own nodes in the graph was made with, as the file says.
+  std::optional<ComfyVersion> made_with() const;
 
   struct State;
   const State& state() const { return *state_; }
@@ -153,7 +155,7 @@ Result<NodeDefinitions> parse_definitions(std::string text, const std::string& f
 Result<NodeDefinitions> fetch_definitions(const std::string& url, const std::string& cache_folder);
 
 struct PromptOptions {
-  explicit PromptOptions(ComfyVersion wanted = {}) : version(wanted) {}
+  explicit PromptOptions(ComfyVersion wanted = kNewestKnown) : version(wanted) {}
   ComfyVersion version;
   const NodeDefinitions* definitions = nullptr;  ///< asked first; must outlive the call
   bool repair = false;  ///< drop links that make the front end refuse the graph; notes say which
@@ -163,7 +165,7 @@ struct PromptOptions {
 
 /// What the front end would send for this workflow, with types filled in from the table of node
 /// definitions for `version`. Errors: a graph the front end itself refuses, with the place.
-Result<Prompt> to_prompt(const Workflow& workflow, const ComfyVersion& version = {});
+Result<Prompt> to_prompt(const Workflow& workflow, const ComfyVersion& version = kNewestKnown);
 Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options);
 
 /// Nodes of one kind (class, pack, subgraph) and how many there are.

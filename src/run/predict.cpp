@@ -69,7 +69,7 @@ std::optional<ComfyVersion> known_version(const Machine& machine) {
 
 PromptOptions prompt_options(const std::optional<ComfyVersion>& version,
                              const NodeDefinitions* definitions) {
-  PromptOptions options(version.value_or(ComfyVersion()));
+  PromptOptions options(version.value_or(kNewestKnown));
   options.version_assumed = !version;
   options.definitions = definitions;
   return options;

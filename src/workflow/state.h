@@ -22,6 +22,11 @@ struct Workflow::State {
   JsonValue root;       ///< the graph or the prompt, inside `document`
 };
 
+/// The newest ComfyUI that a graph says one of its core nodes was made with: `properties.ver`
+/// beside `cnr_id` "comfy-core", subgraph definitions included, or `extra.node_versions` of older
+/// front ends. Nothing where no such node says (an API prompt, files of before 2025).
+std::optional<ComfyVersion> made_with(const JsonValue& graph);
+
 /// The prompt of an API file, with types filled in from the table.
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options);

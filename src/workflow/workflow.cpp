@@ -204,6 +204,8 @@ std::map<std::string, std::string> Workflow::declared_models() const {
   return models;
 }
 
+std::optional<ComfyVersion> Workflow::made_with() const { return ebb::made_with(state_->root); }
+
 class WorkflowReader {
  public:
   static Workflow make(Parsed parsed, std::string file, std::string carrier) {

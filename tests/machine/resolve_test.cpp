@@ -69,7 +69,7 @@ TEST(Machine, ANamedCardIsPlannedForWithoutAskingThisMachine) {
   EXPECT_EQ(machine.ram_others.bytes, 6_GiB);
   EXPECT_NEAR(machine.link_bytes_per_second.value, 0.8 * 16 * 3.938e9, 1e6);
   EXPECT_NEAR(machine.compute_flops_per_second.value, 0.9 * 209.5e12, 1e9);
-  EXPECT_EQ(machine.comfyui, (ComfyVersion{0, 3, 73}));
+  EXPECT_EQ(machine.comfyui, kNewestKnown);
   EXPECT_EQ(machine.comfyui_kind, NumberKind::assumed);
 }
 

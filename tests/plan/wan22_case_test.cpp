@@ -10,20 +10,24 @@
 namespace ebb {
 namespace {
 
+constexpr ComfyVersion kVersion = {0, 3, 73};  // of the user whose log it is
+
 class Wan22Case : public testing::Test {
  protected:
   void SetUp() override {
     const auto file = test::source_dir() / "examples/workflows/wan22_two_pass.json";
     auto workflow = read_workflow(file.string());
     ASSERT_TRUE(workflow.ok()) << to_string(workflow.error());
-    auto prompt = to_prompt(*workflow);
+    auto prompt = to_prompt(*workflow, kVersion);
     ASSERT_TRUE(prompt.ok()) << to_string(prompt.error());
     prompt_ = *std::move(prompt);
-    auto order = order_steps(prompt_, {});
+    auto order = order_steps(prompt_, kVersion);
     ASSERT_TRUE(order.ok()) << to_string(order.error());
     order_ = *std::move(order);
     predict_ = [this](const Trial& trial) -> Result<Prediction> {
-      const FindWeights find = [](const WeightsRequest& r) { return find_weights(r, {}); };
+      WeightsSearch search;
+      search.comfyui = kVersion;
+      const FindWeights find = [&](const WeightsRequest& r) { return find_weights(r, search); };
       auto demand = estimate_demand(prompt_, find, trial.machine, trial.sizes);
       if (!demand) return demand.error();
       Prediction prediction;
@@ -41,6 +45,7 @@ class Wan22Case : public testing::Test {
     options.vram_free_bytes = 30724_MiB;
     options.ram_bytes = 64_GiB;
     options.os = Os::windows;
+    options.comfyui = kVersion;
     options.flags = flags;
     Trial result;
     result.machine = *resolve_machine(options);

@@ -202,6 +202,7 @@ Machine rtx5090() {
   m.disk_bytes_per_second = {3.04e9, NumberKind::assumed, "NVMe"};
   m.ram_bytes_per_second = {12e9, NumberKind::assumed, "one copying thread"};
   m.compute_flops_per_second = {150e12, NumberKind::assumed, "maker's figure, 70 %"};
+  m.comfyui = {0, 3, 73};
   m.comfyui_kind = NumberKind::assumed;
   return m;
 }

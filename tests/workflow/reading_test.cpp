@@ -35,6 +35,29 @@ TEST(Reading, GraphsPromptsAndWhatPeopleWrapThemInAreToldApart) {
   EXPECT_EQ(format_of("\xEF\xBB\xBF" + kApi), WorkflowFormat::api_prompt);
 }
 
+TEST(Reading, AFileSaysWhichComfyUiItWasMadeWith) {
+  const auto made = [](const std::string& text) {
+    const auto version = parse_workflow(text, "f.json").value().made_with();
+    return version ? to_string(*version) : "nothing";
+  };
+  const auto node = [](const std::string& pack, const std::string& version) {
+    return R"({"id":1,"type":"A","properties":{"cnr_id":")" + pack + R"(","ver":)" + version + "}}";
+  };
+  EXPECT_EQ(made(graph(R"({"id":1,"type":"A"})")), "nothing");
+  EXPECT_EQ(made(graph(node("comfy-core", "\"0.3.76\"") + "," + node("comfy-core", "\"0.16.3\"") +
+                       "," + node("other-pack", "\"1.2.0\""))),
+            "0.16.3");
+  EXPECT_EQ(made(graph(node("comfy-core", "\"nightly\"") + "," + node("comfy-core", "7"))),
+            "nothing");
+  const std::string inside = node("comfy-core", "\"0.35.0\"");
+  EXPECT_EQ(made(graph(node("comfy-core", "\"0.3.76\""), "",
+                       R"("definitions":{"subgraphs":[{"id":"s","nodes":[)" + inside + "]}]}")),
+            "0.35.0");
+  EXPECT_EQ(made(graph("", "", R"("extra":{"node_versions":{"comfy-core":"0.3.34","x":"9.0.0"}})")),
+            "0.3.34");
+  EXPECT_EQ(made(kApi), "nothing");
+}
+
 TEST(Reading, JsonTextInsideJsonIsRead) {
   EXPECT_EQ(format_of(R"({"prompt":"{\"1\":{\"class_type\":\"A\",\"inputs\":{}}}"})"),
             WorkflowFormat::api_prompt);
