@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,8 @@ namespace {
 
 constexpr int kMostLevels = 64;
 constexpr std::size_t kMostCharacters = 4096;
+/// What a division by zero gives: an expression fails only if its result rests on it.
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 class Evaluator {
  public:
@@ -23,7 +27,7 @@ class Evaluator {
       : text_(text), name_value_(name_value) {}
 
   std::optional<double> run() {
-    const double value = sum();
+    const double value = choice();
     skip_spaces();
     if (failed_ || at_ != text_.size() || !std::isfinite(value)) return {};
     return value;
@@ -47,8 +51,101 @@ class Evaluator {
     return true;
   }
 
-  double sum() {
+  bool take_word(std::string_view word) {
+    skip_spaces();
+    const std::size_t end = at_ + word.size();
+    if (text_.substr(at_, word.size()) != word) return false;
+    if (end < text_.size() &&
+        (std::isalnum(static_cast<unsigned char>(text_[end])) || text_[end] == '_')) {
+      return false;
+    }
+    at_ = end;
+    return true;
+  }
+
+  double choice() {
     if (++level_ > kMostLevels) return fail();
+    double value = either();
+    if (take_word("if")) {
+      const double condition = either();
+      const double other = take_word("else") ? choice() : fail();
+      value = std::isnan(condition) ? kNothing : condition == 0 ? other : value;
+    }
+    --level_;
+    return value;
+  }
+
+  double either() {
+    double value = both();
+    while (!failed_ && take_word("or")) {
+      const double other = both();
+      if (value == 0) value = other;
+    }
+    return value;
+  }
+
+  double both() {
+    double value = inverse();
+    while (!failed_ && take_word("and")) {
+      const double other = inverse();
+      if (value != 0 && !std::isnan(value)) value = other;
+    }
+    return value;
+  }
+
+  double inverse() {
+    bool inverted = false, any = false;
+    while (take_word("not")) any = true, inverted = !inverted;
+    const double value = comparison();
+    return !any || std::isnan(value) ? value : (value != 0) != inverted ? 1 : 0;
+  }
+
+  double comparison() {
+    double left = bits();
+    bool any = false, holds = true, nothing = std::isnan(left);
+    while (!failed_) {
+      bool here = false;
+      double right = 0;
+      const auto next = [&] { return right = bits(); };
+      if (take("<=")) {
+        here = left <= next();
+      } else if (take(">=")) {
+        here = left >= next();
+      } else if (take("==")) {
+        here = left == next();
+      } else if (take("!=")) {
+        here = left != next();
+      } else if (take("<")) {
+        here = left < next();
+      } else if (take(">")) {
+        here = left > next();
+      } else {
+        break;
+      }
+      any = true;
+      nothing = nothing || std::isnan(right);
+      holds = holds && here;  // a < b < c is both
+      left = right;
+    }
+    if (!any) return left;
+    return nothing ? kNothing : holds ? 1 : 0;
+  }
+
+  /// A whole number that a double holds exactly.
+  std::int64_t whole(double value) {
+    if (std::trunc(value) == value && std::abs(value) < 0x1p53) {
+      return static_cast<std::int64_t>(value);
+    }
+    return static_cast<std::int64_t>(fail());
+  }
+
+  double bits() {
+    double value = sum();
+    while (!failed_ && take("&")) value = static_cast<double>(whole(value) & whole(sum()));
+    return value;
+  }
+
+  double sum() {
     double value = product();
     while (!failed_) {
       if (take("+")) {
@@ -59,7 +156,6 @@ class Evaluator {
         break;
       }
     }
-    --level_;
     return value;
   }
 
@@ -68,13 +164,13 @@ class Evaluator {
     while (!failed_) {
       if (take("//")) {
         const double by = power();
-        value = by == 0 ? fail() : std::floor(value / by);
+        value = by == 0 ? kNothing : std::floor(value / by);
       } else if (take("/")) {
         const double by = power();
-        value = by == 0 ? fail() : value / by;
+        value = by == 0 ? kNothing : value / by;
       } else if (take("%")) {
         const double by = power();
-        value = by == 0 ? fail() : value - by * std::floor(value / by);
+        value = by == 0 ? kNothing : value - by * std::floor(value / by);
       } else if (take("*")) {
         value *= power();
       } else {
@@ -91,6 +187,8 @@ class Evaluator {
       value = -power();
     } else if (take("+")) {
       value = power();
+    } else if (take("~")) {
+      value = static_cast<double>(~whole(power()));
     } else {
       value = atom();
       if (!failed_ && take("**")) value = std::pow(value, power());
@@ -102,7 +200,7 @@ class Evaluator {
   double atom() {
     skip_spaces();
     if (take("(")) {
-      const double value = sum();
+      const double value = choice();
       return take(")") ? value : fail();
     }
     const std::size_t begin = at_;
@@ -127,9 +225,12 @@ class Evaluator {
   }
 
   double call(std::string_view name) {
-    std::vector<double> arguments = {sum()};
-    while (!failed_ && take(",")) arguments.push_back(sum());
+    std::vector<double> arguments = {choice()};
+    while (!failed_ && take(",")) arguments.push_back(choice());
     if (failed_ || !take(")")) return fail();
+    if (std::any_of(arguments.begin(), arguments.end(), [](double x) { return std::isnan(x); })) {
+      return kNothing;
+    }
     const double first = arguments.front();
     if (name == "min") return *std::min_element(arguments.begin(), arguments.end());
     if (name == "max") return *std::max_element(arguments.begin(), arguments.end());
@@ -141,6 +242,7 @@ class Evaluator {
     if (name == "float") return first;
     if (name == "abs") return std::abs(first);
     if (name == "sqrt" && first >= 0) return std::sqrt(first);
+    if (name == "log2" && first > 0) return std::log2(first);
     return fail();
   }
 

@@ -18,6 +18,58 @@ SizeValue number_typed(RuleScope& s, const RuleRow&) {
   return unknown_value(fmt::format("{} has no value", s.node().label()));
 }
 
+namespace {
+
+/// What an input says of yes and no; nothing where that is not known, or not yet.
+std::optional<bool> truth(RuleScope& s, std::string_view name) {
+  const PromptInput* input = s.node().input(name);
+  if (input && !input->link && (input->value == "true" || input->value == "false")) {
+    return input->value == "true";
+  }
+  const SizeValue value = s.get(name);
+  return value.is_number() ? std::optional(value.number != 0) : std::nullopt;
+}
+
+}  // namespace
+
+SizeValue truth_typed(RuleScope& s, const RuleRow&) {
+  const auto on = truth(s, "value");
+  return on ? number_value(*on ? 1 : 0) : s.unknown();
+}
+
+SizeValue value_switched(RuleScope& s, const RuleRow&) {
+  const auto on = truth(s, "switch");
+  if (s.pending()) return {};
+  if (!s.has("on_true")) return s.get("on_false");
+  if (!s.has("on_false")) return s.get("on_true");
+  return on ? s.get(*on ? "on_true" : "on_false") : guess(s);
+}
+
+SizeValue number_converted(RuleScope& s, const RuleRow&) {
+  const SizeValue value = s.get("value");
+  if (s.pending() || !value.is_number()) return s.unknown();
+  return number_value(s.slot() == 1 ? std::trunc(value.number) : value.number);
+}
+
+SizeValue number_of_proportion(RuleScope& s, const RuleRow&) {
+  const auto megapixels = s.real("megapixels", 0.01, 1024);
+  const auto multiple = s.whole("multiple", 1, 1024, 8);
+  if (s.pending()) return {};
+  if (!megapixels || !multiple) return s.unknown();
+  const std::string ratio = s.text("aspect_ratio").value_or("");  // "16:9 (Widescreen)"
+  const std::size_t colon = ratio.find(':');
+  const auto across = parse_double(ratio.substr(0, std::min(colon, ratio.size())));
+  const auto down = parse_double(
+      colon < ratio.size() ? ratio.substr(colon + 1, ratio.find(' ') - colon - 1) : "");
+  if (!across || !down || *across <= 0 || *down <= 0 || s.slot() > 1) {
+    return unknown_value(fmt::format("{}: its proportion is not understood", s.node().label()));
+  }
+  const double scale = std::sqrt(*megapixels * 1024 * 1024 / (*across * *down));
+  const double side = (s.slot() == 0 ? *across : *down) * scale;
+  const auto step = static_cast<double>(*multiple);
+  return number_value(std::nearbyint(side / step) * step);  // Python rounds halves to even, too
+}
+
 SizeValue number_of_picture(RuleScope& s, const RuleRow&) {
   const SizeValue picture = s.first({"IMAGE", "VIDEO", "MASK", "LATENT"});
   if (s.pending()) return {};

@@ -50,6 +50,10 @@ SizeValue picture_stitched(RuleScope& s, const RuleRow& row);
 
 // Numbers and schedules.
 SizeValue number_typed(RuleScope& s, const RuleRow& row);
+SizeValue truth_typed(RuleScope& s, const RuleRow& row);       ///< 1 or 0
+SizeValue value_switched(RuleScope& s, const RuleRow& row);    ///< the side that is chosen
+SizeValue number_converted(RuleScope& s, const RuleRow& row);  ///< to a fraction, or a whole one
+SizeValue number_of_proportion(RuleScope& s, const RuleRow& row);  ///< and of megapixels
 SizeValue number_of_picture(RuleScope& s, const RuleRow& row);
 SizeValue number_of_camera(RuleScope& s, const RuleRow& row);
 SizeValue number_computed(RuleScope& s, const RuleRow& row);  ///< an expression in a text input

@@ -121,6 +121,48 @@ TEST(Sizes, NumbersComeThroughPrimitivesMathAndPictures) {
   EXPECT_EQ(text(size_of(b, "7")), "1x16x21x60x104");
 }
 
+TEST(Sizes, ASwitchHandsOnTheNumberOrTheLatentThatItChooses) {
+  for (const bool fast : {false, true}) {
+    PromptBuilder b;
+    b.add("1", "PrimitiveBoolean", {val("value", fast ? "true" : "false", "BOOLEAN")}, {"BOOLEAN"});
+    b.add("2", "PrimitiveInt", {num("value", 4)}, {"INT"});
+    b.add("3", "ComfySwitchNode",
+          {link("switch", "BOOLEAN", "1"), num("on_false", 20), link("on_true", "INT", "2")},
+          {"*"});
+    b.add("4", "BasicScheduler", {link("steps", "INT", "3")}, {"SIGMAS"});
+    EXPECT_EQ(size_of(b, "4").number, fast ? 4.0 : 20.0);
+    b.add("5", "EmptyLatentImage", {num("width", 512), num("height", 512)}, {"LATENT"});
+    b.add("6", "EmptyLatentImage", {num("width", 1024), num("height", 512)}, {"LATENT"});
+    b.add("7", "ComfyMathExpression",
+          {val("expression", "\"a > 10\"", "STRING"), link("values.a", "INT", "3")},
+          {"FLOAT", "INT", "BOOLEAN"});
+    b.add("8", "ComfySoftSwitchNode",
+          {link("switch", "BOOLEAN", "7", 2), link("on_false", "LATENT", "5"),
+           link("on_true", "LATENT", "6")},
+          {"*"});
+    EXPECT_EQ(text(size_of(b, "8")), fast ? "1x4x1x64x64" : "1x4x1x64x128");
+  }
+}
+
+TEST(Sizes, AProportionAndMegapixelsGiveASize) {
+  const auto side = [](const char* ratio, const char* megapixels, int multiple, int slot) {
+    PromptBuilder b;
+    std::vector<test::In> inputs = {str("aspect_ratio", ratio),
+                                    val("megapixels", megapixels, "FLOAT")};
+    if (multiple) inputs.push_back(num("multiple", multiple));
+    b.add("1", "ResolutionSelector", std::move(inputs), {"INT", "INT"});
+    return size_of(b, "1", slot).number;
+  };
+  // What ResolutionSelector of ComfyUI 0.33.0 returned; 0.18.2 lacks the multiple, which was 8.
+  EXPECT_EQ(side("1:1 (Square)", "1", 8, 0), 1024);
+  EXPECT_EQ(side("16:9 (Widescreen)", "1", 8, 0), 1368);
+  EXPECT_EQ(side("16:9 (Widescreen)", "1", 8, 1), 768);
+  EXPECT_EQ(side("16:9 (Widescreen)", "1", 0, 0), 1368);
+  EXPECT_EQ(side("21:9 (Ultrawide)", "2.5", 64, 0), 2496);
+  EXPECT_EQ(side("21:9 (Ultrawide)", "2.5", 64, 1), 1088);
+  EXPECT_EQ(side("wide", "1", 8, 0), 0);
+}
+
 TEST(Sizes, OverridesReplaceTheSizesOfGenerators) {
   const auto video =
       one("WanImageToVideo", {num("width", 640), num("height", 640), num("length", 81)});
@@ -349,6 +391,18 @@ TEST(Expressions, ComputeWhatPeopleType) {
   EXPECT_EQ(evaluate("min(a, b) + max(a, b, 100)", name), 105);
   EXPECT_EQ(evaluate("round(a / 2)", name), 8);
   EXPECT_EQ(evaluate("2 ** 3 ** 2", name), 512);
+  EXPECT_EQ(evaluate("a & -8", name), 16);
+  EXPECT_EQ(evaluate("(a + 2) & ~1", name), 18);
+  EXPECT_EQ(evaluate("b if b > 20 else a", name), evaluate("a", name));
+  EXPECT_EQ(evaluate("a % b if b > 100 else a // 0 if b > 100 else -1", name), -1);
+  EXPECT_EQ(evaluate("(a % 4 == 0) and not (b == 1) or 3 < a", name), 1);
+  EXPECT_EQ(evaluate("1 < 3 <= 2", name), 0);
+  EXPECT_EQ(evaluate("0 and 1 / 0", name), 0);
+  EXPECT_EQ(evaluate("ceil(1.5 * log2(8)) + 2", name), 7);
+  for (const char* bad : {"1 / 0 > 1", "not 1 / 0", "1 & 0.5", "a if", "a if b", "max(1 / 0, 1)",
+                          "1 / 0 and 1", "2 if 1 / 0 else 3", "a >", "ifb", "log2(0)"}) {
+    EXPECT_FALSE(evaluate(bad, name)) << bad;
+  }
   for (const char* bad :
        {"", "a +", "c", "1 / 0", "f(a)", "(a", "a b", "1..2", "min()", "sqrt(-1)"}) {
     EXPECT_FALSE(evaluate(bad, name)) << bad;
