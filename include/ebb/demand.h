@@ -70,6 +70,12 @@ enum class StepKind {
 };
 const char* to_string(StepKind kind);
 
+/// What a node has done before it asks for its main weights: pictures through the VAE, say.
+struct EarlierWork {
+  std::vector<int> uses;  ///< weights (index)
+  Demand demand;
+};
+
 /// What one node needs, read off the prompt.
 struct NodeDemand {
   StepKind kind = StepKind::other;
@@ -78,7 +84,8 @@ struct NodeDemand {
   std::vector<int> loras;      ///< LoRA weights (index) applied to uses[0]
   std::optional<Shape> shape;  ///< latent sampled, picture decoded or encoded
   Demand demand;
-  std::string note;  ///< why something is unknown; empty if nothing is
+  std::optional<EarlierWork> earlier;  ///< its weights stand in `uses`, too
+  std::string note;                    ///< why something is unknown; empty if nothing is
 };
 
 /// The whole prompt: its weights and, per node (same order as prompt.nodes), its demand.

@@ -74,6 +74,7 @@ struct Step {
   std::vector<int> loras;  ///< LoRA weights applied to uses[0]
   std::optional<Shape> shape;
   Demand demand;
+  std::optional<EarlierWork> earlier;  ///< as NodeDemand has it
   /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
   std::vector<int> consumers;
 };

@@ -327,10 +327,16 @@ void Estimate::encode_text(int i, NodeDemand& out) {
   NodeDemand picture;
   const DemandTerms text = terms_ ? *terms_ : DemandTerms();
   encode_image(i, picture);
-  if (terms_) *terms_ = larger(text, *terms_);
   out.uses.insert(out.uses.end(), picture.uses.begin(), picture.uses.end());
-  out.demand = larger(out.demand, picture.demand);
   if (out.note.empty()) out.note = picture.note;
+  if (picture.demand.asked.known() && clip) {  // the pictures first, then the text
+    if (terms_) *terms_ = text;
+    out.demand.flops += picture.demand.flops;
+    out.earlier = EarlierWork{std::move(picture.uses), std::move(picture.demand)};
+  } else {
+    if (terms_) *terms_ = larger(text, *terms_);
+    out.demand = larger(out.demand, picture.demand);
+  }
 }
 
 void Estimate::encode_vision(int i, NodeDemand& out) {

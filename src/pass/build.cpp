@@ -32,6 +32,7 @@ Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
   step.loras = std::move(demand.loras);
   step.shape = demand.shape;
   step.demand = std::move(demand.demand);
+  step.earlier = std::move(demand.earlier);
   return step;
 }
 

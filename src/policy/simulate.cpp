@@ -177,6 +177,8 @@ void Simulation::play(int index) {
       std::max(state_.vram_peak_bytes, machine_.vram_total.bytes - free_vram());
   peak_ram(0);
   read(step);
+  now_ = index;
+  if (step.earlier) work_earlier(step);
   use(step);
   measure(step);
   if (!step.uses.empty()) read_ahead();
@@ -281,8 +283,29 @@ void Simulation::place_text_encoder(int w, bool checkpoint) {
   apply(manager_.load({w}, 0, {}, true));
 }
 
+// A request of its own, which the later one finds on the card.
+void Simulation::work_earlier(const Step& step) {
+  Step part = step;
+  part.earlier.reset();
+  part.kind = StepKind::encode_image;
+  part.uses = step.earlier->uses;
+  part.demand = step.earlier->demand;
+  part.loras.clear();
+  use(part);
+  const std::int64_t used = machine_.vram_total.bytes - free_vram();
+  const std::int64_t reserved = known_bytes(part.demand.reserved);
+  const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - used);
+  const std::int64_t taken = machine_.os == Os::linux
+                                 ? std::max(known_bytes(part.demand.live), std::min(reserved, room))
+                                 : std::max(known_bytes(part.demand.live), reserved);
+  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(used, taken));
+}
+
 void Simulation::use(const Step& step) {
-  const std::vector<int> uses = valid(step.uses);
+  std::vector<int> uses = valid(step.uses);
+  if (step.earlier) {
+    std::erase_if(uses, [&](int w) { return std::ranges::count(step.earlier->uses, w) > 0; });
+  }
   for (int w : valid(step.loras)) bring_back(w);
   for (int w : uses) bring_back(w);
   if (uses.empty()) return;
@@ -329,8 +352,7 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
   std::vector<Budget> budgets = passes_.own.budgets;
   budgets.insert(budgets.end(), levers_.budgets.begin(), levers_.budgets.end());
   for (const Budget& budget : budgets) {
-    const auto at = &step - passes_.steps.data();
-    if (at != budget.step || budget.weights != group.front()) continue;
+    if (now_ != budget.step || budget.weights != group.front()) continue;
     asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
     minimum = asked;
   }

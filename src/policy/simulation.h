@@ -55,6 +55,7 @@ class Simulation {
   void place(const std::vector<int>& reads);
   void place_diffusion(int w, bool checkpoint);
   void place_text_encoder(int w, bool checkpoint);
+  void work_earlier(const Step& step);
   void use(const Step& step);
   void use_by_hand(const Step& step, int w);
   void call(const Step& step, const std::vector<int>& group);
@@ -103,6 +104,7 @@ class Simulation {
   std::map<std::vector<int>, int> lora_sets_;
   StepState state_;         // of the step being played; what a cut does goes to the step after it
   std::vector<int> ahead_;  // to be read while the next working step computes
+  int now_ = -1;            // the step being played
   std::int64_t ahead_bytes_ = 0;
   std::int64_t warm_bytes_ = 0;                     // read from the page cache
   std::int64_t ram_now_ = 0;                        // weights in RAM

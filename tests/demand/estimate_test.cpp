@@ -124,6 +124,27 @@ TEST(Estimate, TheUsersCase) {
   for (const NodeDemand& node : e.demand.nodes) EXPECT_EQ(node.note, "");
 }
 
+TEST(Estimate, ATextEncoderThatTakesAPictureUsesTheVaeBeforeItself) {
+  PromptBuilder b;
+  b.add("1", "CLIPLoader", {str("clip_name", "qwen.safetensors"), str("type", "qwen_image")},
+        {"CLIP"});
+  b.add("2", "VAELoader", {str("vae_name", "wan_vae.safetensors")}, {"VAE"});
+  b.add("3", "EmptyImage", {num("width", 1024), num("height", 1024)}, {"IMAGE"});
+  b.add("4", "TextEncodeQwenImageEdit",
+        {link("clip", "CLIP", "1"), val("prompt", "\"a cat\"", "STRING"), link("vae", "VAE", "2"),
+         link("image", "IMAGE", "3")},
+        {"CONDITIONING"});
+  const Estimated done = estimate(
+      b, finder({{"qwen.safetensors", "qwen25-vl-7b"}, {"wan_vae.safetensors", "wan21-vae"}}));
+  const NodeDemand& node = done.at("4");
+  ASSERT_TRUE(node.earlier);
+  EXPECT_EQ(done.demand.weights[node.uses.front()].architecture, "qwen25-vl-7b");
+  ASSERT_EQ(node.earlier->uses.size(), 1u);
+  EXPECT_EQ(done.demand.weights[node.earlier->uses.front()].architecture, "wan21-vae");
+  EXPECT_EQ(node.demand.asked.bytes, 0);  // an encoder asks for nothing
+  EXPECT_GT(node.earlier->demand.asked.bytes, 1'000'000'000);
+}
+
 TEST(Estimate, FramesAreReplacedForAWhatIf) {
   SizeOverrides sizes;
   sizes.frames = 61;

@@ -173,6 +173,24 @@ TEST(Simulate, ReadingAheadHidesTheDiskBehindTheComputing) {
   EXPECT_FALSE(simulate(wan.passes, wan.machine, levers).notes.empty());
 }
 
+TEST(Simulate, PicturesOfATextEncoderGoThroughTheVaeInARequestBefore) {
+  WanCase wan(81);
+  Step& step = wan.passes.steps[1];
+  const Demand pictures = wan.passes.steps[WanCase::kDecode].demand;
+  wan.passes.steps[0].reads.push_back(WanCase::vae);
+  step.uses.push_back(WanCase::vae);
+  step.earlier = EarlierWork{{WanCase::vae}, pictures};
+  const Timeline timeline = simulate(wan.passes, wan.machine);
+  const StepState& state = timeline.steps.at(1);
+  ASSERT_EQ(state.loads.size(), 2u);
+  EXPECT_EQ(state.loads[0].weights, WanCase::vae);
+  EXPECT_EQ(state.loads[1].weights, WanCase::text);
+  EXPECT_EQ(state.loads[0].minimum_bytes, pictures.asked.bytes);
+  EXPECT_LT(state.loads[1].minimum_bytes, 1_GiB);  // ComfyUI's least, not the pictures'
+  EXPECT_TRUE(state.loads[1].full);
+  EXPECT_GE(state.vram_peak_bytes, pictures.reserved.bytes);
+}
+
 TEST(Simulate, ABudgetReplacesTheEstimate) {
   const WanCase wan(161);
   Levers levers;
