@@ -2,12 +2,12 @@
 """Ebb's node pack: whatever is wrong here is one line in the log, and ComfyUI starts."""
 import logging
 
-NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, WEB_DIRECTORY = {}, {}, "./web"
+NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, WEB_DIRECTORY = {}, {}, None
 try:
-    from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, announce
-    announce()
-    from .automatic import start
-    start()
+    from . import pack
+    if pack.is_first():
+        from .nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+        WEB_DIRECTORY = pack.start(NODE_CLASS_MAPPINGS)
 except Exception as error:
     logging.warning("[Ebb] no %s: %s: %s", "planning" if NODE_CLASS_MAPPINGS else "nodes",
                     type(error).__name__, error)

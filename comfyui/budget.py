@@ -62,6 +62,48 @@ def decide(given, config, shape, asked, version):
     return given, "as given"
 
 
+def with_budget(patcher, decide):
+    """A clone whose sampling asks `decide(model, latent shape, asked bytes)` how much to reserve.
+
+    Uses ComfyUI's own wrapper around the preparation of sampling. The estimate is linear in the
+    latent's area, so the latent's shape is scaled until the estimate is what was decided; nothing
+    of the model changes. None where a version has no such wrapper.
+    """
+    extension, helpers = hooks.module("comfy.patcher_extension"), hooks.module(
+        "comfy.sampler_helpers")
+    kind = getattr(getattr(extension, "WrappersMP", None), "PREPARE_SAMPLING", None)
+    if kind is None or not hasattr(helpers, "estimate_memory"):
+        return None
+    clone = patcher.clone()
+    if not hasattr(clone, "add_wrapper_with_key"):
+        return None
+
+    def prepare(executor, model, noise_shape, conds, *rest, **options):
+        shape = list(noise_shape)
+        try:
+            full = helpers.estimate_memory(model, shape, conds)[1]
+            fixed = helpers.estimate_memory(model, shape[:-1] + [0], conds)[1]
+            wanted = decide(model.model, shape, full)
+            if wanted is not None and full > fixed:
+                scale = max(0.0, (wanted - fixed) / (full - fixed))
+                shape = shape[:-1] + [shape[-1] * scale]
+        except Exception as error:
+            hooks.log.warning("[Ebb] budget left as it was: %s: %s", type(error).__name__, error)
+            shape = noise_shape
+        return executor(model, shape, conds, *rest, **options)
+
+    if hasattr(clone, "remove_wrappers_with_key"):
+        clone.remove_wrappers_with_key(kind, "ebb_budget")
+    clone.add_wrapper_with_key(kind, "ebb_budget", prepare)
+    return clone
+
+
+def model_config(module):
+    """The dimensions that ComfyUI read off a diffusion model's file; {} if it is none."""
+    config = getattr(getattr(module, "model_config", None), "unet_config", None)
+    return config if isinstance(config, dict) else {}
+
+
 def apply(model, budget_gib, told):
     """(clone of the model with the budget, a line of text); the model itself if that can't be.
 
@@ -70,19 +112,20 @@ def apply(model, budget_gib, told):
     given = int(budget_gib * (1 << 30))
 
     def chosen(module, shape, asked):
-        wanted, why = decide(given, hooks.model_config(module), shape, asked,
+        wanted, why = decide(given, model_config(module), shape, asked,
                              hooks.comfyui_version())
         told({"kind": "EbbBudget", "asked_bytes": int(asked), "seconds": 0.0,
               "budget_bytes": int(asked if wanted is None else wanted),
-              "text": f"{type(module).__name__}: ComfyUI asks {memory.text_of(asked)}, the budget "
-                      f"is {memory.text_of(asked if wanted is None else wanted)} ({why})"})
+              "text": f"{memory.text_of(asked if wanted is None else wanted)} budget for "
+                      f"{type(module).__name__}, where ComfyUI asks {memory.text_of(asked)} "
+                      f"({why})"})
         return wanted
 
-    clone = hooks.with_budget(model, chosen)
+    clone = with_budget(model, chosen)
     if clone is None:
         return model, "this ComfyUI has no way to set a budget: its own estimate stays"
     said = memory.text_of(given) if given else "Ebb's figure for this model and size"
     notes = ""
     if getattr(model, "is_dynamic", bool)():
         notes = "; dynamic VRAM places weights page by page and hardly uses it"
-    return clone, f"Budget: {said}, never below what is live at the peak{notes}."
+    return clone, f"{said} as the budget, never below what is live at the peak{notes}."

@@ -39,6 +39,17 @@ def needed(node, unfinished, is_cached, is_raw):
     return readers
 
 
+def reached(starts, neighbours):
+    """All that can be reached from some ids, and these themselves."""
+    found, waiting = set(), list(starts)
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += neighbours(each)
+    return found
+
+
 def nearest_upstream(node, start, uses):
     """The models of the closest ancestors of `start` that use any: one level of links at a time.
 

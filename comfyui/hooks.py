@@ -6,7 +6,9 @@ answered with None, an empty list, or False. The running node's place in the exe
 the Python frames above it, because no version up to 0.18 hands a node its cache.
 """
 import logging
+import os
 import sys
+import types
 import weakref
 from dataclasses import dataclass, field
 
@@ -133,6 +135,17 @@ def current_run():
         return run if hasattr(run.caches, "outputs") else None
     except (KeyError, AttributeError, TypeError):
         return None
+
+
+def coming_run():
+    """(what the run before left, the prompt of the one that begins) at its beginning, or Nones."""
+    frame = _frame_with(sys._getframe(1), "self", "prompt", "execution_list")
+    caches = getattr(frame and frame.f_locals["self"], "caches", None)
+    before = getattr(getattr(caches, "outputs", None), "dynprompt", None)
+    if before is None:
+        return None, None
+    nothing = types.SimpleNamespace(dynprompt=before, pendingNodes={}, staged_node_id="")
+    return Run({"caches": caches, "execution_list": nothing}), frame.f_locals["prompt"]
 
 
 def _frame_with(frame, *names):
@@ -423,8 +436,6 @@ def show_on_node(node, text):
 
 def report_path(prefix):
     """Where a report goes in the output folder: (path, subfolder, name). OSError if nowhere."""
-    import os
-
     folders = module("folder_paths")
     folder, name, counter, subfolder, _ = folders.get_save_image_path(
         prefix, folders.get_output_directory())
@@ -439,19 +450,23 @@ FILE_INPUTS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "vae
                "lora_name": "loras", "control_net_name": "controlnet"}
 
 
+def files_of(node):
+    """Paths of the model files that a node reads, by the names of its inputs."""
+    folders = module("folder_paths")
+    paths = [folders.get_full_path(FILE_INPUTS[name], value)
+             for name, value in (node or {}).get("inputs", {}).items()
+             if name in FILE_INPUTS and isinstance(value, str)] if folders is not None else []
+    return [path for path in paths if path]
+
+
+def size_of(paths):
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
 def files_to_come(run):
     """Paths of the model files that nodes still to run will read, in order of discovery."""
-    folders, found = module("folder_paths"), []
-    for each in run.unfinished() if run is not None and folders is not None else ():
-        if run.is_cached(each):
-            continue
-        for name, value in run.node(each)["inputs"].items():
-            if name not in FILE_INPUTS or not isinstance(value, str):
-                continue
-            path = folders.get_full_path(FILE_INPUTS[name], value)
-            if path:
-                found.append(path)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(path for each in (run.unfinished() if run is not None else ())
+                              if not run.is_cached(each) for path in files_of(run.node(each))))
 
 
 def add_progress_watcher(on_start, on_step, on_finish):
@@ -479,6 +494,24 @@ def add_progress_watcher(on_start, on_step, on_finish):
 
     progress.add_progress_handler(Watcher("ebb"))
     return True
+
+
+def at_next_run(call):
+    """Calls once as the next run begins, before ComfyUI looks what of it is cached."""
+    base = getattr(module("comfy_execution.progress"), "ProgressHandler", None)
+    if base is None:
+        return
+
+    class Waiter(base):
+        start_handler = update_handler = finish_handler = lambda *_, **__: None
+
+        def reset(self):
+            try:
+                call()
+            except Exception as error:  # it is called from inside the executor
+                log.debug("[Ebb] between runs: %s: %s", type(error).__name__, error)
+
+    module("comfy_execution.progress").add_progress_handler(Waiter("ebb-between"))
 
 
 def _progress_state():
@@ -529,53 +562,31 @@ def device_peaks(reset):
     return peaks
 
 
+COPY = "_ebb_node_pack"  # in sys.modules: the copy of the pack that works
+
+
+def claim(folder):
+    """The folder of another copy that works in this process, or None where this one is to."""
+    mark = sys.modules.setdefault(COPY, types.ModuleType(COPY, folder))
+    return mark.__doc__ if mark.__doc__ != folder else None
+
+
+def serve(prefix, folder):
+    """Serves a folder under the address that the front end writes.
+
+    ComfyUI serves it under the folder's name; in an address brackets and their kind are escaped,
+    and the two are then not the same.
+    """
+    if server() is not None:
+        from aiohttp import web
+
+        server().app.router.add_routes([web.static(prefix, folder)])
+
+
 def taken_ids(names):
     classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
     return [name for name in names if name in classes
             and not getattr(classes[name], "__module__", "").startswith(__package__ or "\0")]
-
-
-# ---- the estimate before sampling ------------------------------------------------------------
-
-def with_budget(patcher, decide):
-    """A clone whose sampling asks `decide(model, latent shape, asked bytes)` how much to reserve.
-
-    Uses ComfyUI's own wrapper around the preparation of sampling. The estimate is linear in the
-    latent's area, so the latent's shape is scaled until the estimate is what was decided; nothing
-    of the model changes. None where a version has no such wrapper.
-    """
-    extension, helpers = module("comfy.patcher_extension"), module("comfy.sampler_helpers")
-    kind = getattr(getattr(extension, "WrappersMP", None), "PREPARE_SAMPLING", None)
-    if kind is None or not hasattr(helpers, "estimate_memory"):
-        return None
-    clone = patcher.clone()
-    if not hasattr(clone, "add_wrapper_with_key"):
-        return None
-
-    def prepare(executor, model, noise_shape, conds, *rest, **options):
-        shape = list(noise_shape)
-        try:
-            full = helpers.estimate_memory(model, shape, conds)[1]
-            fixed = helpers.estimate_memory(model, shape[:-1] + [0], conds)[1]
-            wanted = decide(model.model, shape, full)
-            if wanted is not None and full > fixed:
-                scale = max(0.0, (wanted - fixed) / (full - fixed))
-                shape = shape[:-1] + [shape[-1] * scale]
-        except Exception as error:
-            log.warning("[Ebb] budget left as it was: %s: %s", type(error).__name__, error)
-            shape = noise_shape
-        return executor(model, shape, conds, *rest, **options)
-
-    if hasattr(clone, "remove_wrappers_with_key"):
-        clone.remove_wrappers_with_key(kind, "ebb_budget")
-    clone.add_wrapper_with_key(kind, "ebb_budget", prepare)
-    return clone
-
-
-def model_config(module):
-    """The dimensions that ComfyUI read off a diffusion model's file; {} if it is none."""
-    config = getattr(getattr(module, "model_config", None), "unet_config", None)
-    return config if isinstance(config, dict) else {}
 
 
 def comfyui_version():

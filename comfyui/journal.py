@@ -129,8 +129,12 @@ def report_of(journal):
 
 
 def text_of(report):
-    """One line an event, then the totals."""
-    lines = []
+    """The totals, which is what a node shows first, then one line an event."""
+    lines, totals = [], report["totals"]
+    if totals["ram_peak_bytes"]:
+        lines.append(f"{memory.text_of(totals['ram_peak_bytes'])} RAM peak; loading took "
+                     f"{totals['load_seconds']:.2f} s, cuts {totals['cut_seconds']:.2f} s; dropped "
+                     f"{memory.text_of(totals['dropped_bytes'])}, which is read again when needed.")
     for event in report["events"]:
         if "text" in event:
             lines.append(f"{event['kind']} ({event['node']}): {event['text']}")
@@ -141,12 +145,7 @@ def text_of(report):
                          f"{memory.text_of(event['ram_before_bytes'])} -> "
                          f"{memory.text_of(event['ram_after_bytes'])}, peak "
                          f"{memory.text_of(event['ram_peak_bytes'])}{peaks}")
-    totals = report["totals"]
-    if totals["ram_peak_bytes"]:
-        lines.append(f"RAM peak {memory.text_of(totals['ram_peak_bytes'])}; loading took "
-                     f"{totals['load_seconds']:.2f} s, cuts {totals['cut_seconds']:.2f} s; dropped "
-                     f"{memory.text_of(totals['dropped_bytes'])}, which is read again when needed.")
-    return "\n".join(lines) or "nothing happened that Ebb could see"
+    return "\n".join(lines) or "0 bytes moved that Ebb could see"
 
 
 def finish(prefix):
@@ -166,4 +165,5 @@ def finish(prefix):
             path = None
             hooks.log.warning("[Ebb] the report is not saved: %s", error)
     hooks.log.info("[Ebb] %s", text.replace("\n", "\n[Ebb] "))
+    hooks.show_on_node(hooks.node_id(), text)
     return text, report, path

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The four nodes. Their ids, input names and defaults are a contract: docs/nodes.md."""
-from . import budget, hooks, journal, prefetch, unload
+from . import between, budget, hooks, journal, prefetch, unload
 
 
 class AnyType(str):
@@ -30,7 +30,17 @@ class Node:
     RETURN_TYPES, RETURN_NAMES = (ANY,), ("anything",)
 
 
-class UnloadModels(Node):
+class CutNode(Node):
+    """A node that may drop models."""
+
+    @classmethod
+    def IS_CHANGED(cls, **_):
+        """Always the same answer; asked as a run begins, so that the next one is looked at."""
+        between.watch()
+        return ""
+
+
+class UnloadModels(CutNode):
     """Unloads every model: out of RAM what nothing needs any more, out of VRAM the rest."""
     DESCRIPTION = ("Unloads all models, empties the allocator's cache and hands freed RAM back to "
                    "the system. Put it between pass 1's LATENT and pass 2's latent_image.")
@@ -43,7 +53,7 @@ class UnloadModels(Node):
         return _answer(unload.cut("UnloadModels", "all", "drop", anything), anything)
 
 
-class EbbCut(Node):
+class EbbCut(CutNode):
     """Between two passes: which models go, and how far."""
     DESCRIPTION = ("Between passes: parks models (out of VRAM, kept in RAM) or drops them (out of "
                    "RAM too; they are read again when needed), and reads the next files ahead.")
@@ -136,14 +146,3 @@ NODES = {"UnloadModels": (UnloadModels, "Unload All Models (Free VRAM)"),
          "EbbReport": (EbbReport, "Memory Report (Ebb)")}
 NODE_CLASS_MAPPINGS = {name: node for name, (node, _) in NODES.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {name: title for name, (_, title) in NODES.items()}
-
-
-def announce():
-    """One line in the log: what works here."""
-    missing = hooks.missing_parts()
-    taken = hooks.taken_ids(NODES)
-    if missing:
-        hooks.log.warning("[Ebb] this ComfyUI lacks %s: the nodes pass values through and free "
-                          "nothing", ", ".join(missing))
-    for name in taken:
-        hooks.log.warning("[Ebb] %s is another pack's node here: the one loaded last is used", name)

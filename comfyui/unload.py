@@ -43,32 +43,49 @@ class Cut:
         return bool(failed or any("before me" in why for _, why in self.early))
 
     def text(self):
-        """One line: what left, what that changed, what stayed and who holds it."""
+        """One line: how much it freed, what left, what stayed and who holds it."""
         parts = []
         for word, models in (("dropped", self.dropped), ("parked", self.parked)):
             if models:
                 size = memory.text_of(sum(size for _, size in models))
                 parts.append(f"{word} {', '.join(name for name, _ in models)} ({size})")
         if parts:
+            parts[0] = f"{self._freed()}: {parts[0]}"
             parts += self._changes()
         elif self.kept:
             parts.append("0 bytes freed: " + "; ".join(f"{name} held: {why}"
                                                        for name, _, why in self.kept))
         else:
-            parts.append("nothing to free")
+            parts.append("0 bytes to free")
         parts += [f"{name} {why}" for name, why in self.early] + self.notes
         line = "; ".join(parts)
         if (self.dropped or self.parked) and self.kept:
             line += "; kept " + ", ".join(f"{name} ({why})" for name, _, why in self.kept)
-        return f"{line[:1].upper()}{line[1:]}. {self.seconds:.2f} s"
+        return f"{line}. {self.seconds:.2f} s"
+
+    def _freed(self):
+        """What the whole cut gave back, as measured; nodes show little more than these words."""
+        told = []
+        for name, old, new in self._measured():
+            gain = old - new if name == "RAM" else new - old
+            if gain > 0 or name == "RAM":
+                told.append(f"{memory.text_of(max(gain, 0))} {name}")
+        return f"{' and '.join(told) or 'unmeasured bytes'} freed"
 
     def _changes(self):
+        for name, old, new in self._measured():
+            yield f"{name} {'held' if name == 'RAM' else 'free'} {memory.text_of(old)} -> " \
+                  f"{memory.text_of(new)}"
+
+    def _measured(self):
+        """(name, before, after) of what was read: RAM held, and free bytes of each device."""
         old, new = self.before.get("ram_bytes"), self.after.get("ram_bytes")
         if old is not None and new is not None:
-            yield f"RAM held {memory.text_of(old)} -> {memory.text_of(new)}"
+            yield "RAM", old, new
         for device, free in self.after.get("vram_free_bytes", {}).items():
             was = self.before.get("vram_free_bytes", {}).get(device)
-            yield f"{device} free {memory.text_of(was)} -> {memory.text_of(free)}"
+            if was is not None:
+                yield device, was, free
 
 
 def moment():
@@ -216,7 +233,7 @@ def _cut(done, which, action, anything, connected):
     if run is not None:
         done.node = run.node_id
     seen = hooks.survey(run)
-    given = values.keys_in(anything)
+    given = seen.add(values.models_in(anything))  # not in the survey where nothing is cached
     keys = chosen(which, run, seen, connected)
     if run is not None:
         tell_early(done, run, seen, keys, given)

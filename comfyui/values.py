@@ -78,11 +78,6 @@ def has_results(outputs):
     return False
 
 
-def keys_in(value):
-    """Ids of the modules that a value carries."""
-    return set(models_in(value))
-
-
 def clear_gathered(is_entry):
     """Lets go of what finished `asyncio.gather` calls still keep, if it is a cached output.
 

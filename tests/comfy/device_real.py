@@ -214,7 +214,7 @@ class Bench:
         self.server = FakeServer()
         options = {"cache_type": execution.CacheType.CLASSIC}
         if hasattr(execution.CacheType, "RAM_PRESSURE"):
-            options["cache_args"] = {"lru": 0, "ram": 0}
+            options["cache_args"] = {"lru": 0, "ram": 0, "ram_inactive": 0}  # the last from 0.25 on
         self.executor = execution.PromptExecutor(self.server, **options)
 
     def run(self, prompt):
@@ -369,7 +369,7 @@ class Pages:
 
     def alloc(self, size):
         self.bytes += size
-        return object()
+        return self, self.bytes - size, size
 
     def loaded_size(self):
         return self.bytes
@@ -382,6 +382,13 @@ class Pages:
         pass
 
 
+class Pinned:
+    """Stands in for page-locked RAM (from 0.25 on): nothing is ever put into it."""
+
+    def __init__(self, size, *_, **__):
+        self.size = size
+
+
 def dynamic(checks, bench):
     """Paged weights: pages are given back without a detach, and the model stays listed."""
     import comfy.model_patcher as patching
@@ -389,7 +396,10 @@ def dynamic(checks, bench):
     if not hasattr(patching, "ModelPatcherDynamic"):
         return
     calls = []
-    patching.comfy_aimdo_model_vbar = types.SimpleNamespace(ModelVBAR=Pages, vbars_analyze=int)
+    pages = types.SimpleNamespace(ModelVBAR=Pages, vbars_analyze=lambda *_: 0)
+    patching.comfy_aimdo_model_vbar = pages
+    patching.comfy_aimdo = types.SimpleNamespace(
+        model_vbar=pages, host_buffer=types.SimpleNamespace(HostBuffer=Pinned))
     kind = patching.ModelPatcherDynamic
     unload, detach = kind.partially_unload, kind.detach
     kind.partially_unload = lambda self, *a, **k: calls.append("pages") or unload(self, *a, **k)

