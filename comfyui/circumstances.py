@@ -9,6 +9,7 @@ import re
 import sys
 
 from . import hooks, memory
+from .planner import Refused
 
 OURS = ("UnloadModels", "EbbCut", "EbbBudget", "VAEDecodeTiled")  # what a patch may put in
 FLAGS = ("reserve_vram", "gpu_only", "highvram", "normalvram", "lowvram", "novram", "cpu_vae",
@@ -126,22 +127,8 @@ def _definition(name, node):
             "output_node": bool(getattr(node, "OUTPUT_NODE", False))}
 
 
-def classes_of(workflow):
-    """Class names in a prompt or a graph, its subgraphs included."""
-    if isinstance(workflow.get("nodes"), list):
-        definitions_ = workflow.get("definitions")
-        inner = definitions_.get("subgraphs") if isinstance(definitions_, dict) else None
-        graphs = [workflow, *(inner if isinstance(inner, list) else [])]
-        lists = [graph.get("nodes") for graph in graphs if isinstance(graph, dict)]
-        nodes = [node.get("type") for each in lists if isinstance(each, list) for node in each
-                 if isinstance(node, dict)]
-    else:
-        nodes = [node.get("class_type") for node in workflow.values() if isinstance(node, dict)]
-    return {name for name in nodes if isinstance(name, str)}
-
-
-def options_for(workflow, asked):
-    """(options of the planner, ""), or (None, why there is nothing to plan for).
+def options_for(classes, asked):
+    """Options of the planner. Raises Refused where there is nothing to plan for.
 
     `asked` wins over what this server says of itself; a card or VRAM size in it is another card.
     """
@@ -150,8 +137,8 @@ def options_for(workflow, asked):
     if asked.get("gpu") is None and asked.get("vram") is None:
         here, why = card()
         if here is None:
-            return None, why
+            raise Refused(why, "Name a card, for example rtx5090.", "no_card")
         options.update(here)
     options.update(asked)
-    options["object_info"] = definitions(classes_of(workflow) | set(OURS)) or None
-    return options, ""
+    options["object_info"] = definitions(classes | set(OURS)) or None
+    return options

@@ -8,9 +8,7 @@ from . import hooks, journal, memory
 RUNS_MAX = 50
 POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 60  # a prompt that is not queued by then was refused
-PREDICTED = ("verdict", "cause", "headline", "vram_peak_bytes", "ram_peak_bytes", "seconds",
-             "known_seconds", "offloaded_bytes", "notes")
-PASS = ("index", "work", "nodes", "verdict", "vram_peak_bytes", "ram_peak_bytes", "seconds")
+
 
 _lock = threading.Lock()
 _runs = {}       # prompt id: what is known of it, oldest first
@@ -26,16 +24,16 @@ def start():
 
 
 def predict(prompt_id, plan, applied):
-    """Keeps a prediction, and looks out for its prompt until it has run."""
+    """Keeps a prediction (that of jobs.advise), and looks out for its prompt until it has run."""
     global _thread
     machine = plan["machine"]
     run = {"prompt_id": prompt_id, "planned_at": round(time.time(), 3), "state": "queued",
            "applied": applied, "gpu": machine["gpu"],
-           "predicted": {key: plan[key] for key in PREDICTED},
+           "predicted": {key: value for key, value in plan.items()
+                         if key not in ("machine", "passes")},
            "others": {"vram_bytes": machine["vram_total_bytes"] - machine["vram_free_bytes"],
                       "ram_bytes": machine["ram_others_bytes"]},
-           "passes": [{**{key: each[key] for key in PASS}, "actual": None}
-                      for each in plan["passes"]],
+           "passes": [{**each, "actual": None} for each in plan["passes"]],
            "ram_idle_bytes": _idle_bytes, "actual": None}
     with _lock:
         _runs[prompt_id] = run
@@ -112,7 +110,7 @@ def _give_up():
             late = time.monotonic() - since > PATIENCE_SECONDS and not hooks.is_busy()
             if status is not None or late:
                 _pending.pop(prompt_id)
-                _runs[prompt_id]["state"] = (status or {}).get("status_str") or "not run"
+                _runs[prompt_id]["state"] = _ending(status) or "not run"
         if not _pending:
             _thread = None
         return not _pending
@@ -135,13 +133,20 @@ def _close(prompt_id, watched):
         run = _runs.get(prompt_id)
         if run is None:
             return
-        run["state"] = status.get("status_str") or "interrupted"
+        run["state"] = _ending(status) or "interrupted"
         run["actual"] = {**_sum(events), "cached": cached,
                          "seconds": (ended - began) / 1000 if began and ended else None}
         run["events"] = [event for event in events if event["kind"] != "step"]
         for each in run["passes"]:
             mine = [event for event in events if str(event["node"]) in each["nodes"]]
             each["actual"] = _sum(mine) if mine else None
+
+
+def _ending(status):
+    """success, interrupted or error; ComfyUI's own word for what a user stopped is `error`."""
+    stopped = any(name == "execution_interrupted" for name, _ in (status or {}).get("messages")
+                  or [])
+    return "interrupted" if stopped else (status or {}).get("status_str")
 
 
 def _sum(events):

@@ -2,17 +2,18 @@
 """The native planner, if it is there: plans, patches, and errors as plain objects. No ComfyUI."""
 import importlib
 import importlib.util
-import json
 import os
 import re
+import sys
 import time
 
 # What a browser may ask for: nothing that names a file of this machine.
 OPTIONS = ("gpu", "vram", "vram_free", "ram", "os", "flags", "comfyui", "bytes", "frames", "size")
 LIST_MAX = 32
-OUTPUT_CHANGES = ["tile-vae"]  # fixes that never go in unasked: pictures differ in the last bits
 
 RANK = ("fits", "tight", "offloads", "ram_short", "spills")  # best first
+
+DISTRIBUTION = "comfyui-ebb"
 
 _found = None  # (package or None, why there is none)
 
@@ -30,7 +31,7 @@ def find():
     """(package, ""), or (None, why not). Looked for once: installed, then lib/ebb in the pack."""
     global _found
     if _found is None:
-        _found = None, "the package ebb is not installed"
+        _found = None, _how_to_get()
         for name in ("ebb", ".lib.ebb"):
             if not _is_there(name):
                 continue
@@ -43,13 +44,24 @@ def find():
 
 
 def _is_there(name):
-    """True if a package has the library's part; the pack's own folder may be called ebb, too."""
+    """True if a package has the library's part; others are called ebb, too."""
     try:
         spec = importlib.util.find_spec(name, __package__)
     except (ImportError, ValueError):
         return False
     return any(os.path.isfile(os.path.join(folder, "_native.py"))
                for folder in getattr(spec, "submodule_search_locations", None) or ())
+
+
+def _how_to_get():
+    """What is missing for planning, and the command that puts it there."""
+    if not sys.platform.startswith("linux"):
+        return "the planner runs on Linux only so far"
+    around = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    source = around if os.path.isfile(os.path.join(around, "CMakeLists.txt")) \
+        else "FOLDER_OF_THE_REPOSITORY"
+    return f'the planner {DISTRIBUTION} is missing; to get it: "{sys.executable}" -m pip install ' \
+           f'"{source}"'
 
 
 def version():
@@ -118,19 +130,22 @@ def cheapest(plan):
     return None
 
 
-def patched(body, options):
-    """A submission with the plan's fixes in its prompt and in the graph it carries, or None.
+def classes_of(workflow):
+    """Class names in a prompt or a graph, its subgraphs included."""
+    if isinstance(workflow.get("nodes"), list):
+        definitions_ = workflow.get("definitions")
+        inner = definitions_.get("subgraphs") if isinstance(definitions_, dict) else None
+        graphs = [workflow, *(inner if isinstance(inner, list) else [])]
+        lists = [graph.get("nodes") for graph in graphs if isinstance(graph, dict)]
+        nodes = [node.get("type") for each in lists if isinstance(each, list) for node in each
+                 if isinstance(node, dict)]
+    else:
+        nodes = [node.get("class_type") for node in workflow.values() if isinstance(node, dict)]
+    return {name for name in nodes if isinstance(name, str)}
 
-    Returns (body, answer of apply). Everything else of the submission stays as it is.
-    """
-    answer, _ = call("apply", json.dumps(body), {**options, "skip": OUTPUT_CHANGES})
-    if not answer["changed"]:
-        return None, answer
-    new = json.loads(answer["text"])
-    result = {**body, "prompt": new["prompt"]}
-    graph = ((new.get("extra_data") or {}).get("extra_pnginfo") or {}).get("workflow")
-    if graph is not None:
-        extra = body["extra_data"]
-        result["extra_data"] = {**extra, "extra_pnginfo": {**extra["extra_pnginfo"],
-                                                           "workflow": graph}}
-    return result, answer
+
+def is_prompt(prompt):
+    """Whether there is something to plan; what is not, the server itself refuses."""
+    return isinstance(prompt, dict) and len(prompt) > 0 and all(
+        isinstance(node, dict) and isinstance(node.get("class_type"), str)
+        and isinstance(node.get("inputs"), dict) for node in prompt.values())

@@ -1,94 +1,125 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes /ebb/...: JSON in, JSON out, and what is wrong as an error object."""
+"""The routes /ebb/...: JSON in, JSON out, and what is wrong as an error object.
+
+Nothing here uses the event loop's own threads, which the server's page needs, and nothing is
+parsed or planned on the loop: a body goes as it comes into a process of processes.py.
+"""
 import asyncio
+import concurrent.futures
 import json
 import os
 import re
 
-from . import automatic, circumstances, history, hooks, memory, planner
+from . import automatic, circumstances, history, hooks, memory, planner, processes
 from .planner import Refused
+
+PLANS = 2  # at once
+WAITING_MAX, WAIT_SECONDS = 64, 30.0  # requests without a place; they hold no body yet
+BODY_MAX, BODY_SECONDS = 16 << 20, 10.0
+
+_pool = processes.Pool(PLANS, "ebb-routes")
+_looking = concurrent.futures.ThreadPoolExecutor(1, "ebb-status")
 
 
 def add(server):
     """Adds the routes to ComfyUI's server (with and without /api in front)."""
     from aiohttp import web
 
-    def guarded(work):
+    places, waiting = asyncio.Semaphore(PLANS), 0
+
+    async def planned(request, do):
+        nonlocal waiting
+        if waiting >= WAITING_MAX:
+            raise _busy()
+        waiting += 1
+        try:
+            await asyncio.wait_for(places.acquire(), WAIT_SECONDS)
+        except asyncio.TimeoutError:
+            raise _busy() from None
+        finally:
+            waiting -= 1
+        try:
+            if request.transport is None or request.transport.is_closing():
+                raise Refused("nobody waits for this any more", "", "gone", 499)
+            body = await _body(request)
+            return await asyncio.get_running_loop().run_in_executor(
+                _pool.threads, _pool.answer, do, body, _options)
+        finally:
+            places.release()
+
+    async def looked(_, work):
+        done = await asyncio.get_running_loop().run_in_executor(_looking, work)
+        return 200, json.dumps(done).encode()
+
+    def guarded(work, what):
         async def answer(request):
             try:
-                body = await _body(request) if request.method == "POST" else None
-                done = await asyncio.get_running_loop().run_in_executor(None, work, body)
-                return web.json_response(done)
+                status, data = await work(request, what)
             except Refused as error:
-                return web.json_response({"error": error.told}, status=error.status)
+                status, data = error.status, json.dumps({"error": error.told}).encode()
             except Exception as error:
                 hooks.log.warning("[Ebb] %s: %s: %s", request.path, type(error).__name__, error)
-                told = {"code": "internal", "message": f"{type(error).__name__}: {error}",
-                        "hint": "This is a bug in Ebb."}
-                return web.json_response({"error": told}, status=500)
+                status, data = 500, json.dumps({"error": {
+                    "code": "internal", "message": f"{type(error).__name__}: {error}",
+                    "hint": "This is a bug in Ebb."}}).encode()
+            return web.Response(body=data, status=status, content_type="application/json")
         return answer
 
-    server.routes.post("/ebb/plan")(guarded(plan))
-    server.routes.post("/ebb/apply")(guarded(apply))
-    server.routes.post("/ebb/undo")(guarded(undo))
-    server.routes.get("/ebb/status")(guarded(status))
-    server.routes.get("/ebb/history")(guarded(all_runs))
+    for do in ("plan", "apply", "undo"):
+        server.routes.post("/ebb/" + do)(guarded(planned, do))
+    server.routes.get("/ebb/status")(guarded(looked, status))
+    server.routes.get("/ebb/history")(guarded(looked, all_runs))
+
+
+def look_at_submissions(server, look, submission):
+    """Has `look` see each body of POST /prompt before the server reads it."""
+    from aiohttp import web
+
+    @web.middleware
+    async def around(request, handler):
+        if request.method != "POST" or request.path not in ("/prompt", "/api/prompt") \
+                or automatic.setting()[0] == automatic.OFF:
+            return await handler(request)
+        mark = submission.set(None)
+        try:
+            await look(await request.read())  # the server reads the same bytes again
+            return await handler(request)
+        finally:
+            submission.reset(mark)
+
+    server.app.middlewares.append(around)
+
+
+def _busy():
+    return Refused("too many plans are under way", "Try again in a moment.", "busy", 429)
 
 
 async def _body(request):
+    """The bytes of a request's body, of which only so many are read."""
+    too_large = Refused(f"the body has more than {BODY_MAX >> 20} MiB", "", "too_large", 413)
+    if (request.content_length or 0) > BODY_MAX:
+        raise too_large
+
+    async def read():
+        parts, size = [], 0
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > BODY_MAX:
+                raise too_large
+            parts.append(part)
+        return b"".join(parts)
     try:
-        body = json.loads(await request.text())
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"the body is no JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise Refused("the body is not a JSON object")
-    return body
+        return await asyncio.wait_for(read(), BODY_SECONDS)
+    except asyncio.TimeoutError:
+        why = f"the body did not come within {BODY_SECONDS:g} s"
+        raise Refused(why, "", "usage", 408) from None
 
 
-def _asked(body):
-    """(key, workflow, options of the planner) of a request. Raises Refused."""
-    keys = [key for key in ("prompt", "workflow") if body.get(key) is not None]
-    if len(keys) != 1 or not isinstance(body[keys[0]], dict):
-        raise Refused("the body needs either \"workflow\" (a graph) or \"prompt\", an object",
-                      "For example {\"workflow\": ..., \"options\": {\"gpu\": \"rtx5090\"}}.")
-    workflow = body[keys[0]]
-    asked = planner.check_options(body.get("options"))
-    options, why = circumstances.options_for(workflow, automatic.with_given(asked))
-    if options is None:
-        raise Refused(why, "Name a card: {\"options\": {\"gpu\": \"rtx5090\"}}.", "no_card")
-    return keys[0], workflow, options
+def _options(classes, asked):
+    return circumstances.options_for(classes, automatic.with_given(asked))
 
 
-def plan(body):
-    _, workflow, options = _asked(body)
-    text = json.dumps(workflow)
-    made, milliseconds = planner.call("plan", text, options)
-    picture, _ = planner.call("svg", text, options)
-    return {"plan": made, "fix": planner.cheapest(made), "svg": picture,
-            "milliseconds": milliseconds}
-
-
-def apply(body):
-    key, workflow, options = _asked(body)
-    done, milliseconds = planner.call("apply", json.dumps(workflow), options)
-    return {"changed": done["changed"], key: json.loads(done["text"]), "words": done["plan"],
-            "changes": done["changes"], "refused": done["refused"], "notes": done["notes"],
-            "milliseconds": milliseconds}
-
-
-def undo(body):
-    key, workflow, _ = _asked({**body, "options": {"vram": "24G"}})
-    try:
-        done, _ = planner.call("undo", json.dumps(workflow), {})
-    except Refused as error:
-        if "has no node that Ebb put there" not in str(error):
-            raise
-        return {"changed": False, key: workflow, "nodes": 0, "notes": []}
-    return {"changed": True, key: json.loads(done["text"]), "nodes": done["nodes"],
-            "notes": done["notes"]}
-
-
-def status(_):
+def status():
     chosen, origin = automatic.setting()
     here, why = circumstances.card()
     package, absent = planner.find()
@@ -116,5 +147,5 @@ def _pack_version():
         return re.search(r'^version = "(.+?)"', file.read(), re.M)[1]
 
 
-def all_runs(_):
+def all_runs():
     return {"schema": "ebb.history/1", "runs": history.runs()}
