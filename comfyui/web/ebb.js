@@ -5,7 +5,7 @@ import { api } from "../../scripts/api.js";
 import { Panel } from "./ebb_panel.js";
 
 const MESSAGE_MS = 12000;
-const SEVERITY = { offloads: "warn", tight: "info", spills: "error", ram_short: "error" };
+const SEVERITY = { offloads: "warn", tight: "info", spills: "warn", ram_short: "warn" };
 
 /// Asks a route of Ebb; throws what is wrong as {message, hint}.
 async function ask(path, body) {
@@ -27,11 +27,27 @@ function openGraph() {
   return (app.rootGraph ?? app.graph).serialize();
 }
 
-/// Puts a graph in place of the open one, in the same tab; ComfyUI's own undo can take it back.
+/// What the front end's own undo knows of the canvas now; older versions have another name for it.
+function capture(tracker) {
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
+
+/// Puts a graph in place of the open one, in the same tab, as one step of ComfyUI's own undo.
 async function showGraph(graph) {
   const workflow = app.extensionManager?.workflow?.activeWorkflow ?? null;
+  const tracker = workflow?.changeTracker;
+  capture(tracker);  // what the user changed before is a step of its own
+  const { activeState, initialState } = tracker ?? {};
   await app.loadGraphData(graph, true, false, workflow);
-  workflow?.changeTracker?.checkState?.();
+  if (!activeState) return;
+  Object.assign(tracker, { activeState, initialState });  // loading makes the new graph its start
+  capture(tracker);
+}
+
+/// The open workflow: its name, and what tells it from others.
+function openWorkflow() {
+  const workflow = app.extensionManager?.workflow?.activeWorkflow;
+  return { name: workflow?.filename ?? "", key: workflow?.key ?? workflow?.path ?? "" };
 }
 
 function say(severity, summary, detail) {
@@ -47,7 +63,7 @@ function advise(advice) {
   if (advice.news && worth) say(severity, `Ebb: ${advice.headline}`, [put, fix].join(" ").trim());
 }
 
-const panel = new Panel({ ask, openPrompt, openGraph, showGraph });
+const panel = new Panel({ ask, openPrompt, openGraph, showGraph, openWorkflow });
 
 app.registerExtension({
   name: "Ebb",
@@ -61,7 +77,9 @@ app.registerExtension({
     options: ["off", "advise", "apply"],
     defaultValue: "advise",
   }],
+  afterConfigureGraph() { panel.changed(); },  // another tab, a file, an undo
   setup() {
+    api.addEventListener("graphChanged", () => panel.changed());
     api.addEventListener("ebb.advice", ({ detail }) => {
       advise(detail);
     });

@@ -3,6 +3,8 @@
 import { comparison, meters } from "./ebb_tables.js";
 
 const POLL_MS = 1000;
+const TRIES_MAX = 3;  // answers for a graph that changed meanwhile
+const QUIET_MS = 600;  // without a change, before a changed graph is planned again
 
 const STYLE = `
   :host { display: block; height: 100%; overflow: auto; color: var(--input-text, #ddd);
@@ -33,6 +35,7 @@ const STYLE = `
   .bar i, .bar u { position: absolute; inset: 0 auto 0 0; background: #0072b2; }
   .bar u { background: #e69f00; width: 2px; }
   .bar .others { background: #888; }
+  #page[data-stale] .picture { opacity: .3; }
   [hidden] { display: none; }`;
 
 const PAGE = `<section id="page" aria-label="Ebb">
@@ -43,6 +46,7 @@ const PAGE = `<section id="page" aria-label="Ebb">
   </div>
   <label class="row small">Card <input id="card" placeholder="this machine" autocomplete="off"
     spellcheck="false" title="Plan for another card, for example rtx4070"></label>
+  <p class="small muted" id="name" hidden></p>
   <div id="told" aria-live="polite">
     <p class="headline" id="headline" hidden></p>
     <p class="small" id="fix"></p>
@@ -56,9 +60,12 @@ const PAGE = `<section id="page" aria-label="Ebb">
   <div id="last" class="small"><p class="muted">No planned prompt has run.</p></div>
 </section>`;
 
+/// Who carries the class of the theme: `<html>` from front end 1.44 on, `<body>` before.
+const THEMED = [document.documentElement, document.body];
+
 /// The picture in the theme of the page rather than that of the system.
 function inTheme(svg) {
-  const dark = document.body.classList.contains("dark-theme");
+  const dark = THEMED.some((place) => place.classList.contains("dark-theme"));
   return svg.replace("@media (prefers-color-scheme: dark)", dark ? "@media all" : "@media not all");
 }
 
@@ -80,7 +87,7 @@ function takenOut({ nodes }) {
 }
 
 export class Panel {
-  /// `host`: ask, openPrompt, openGraph, showGraph.
+  /// `host`: ask, openPrompt, openGraph, showGraph, openWorkflow.
   constructor(host) {
     this.host = host;
     this.root = null;
@@ -88,6 +95,8 @@ export class Panel {
     this.peaks = {};
     this.running = this.lastRun = null;
     this.busy = false;
+    this.shown = null;  // key of the workflow that the verdict is about
+    this.graph = 0;  // counts the states of the graph; an answer for an earlier one is thrown away
   }
 
   /// The front end mounts anew whenever it likes, also while a graph is loaded: the page stays.
@@ -99,7 +108,8 @@ export class Panel {
     this.away = 0;
     this.timer = setInterval(() => this.refreshNow(), POLL_MS);
     this.refreshNow();
-    if (!this.busy) this.get("plan").click();
+    this.graph += 1;
+    this.working(() => this.plan());
   }
 
   unmount() {
@@ -119,29 +129,62 @@ export class Panel {
       event.stopPropagation();  // the canvas has shortcuts of single letters
       if (event.key === "Enter") this.get("plan").click();
     });
-    new MutationObserver(() => this.draw())
-      .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    const themes = new MutationObserver(() => this.draw());
+    for (const place of THEMED) {
+      themes.observe(place, { attributes: true, attributeFilter: ["class"] });
+    }
   }
 
   get(id) { return this.root.getElementById(id); }
 
-  /// A button: nothing else is begun while it works; what goes wrong is shown.
   on(id, work) {
-    const button = this.get(id), wrong = this.get("wrong");
-    button.addEventListener("click", async () => {
-      if (this.busy) return;
-      this.busy = true;
-      this.get("page").setAttribute("aria-busy", "true");
-      wrong.textContent = this.get("changes").textContent = "";
-      try {
-        await work();
-      } catch (error) {
-        wrong.textContent = [error.message ?? String(error), error.hint].filter(Boolean).join(" ");
-      } finally {
-        this.busy = false;
-        this.get("page").setAttribute("aria-busy", "false");
-      }
+    this.get(id).addEventListener("click", () => {
+      this.get("changes").textContent = "";
+      return this.working(work);
     });
+  }
+
+  /// Nothing else is begun while something works. What goes wrong is shown, alone: a verdict
+  /// beside it would be that of another graph.
+  async working(work) {
+    if (this.busy) return;
+    const wrong = this.get("wrong");
+    this.busy = true;
+    this.get("page").setAttribute("aria-busy", "true");
+    wrong.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      this.clear();
+      wrong.textContent = [error.message ?? String(error), error.hint].filter(Boolean)
+        .map((text) => (/[.!?]$/.test(text.trim()) ? text : `${text}.`)).join(" ");
+    } finally {
+      this.busy = false;
+      this.get("page").setAttribute("aria-busy", "false");
+    }
+  }
+
+  /// The graph is another one, or another workflow is open: what is shown is no longer true of it.
+  changed() {
+    this.graph += 1;
+    if (!this.root) return;
+    if (this.shown !== this.host.openWorkflow().key) this.clear();
+    this.get("page").toggleAttribute("data-stale", true);
+    this.get("headline").hidden = this.get("fix").hidden = true;
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.planAgain(), QUIET_MS);
+  }
+
+  async planAgain() {
+    if (!this.place.isConnected) return;  // planned when it is opened
+    if (this.busy) this.soon = setTimeout(() => this.planAgain(), QUIET_MS);
+    else await this.working(() => this.plan());
+  }
+
+  /// Takes the verdict and the picture away.
+  clear() {
+    this.svg = "";
+    for (const id of ["name", "headline", "fix", "picture", "open"]) this.get(id).hidden = true;
   }
 
   options() {
@@ -150,17 +193,28 @@ export class Panel {
   }
 
   async plan() {
-    const prompt = await this.host.openPrompt();
-    if (Object.keys(prompt).length === 0) throw { message: "The graph is empty." };
-    this.show(await this.host.ask("/ebb/plan", { prompt, options: this.options() }));
+    for (let tries = 0; tries < TRIES_MAX; ++tries) {
+      const graph = this.graph, workflow = this.host.openWorkflow();
+      this.shown = workflow.key;
+      const prompt = await this.host.openPrompt();
+      if (Object.keys(prompt).length === 0) throw { message: "The graph is empty." };
+      const answer = await this.host.ask("/ebb/plan", { prompt, options: this.options() });
+      if (graph !== this.graph) continue;  // it was changed meanwhile
+      clearTimeout(this.soon);
+      this.show(answer, workflow.name);
+      return;
+    }
   }
 
-  show({ plan, fix, svg }) {
+  show({ plan, fix, svg }, name) {
+    this.get("page").toggleAttribute("data-stale", false);
     const headline = this.get("headline");
-    headline.hidden = false;
     headline.dataset.verdict = plan.verdict;
     headline.textContent = plan.headline;
     this.get("fix").textContent = fix?.sentence ?? "";
+    this.get("name").textContent = name;
+    this.get("name").hidden = !name;
+    headline.hidden = this.get("fix").hidden = false;
     this.svg = svg;
     this.draw();
   }
@@ -196,6 +250,7 @@ export class Panel {
     this.away = this.place.isConnected ? 0 : this.away + 1;
     if (this.away > 3) clearInterval(this.timer);
     if (this.away > 0 || this.asking) return;
+    if (this.shown !== this.host.openWorkflow().key && !this.busy) this.changed();
     this.asking = true;
     const status = await this.host.ask("/ebb/status").catch(() => null);
     this.asking = false;

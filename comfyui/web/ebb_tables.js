@@ -105,7 +105,8 @@ export function comparison(run) {
   }
   table.append(line(run, "All", run.predicted, run.actual));
   place.append(table);
-  if (run.state !== "success") place.append(make("p", `It ended with: ${run.state}.`));
+  if (run.state === "interrupted") place.append(make("p", "It was interrupted."));
+  else if (run.state !== "success") place.append(make("p", `It ended with: ${run.state}.`));
   if (run.actual.cached.length) {
     place.append(make("p", `${run.actual.cached.length} nodes came from the cache.`));
   }

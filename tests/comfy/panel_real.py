@@ -70,8 +70,10 @@ class View:
 
 async def plan(checks, view):
     await view.js(APP + " await app.loadGraphData(argument);", json.loads(GRAPH.read_text()))
-    await view.page.locator(".ebb-tab-button").click()
-    await view.page.locator("#plan").wait_for(timeout=30_000)
+    if not await view.page.locator("#plan").is_visible():
+        await view.page.locator(".ebb-tab-button").click()
+        await view.page.locator("#plan").wait_for(timeout=30_000)
+    await planned_again(view)
     await view.idle()
     checks.that("an open panel plans by itself", "GiB RAM" in await view.text("#headline")
                 or "RAM SHORT" in await view.text("#headline"), await view.text("#page"))
@@ -143,7 +145,86 @@ async def keyboard(checks, view):
         "#picture svg desc").first.text_content(), await view.text("#headline"))
 
 
+QUEUES = APP + """ const t = app.extensionManager.workflow.activeWorkflow.changeTracker;
+  return [t.undoQueue.length, t.redoQueue.length];"""
+EDIT = APP + """ const t = app.extensionManager.workflow.activeWorkflow.changeTracker;
+  const n = app.graph._nodes.find(n => n.widgets?.some(w => w.name === 'noise_seed'));
+  n.widgets.find(w => w.name === 'noise_seed').value = argument;
+  (t.captureCanvasState ?? t.checkState).call(t);"""
+
+
+async def planned_again(view):
+    """Waits until the panel has answered the last change."""
+    await view.page.locator("#page[aria-busy=false]:not([data-stale])").wait_for(timeout=60_000)
+
+
+async def ctrl_z(checks, view):
+    """Ctrl+Z takes back exactly Apply, and then the user's own last edit."""
+    await view.js(APP + " await app.loadGraphData(argument);", json.loads(GRAPH.read_text()))
+    await asyncio.sleep(1)
+    await planned_again(view)
+    for seed in (77, 78):
+        await view.js(EDIT, seed)
+    before, queues = await view.js(GRAPH_NOW), await view.js(QUEUES)
+    await planned_again(view)
+    await view.click("Apply to this graph")
+    checks.that("Apply is one step of the front end's undo",
+                await view.js(QUEUES) == [queues[0] + 1, 0], (queues, await view.js(QUEUES)))
+    await view.js(APP + " app.canvas.canvas.focus?.(); document.activeElement?.blur?.();")
+    await view.page.keyboard.press("Control+z")
+    await asyncio.sleep(1)
+    after = await view.js(GRAPH_NOW)
+    checks.that("Ctrl+Z takes Ebb's nodes out, and nothing else",
+                sorted(map(json.dumps, after["nodes"])) == sorted(map(json.dumps, before["nodes"])),
+                (before, after))
+    await planned_again(view)
+    checks.that("and the panel has planned what is there now",
+                await view.page.locator("#headline").is_visible())
+    await view.page.keyboard.press("Control+z")
+    await asyncio.sleep(1)
+    seeds = [values for _, _, _, values in (await view.js(GRAPH_NOW))["nodes"] if values]
+    checks.that("the next one takes back the last edit", any(77 in values for values in seeds)
+                and not any(78 in values for values in seeds), seeds)
+    await planned_again(view)
+
+
+async def stale(checks, view):
+    """A verdict stands beside the graph that it is about, or not at all."""
+    headline = view.page.locator("#headline")
+    first = await view.text("#headline")
+    name = await view.text("#name")
+    await view.js(APP + " await app.loadApiJson(argument, 'another one');",
+                  {"1": two_pass.node("EmptyImage", width=8, height=8, batch_size=1, color=1),
+                   "2": two_pass.node("PreviewImage", images=["1", 0])})
+    checks.that("another tab: the old verdict is gone at once", not await headline.is_visible()
+                or await view.text("#headline") != first, await view.text("#page"))
+    await planned_again(view)
+    checks.that("and the new one has the new name", "another one" in await view.text("#name")
+                and await view.text("#headline") != first, (name, await view.text("#name")))
+    await view.js(APP + " app.graph._nodes.forEach(n => { n.mode = 2; });")
+    await view.click("Plan")
+    checks.that("an error stands alone", await view.text("#wrong") != ""
+                and not await headline.is_visible()
+                and not await view.page.locator("#picture").is_visible(), await view.text("#page"))
+    await view.js(APP + """ app.graph._nodes.forEach(n => { n.mode = 0; });
+      const t = app.extensionManager.workflow.activeWorkflow.changeTracker;
+      (t.captureCanvasState ?? t.checkState).call(t);""")
+    await view.click("Plan")
+    await planned_again(view)
+    checks.that("and goes when the graph is whole again", await view.text("#wrong") == ""
+                and await headline.is_visible(), await view.text("#page"))
+
+
+async def background(view):
+    return await view.page.evaluate(
+        "() => { const all = [...document.querySelectorAll('*')].map(e => e.shadowRoot)"
+        ".filter(Boolean); const root = all.find(r => r.getElementById('plan'));"
+        " const svg = root.getElementById('picture').shadowRoot.querySelector('svg');"
+        " return getComputedStyle(svg).getPropertyValue('--bg').trim(); }")
+
+
 async def light(checks, view):
+    checks.that("dark: a dark picture", await background(view) != "#ffffff", await background(view))
     await view.js(APP + " await app.extensionManager.setting.set('Comfy.ColorPalette', 'light');")
     await asyncio.sleep(1)
     colours = await view.page.evaluate(
@@ -159,6 +240,8 @@ async def light(checks, view):
                 > brightness(colours[1]) + 100 and colours[2] == "#ffffff", colours)
     await view.shot("light")
     await view.js(APP + " await app.extensionManager.setting.set('Comfy.ColorPalette', 'dark');")
+    await asyncio.sleep(1)
+    checks.that("and dark again, without a new plan", await background(view) != "#ffffff")
 
 
 async def run(checks, view):
@@ -198,6 +281,40 @@ async def applied(checks, view):
     await view.shot("applied")
 
 
+async def reported(checks, view):
+    """The report is on its node, its figure first."""
+    await view.js(APP + " await app.extensionManager.setting.set('Ebb.PlanEveryPrompt', 'advise');")
+    prompt = two_pass.two_pass(5, size=32, length=1, report=True,
+                               cut1=two_pass.node("UnloadModels"))
+    await view.js(APP + " await app.loadApiJson(argument, 'a report');", prompt)
+    await view.js(APP + " await app.queuePrompt(0);")
+    shown = APP + """ return app.graph._nodes.filter(n => ['EbbReport', 'UnloadModels'].includes(
+      n.type)).map(n => (n.widgets ?? []).map(w => String(w.value)).join(' | '));"""
+    texts = []
+    for _ in range(240):
+        texts = await view.js(shown)
+        if len(texts) == 2 and all("RAM" in text for text in texts):
+            break
+        await asyncio.sleep(0.5)
+    checks.that("report and cut show their lines, figures first", sum(
+        "MiB RAM peak" in text for text in texts) == 1 and sum(
+            "MiB RAM freed" in text for text in texts) == 1, texts)
+    await view.shot("report")
+
+
+async def interrupted(checks, view):
+    """What the user stops is no error."""
+    await asyncio.sleep(2)
+    prompt = two_pass.two_pass(4, size=128, length=9, steps=60, decode=False)
+    await view.js(APP + " await app.loadApiJson(argument, 'long');", prompt)
+    await view.js(APP + " await app.queuePrompt(0);")
+    await view.page.locator("#now", has_text="KSamplerAdvanced").wait_for(timeout=120_000)
+    await view.js("await fetch('/interrupt', {method: 'POST'});")
+    await view.page.locator("#last", has_text="It was interrupted.").wait_for(timeout=120_000)
+    checks.that("an interrupt is called one", "error" not in await view.text("#last"),
+                await view.text("#last"))
+
+
 async def browse(checks, folder, front_end, shots, models):
     from playwright.async_api import async_playwright
 
@@ -224,7 +341,8 @@ async def browse(checks, folder, front_end, shots, models):
                 await page.wait_for_function(READY, timeout=120_000)
                 await asyncio.sleep(3)
                 await page.keyboard.press("Escape")
-                for part in (plan, patch, keyboard, light, run, applied):
+                for part in (plan, patch, ctrl_z, stale, plan, keyboard, light, run, applied,
+                             reported, interrupted):
                     try:
                         await part(checks, view)
                     except Exception as error:

@@ -45,7 +45,7 @@ def main():
         if wheel.returncode:
             sys.exit("pip wheel failed:\n" + (wheel.stdout + wheel.stderr)[-4000:])
         names = [each.name for each in (folder / "wheels").iterdir()]
-        if len(names) != 1 or not re.match(r"ebb-[\d.]+-py3-none-\w+\.whl$", names[0]):
+        if len(names) != 1 or not re.match(r"comfyui_ebb-[\d.]+-py3-none-\w+\.whl$", names[0]):
             sys.exit(f"one wheel for every Python was expected: {names}")
         done = run(python, "-m", "pip", "install", "--no-index", folder / "wheels" / names[0])
         if done.returncode:
@@ -53,8 +53,8 @@ def main():
         flow = ROOT / "examples/workflows/wan22_two_pass.json"
         used = run(python, "-c", CODE, flow, cwd=folder)
         print(names[0], used.stdout, used.stderr)
-        gone = run(python, "-m", "pip", "uninstall", "-y", "ebb")
-        left = [each for each in (folder / "venv").glob("**/ebb*") if "site-packages" in str(each)]
+        gone = run(python, "-m", "pip", "uninstall", "-y", "comfyui-ebb")
+        left = [each for each in (folder / "venv").glob("**/*ebb*") if "site-packages" in str(each)]
         if used.returncode or gone.returncode or left:
             sys.exit(f"failed; left after uninstalling: {left}")
 
