@@ -571,18 +571,6 @@ def claim(folder):
     return mark.__doc__ if mark.__doc__ != folder else None
 
 
-def serve(prefix, folder):
-    """Serves a folder under the address that the front end writes.
-
-    ComfyUI serves it under the folder's name; in an address brackets and their kind are escaped,
-    and the two are then not the same.
-    """
-    if server() is not None:
-        from aiohttp import web
-
-        server().app.router.add_routes([web.static(prefix, folder)])
-
-
 def taken_ids(names):
     classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
     return [name for name in names if name in classes

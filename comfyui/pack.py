@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pack as ComfyUI loads it: from which folder, whether it is the only one, what works in it."""
 import os
+import re
 import urllib.parse
 
 from . import hooks
@@ -33,6 +34,26 @@ def start(classes):
     from . import automatic
 
     automatic.start()
-    hooks.serve("/extensions/" + urllib.parse.quote(os.path.basename(installed())),
-                os.path.join(FOLDER, "web"))
+    if hooks.server() is not None:
+        _serve(hooks.server(), os.path.basename(installed()), os.path.join(FOLDER, "web"))
     return "./web"
+
+
+def _serve(server, name, folder):
+    """Serves the front end's part where the pack's folder has a name that addresses must escape.
+
+    ComfyUI names such an address to the browser, and its own route for it never matches.
+    """
+    from aiohttp import web
+
+    escaped = urllib.parse.quote(name)
+    if escaped == name or "{" in name or "}" in name:
+        return
+
+    async def answer(request):
+        path = os.path.realpath(os.path.join(folder, request.match_info["ebb_file"]))
+        if not path.startswith(os.path.realpath(folder) + os.sep) or not os.path.isfile(path):
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
+    either = f"{re.escape(name)}|{re.escape(escaped)}"  # versions differ in what they compare
+    server.app.router.add_get(f"/extensions/{{ebb_pack:{either}}}/{{ebb_file:.+}}", answer)

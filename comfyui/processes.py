@@ -25,7 +25,8 @@ def _begin(niceness):
     if package is None:
         raise Refused(f"planning is off: {why}", "docs/python.md says how to install it.",
                       "absent", 503)
-    command = [sys.executable, "-I", "-S", "-X", "utf8", os.path.abspath(worker.__file__),
+    command = [sys.executable, "-I", "-S", "-X", "utf8",
+               *(["-B"] if sys.dont_write_bytecode else []), os.path.abspath(worker.__file__),
                os.path.dirname(os.path.abspath(package.__file__)), str(BYTES_MAX),
                str(niceness)]
     try:
