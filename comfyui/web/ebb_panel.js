@@ -138,16 +138,25 @@ export class Panel {
   get(id) { return this.root.getElementById(id); }
 
   on(id, work) {
-    this.get(id).addEventListener("click", () => {
+    this.get(id).addEventListener("click", async () => {
+      if (this.pressed) return;
+      this.pressed = true;
+      this.get("page").setAttribute("aria-busy", "true");
+      await this.work;  // what the panel does by itself
       this.get("changes").textContent = "";
-      return this.working(work);
+      await this.working(work);
+      this.pressed = false;
     });
   }
 
   /// Nothing else is begun while something works. What goes wrong is shown, alone: a verdict
   /// beside it would be that of another graph.
-  async working(work) {
-    if (this.busy) return;
+  working(work) {
+    if (!this.busy) this.work = this.showWork(work);
+    return this.work;
+  }
+
+  async showWork(work) {
     const wrong = this.get("wrong");
     this.busy = true;
     this.get("page").setAttribute("aria-busy", "true");
@@ -184,6 +193,7 @@ export class Panel {
   /// Takes the verdict and the picture away.
   clear() {
     this.svg = "";
+    this.get("page").toggleAttribute("data-stale", false);
     for (const id of ["name", "headline", "fix", "picture", "open"]) this.get(id).hidden = true;
   }
 
