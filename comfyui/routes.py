@@ -29,6 +29,8 @@ def add(server):
 
     async def planned(request, do):
         nonlocal waiting
+        if request.content_type != "application/json":  # which a page of another site can't send
+            raise Refused("the body has to be sent as application/json", "", "usage", 415)
         if waiting >= WAITING_MAX:
             raise _busy()
         waiting += 1

@@ -25,6 +25,7 @@ from two_pass import node
 
 SMALL = {"size": 32, "length": 1}
 SHORT = {"vram": "6G", "ram": "800M", "comfyui": "0.3.64", "flags": ""}  # RAM is short: nodes help
+JSON_BODY = {"Content-Type": "application/json"}
 OURS = {"UnloadModels", "EbbCut", "EbbBudget"}
 
 
@@ -39,7 +40,8 @@ async def ask(client, path, body=None, raw=None):
     """(status, answer) of a route; every answer has to be JSON."""
     data = raw if raw is not None else None if body is None else json.dumps(body)
     method = client.session.get if data is None else client.session.post
-    async with method(client.url + path, **({} if data is None else {"data": data})) as answer:
+    more = {} if data is None else {"data": data, "headers": JSON_BODY}
+    async with method(client.url + path, **more) as answer:
         return answer.status, json.loads(await answer.text())
 
 
@@ -266,6 +268,14 @@ async def routes(checks, client, base):
     for each in bad[:10]:
         status, told = await ask(client, "/ebb/undo", raw=each)
         checks.that(f"/ebb/undo {each[:20]}: an error object", status == 400, (status, told))
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        async with client.session.post(client.url + "/ebb/plan", data=b"{}",
+                                       headers={"Content-Type": kind}) as answer:
+            checks.that(f"{kind}, as a page of another site can send it, is refused",
+                        answer.status == 415 and (await answer.json())["error"]["code"] == "usage")
+    status, told = await ask(client, "/ebb/plan", raw=b" " * (17 << 20))
+    checks.that("a body beyond the bound is refused as that", status == 413
+                and told["error"]["code"] == "too_large", (status, told))
     status, told = await ask(client, "/ebb/history")
     checks.that("history", status == 200 and told["schema"] == "ebb.history/1", told)
 

@@ -9,6 +9,9 @@ import json
 import sys
 
 
+JSON_BODY = {"Content-Type": "application/json"}
+
+
 def graph(nodes, **more):
     return {"last_node_id": 9, "last_link_id": 9, "nodes": nodes, "links": [], "version": 0.4,
             **more}
@@ -74,7 +77,8 @@ async def attack(url, clients, size):
         while True:
             number += 1
             try:
-                async with session.post(url + "/ebb/plan", data=made[number % len(made)]) as answer:
+                async with session.post(url + "/ebb/plan", data=made[number % len(made)],
+                                        headers=JSON_BODY) as answer:
                     await answer.read()
                     print(answer.status, flush=True)
             except aiohttp.ClientError as error:
