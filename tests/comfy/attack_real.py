@@ -113,7 +113,8 @@ async def submissions(checks, client, base, version):
         raw, seen = json.dumps({"prompt": prompt}).encode(), {}
         for mode in ("off", "apply"):
             set_mode(base, mode)
-            seen[mode] = await submit(client, raw)
+            tries = [await submit(client, raw) for _ in range(2)]  # ComfyUI collects garbage, too
+            seen[mode] = min(tries, key=lambda each: each[1])
         print(f"  {version}, submission of {name}: " + "; ".join(
             f"{mode}: answered after {took:.2f} s, others waited {1000 * slowest:.0f} ms at most"
             for mode, (took, slowest) in seen.items()), flush=True)

@@ -331,7 +331,7 @@ async def broken(checks, folder, models):
                 checks.that(f"{name}: the panel {'is told why' if off else 'plans'}",
                             status == (503 if off else 200), (status, told))
                 checks.that(f"{name}: one line", log.count("[Ebb] nodes are ready; planning is off")
-                            == (1 if off else 0) and "Traceback" not in log, log[-3000:])
+                            == (1 if off else 0) and not two_pass.tracebacks(log), log[-3000:])
                 checks.that(f"{name}: nothing is written into the pack",
                             before == sorted(str(each) for each in old.rglob("*")
                                              if "__pycache__" not in str(each)))

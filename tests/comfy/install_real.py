@@ -106,8 +106,9 @@ async def install(checks, folder, source, way):
                     len(second) == len(folders) - 1
                     and all(folders[-1] in line and folders[0] in line for line in second)
                     and "another pack's node" not in log, told)
-        checks.that(f"{name}: no import fails", "IMPORT FAILED" not in log
-                    and "Traceback" not in log, log[-3000:])
+        failed = [line for line in log.splitlines() if "IMPORT FAILED" in line and base in line]
+        checks.that(f"{name}: no import fails", not failed and not two_pass.tracebacks(log),
+                    log[-3000:])
 
 
 async def check(folder, source, _):

@@ -2,6 +2,7 @@
 """A Wan-shaped two-pass prompt, and a client that runs it on a server with Ebb's nodes."""
 import asyncio
 import contextlib
+import itertools
 import os
 import pathlib
 import subprocess
@@ -136,6 +137,14 @@ def make_models(folder, models, *size):
 
 def log_of(base):
     return pathlib.Path(base, "server.log").read_text(errors="replace")
+
+
+def tracebacks(log):
+    """Those of a log that name a pack; ComfyUI's own optional nodes leave some, too."""
+    blocks = log.split("Traceback (most recent call last)")[1:]
+    frames = ["".join(itertools.takewhile(lambda line: line.startswith((" ", ":", "\n")),
+                                          block.splitlines(keepends=True))) for block in blocks]
+    return [each for each in frames if "custom_nodes" in each or str(PACK) in each]
 
 
 def again_with_comfyui(name, script, arguments):
