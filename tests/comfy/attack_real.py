@@ -33,11 +33,14 @@ PROMPT = {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=1),
 async def timed(client, path, body=None):
     """Seconds until an answer of the server is there whole, or None where it is lost."""
     began = time.perf_counter()
-    method = client.session.get if body is None else client.session.post
-    try:
-        async with asyncio.timeout(60), method(client.url + path, data=body) as answer:
+
+    async def ask():
+        method = client.session.get if body is None else client.session.post
+        async with method(client.url + path, data=body) as answer:
             await answer.read()
             return time.perf_counter() - began if answer.status == 200 else None
+    try:
+        return await asyncio.wait_for(ask(), 60)
     except (OSError, asyncio.TimeoutError):
         return None
 

@@ -10,6 +10,7 @@ loaded) and tensors on it, which stay where they are. Once per checkout of EBB_C
 import importlib
 import os
 import sys
+import tempfile
 import types
 import weakref
 
@@ -477,10 +478,10 @@ def unknown(checks, bench):
     bench.manager.free_memory = kept
 
 
-def check():
+def check(base):
     folder = support.checkouts()[0]
     sys.path[:0] = [folder, str(support.ROOT)]
-    sys.argv = ["main.py", "--cpu"]
+    sys.argv = ["main.py", "--cpu", "--base-directory", base]  # nodes make folders of their own
     import comfy.options
     comfy.options.enable_args_parsing()
     import nodes  # noqa: F401  (imports the manager while it is on the CPU)
@@ -496,5 +497,6 @@ def check():
 
 if __name__ == "__main__":
     if os.environ.get("EBB_DEVICE_REAL") == "1":
-        sys.exit(check())
+        with tempfile.TemporaryDirectory(prefix="ebb-comfyui-") as place:
+            sys.exit(check(place))
     sys.exit(two_pass.again_with_comfyui("EBB_DEVICE_REAL", __file__, []))
