@@ -4,6 +4,7 @@ import { comparison, meters } from "./ebb_tables.js";
 
 const POLL_MS = 1000;
 const TRIES_MAX = 3;  // answers for a graph that changed meanwhile
+const SAID_MS = 2000;
 const QUIET_MS = 600;  // without a change, before a changed graph is planned again
 
 const STYLE = `
@@ -94,7 +95,8 @@ export class Panel {
     this.svg = "";
     this.peaks = {};
     this.running = this.lastRun = null;
-    this.busy = false;
+    this.busy = this.pressed = false;
+    this.saidAt = 0;
     this.shown = null;  // key of the workflow that the verdict is about
     this.graph = 0;  // counts the states of the graph; an answer for an earlier one is thrown away
   }
@@ -177,7 +179,10 @@ export class Panel {
   changed() {
     this.graph += 1;
     if (!this.root) return;
-    if (this.shown !== this.host.openWorkflow().key) this.clear();
+    const other = this.shown !== this.host.openWorkflow().key;
+    if (other) this.clear();
+    // What a button did is true until the next change; its own may come in several parts.
+    if (other || Date.now() > this.saidAt + SAID_MS) this.get("changes").textContent = "";
     this.get("page").toggleAttribute("data-stale", true);
     this.get("headline").hidden = this.get("fix").hidden = true;
     clearTimeout(this.soon);
@@ -209,7 +214,7 @@ export class Panel {
       const prompt = await this.host.openPrompt();
       if (Object.keys(prompt).length === 0) throw { message: "The graph is empty." };
       const answer = await this.host.ask("/ebb/plan", { prompt, options: this.options() });
-      if (graph !== this.graph) continue;  // it was changed meanwhile
+      if (graph !== this.graph || workflow.key !== this.host.openWorkflow().key) continue;
       clearTimeout(this.soon);
       this.show(answer, workflow.name);
       return;
@@ -252,6 +257,7 @@ export class Panel {
     if (done.changed) await this.host.showGraph(done.workflow);
     const text = what === "apply" ? putIn(done) : takenOut(done);
     await this.plan();
+    this.saidAt = Date.now();
     this.get("changes").textContent = [text, ...(done.refused ?? []), ...done.notes].join(" ");
   }
 

@@ -205,7 +205,10 @@ async def stale(checks, view):
                   json.loads((two_pass.HERE / "graphs/images.json").read_text()))
     checks.that("another tab: the old verdict is gone at once", not await headline.is_visible()
                 or await view.text("#headline") != first, await view.text("#page"))
+    await view.page.locator("#name", has_text="another one").wait_for(timeout=60_000)
     await planned_again(view)
+    checks.that("and what the last button did there is not told here",
+                await view.text("#changes") == "", await view.text("#page"))
     checks.that("and the new one has the new name", "another one" in await view.text("#name")
                 and await view.text("#headline") != first, (name, await view.text("#page"),
                 await view.page.locator("#card").input_value()))
