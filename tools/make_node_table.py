@@ -12,7 +12,8 @@ the others only the classes that differ from it ("-" where the class does not ex
 
 with flags 1 = output node, 2 = API node, 4 = deprecated, 8 = its outputs follow a match type, and
 the attributes d default (null for a long text, which is left out), m min, M max, s step, r round,
-c control_after_generate, f forceInput, l lazy, p dynamicPrompts, u an upload button follows,
+c control_after_generate, f forceInput, l lazy, p dynamicPrompts, a a text of several lines, u an
+upload button follows,
 e first entry of a combo (absent where the list is empty), q optional, w widget type, y match
 group, o [[key, [input, ...]], ...] of a dynamic combo, and for autogrow inputs t [input] and
 x prefix or n [names]. Names, types and defaults are facts; texts stay away.
@@ -25,7 +26,7 @@ import sys
 FOREIGN_MODULES = {"comfy_extras.nodes_qnn"}  # of a fork, in no release of ComfyUI
 PROSE_MIN = 200  # longer defaults are texts, not facts
 COPIED = {"default": "d", "min": "m", "max": "M", "step": "s", "round": "r"}
-FLAGS = {"forceInput": "f", "lazy": "l", "dynamicPrompts": "p"}
+FLAGS = {"forceInput": "f", "lazy": "l", "dynamicPrompts": "p", "multiline": "a"}
 UPLOADS = ("image_upload", "video_upload", "animated_image_upload")
 
 
@@ -76,7 +77,7 @@ def encode_input(name, spec, optional):
     elif kind == "COMFY_MATCHTYPE_V3":
         kind = options["template"]["allowed_types"]
         out["y"] = options["template"]["template_id"]
-    if "widgetType" in options and "STRING" in kind.split(","):
+    if "widgetType" in options and not kind.startswith("COMFY_"):
         out["w"] = options["widgetType"]
     if optional:
         out["q"] = 1
