@@ -146,7 +146,9 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
   if (options.repair) drop_dangling(prompt);
   guess_outputs(prompt);
   settle_match_types(prompt, finder);
-  find_refusals(prompt, options);
+  Later later;
+  later.all = after_definitions(options);
+  find_refusals(prompt, options, later);
   return prompt;
 }
 

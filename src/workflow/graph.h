@@ -42,12 +42,12 @@ struct Socket {
   int link = kNoLink;  ///< index in Graph::links, or kNoLink, kBrokenLink
   int widget = -1;     ///< index of the widget it belongs to; -1 for a plain socket
   bool lazy = false;
+  bool of_widget = false;  ///< the file says that it belongs to a widget
 };
 
 /// A socket as the file has it.
 struct FileSocket : Socket {
-  bool of_widget = false;   ///< the file says that it belongs to a widget
-  std::string widget_name;  ///< which one
+  std::string widget_name;  ///< of the widget that it belongs to
 };
 
 // Why a value may differ from what the front end would send.
@@ -62,6 +62,12 @@ constexpr const char* kDoubtRounded = "an integer beyond 2^53 is rounded, as a b
 constexpr const char* kDoubtTime = "it holds the time of the conversion";
 constexpr const char* kDoubtCopied = "it holds a value of another node, which is a guess";
 constexpr const char* kDoubtChosen = "the first of {a|b} is taken; ComfyUI takes a random one";
+constexpr const char* kDoubtFace =
+    "the subgraph's face says another value than the node in it; front ends before 1.46 send that";
+constexpr const char* kDoubtLater =
+    "the file is of a later ComfyUI than Ebb's definitions; named as the file names it";
+constexpr const char* kDoubtShifted =
+    "the file is of a later ComfyUI than Ebb's definitions; by place, as an older one takes it";
 constexpr const char* kDoubtGroup = "what the group node saved does not fit; its description's";
 
 struct Widget {
@@ -85,6 +91,7 @@ struct GraphNode {
   NodeRole role = NodeRole::ordinary;
   int mode = 0;
   Values values = Values::none;
+  bool later = false;     ///< the file has more of it than its definition: it is of a later one
   int unnamed_from = -1;  ///< place of the first saved value that nobody names; -1: all have names
   double order = 0;
   int definition_graph = -1;                   ///< of an instance: index in GraphSet::definitions
@@ -126,8 +133,20 @@ struct Graph {
   std::vector<std::pair<int, int>> socket_of_link;
 };
 
+/// Where releases of the front end differ; docs/reading.md says which release does what.
+struct FrontEnd {
+  bool recent = true;         ///< what a subgraph's face says is sent, not the inner value; ...
+  bool recent_sure = true;    ///< something says that `recent` is right
+  bool text_preview = false;  ///< PreviewAny's own widgets are sent
+};
+
+/// Whether a file is of a later ComfyUI than the definitions that are used, as far as it says so.
+enum class Age { fits, may_be_later, later };
+
 struct GraphSet {
   std::string file;  ///< for messages
+  FrontEnd front_end;
+  Age age = Age::fits;
   Graph root;
   std::vector<Graph> definitions;
   std::unordered_map<std::string, int> definition_by_id;
@@ -159,7 +178,7 @@ bool types_fit(std::string_view a, std::string_view b);
 void shape_node(GraphNode& node, GraphSet& set);
 
 /// Widgets of the front end itself that `node`'s class has besides those of its definition.
-void add_special_widgets(GraphNode& node);
+void add_special_widgets(GraphNode& node, const FrontEnd& front_end);
 
 /// A fresh node's widgets and the values read from the file.
 void build_widgets(GraphNode& node, GraphSet& set);
@@ -167,7 +186,19 @@ void build_widgets(GraphNode& node, GraphSet& set);
 /// For a class that no table has: the widgets whose values the file names.
 void guess_widgets(GraphNode& node, const std::vector<FileSocket>& file, bool follow_packs);
 
+/// Which front end will send the graph: that of the wanted ComfyUI; where nobody said which that
+/// is, today's.
+FrontEnd front_end_of(const JsonValue& root, const ConvertOptions& options);
+
+/// Whether the wanted ComfyUI is later than all definitions that there are.
+bool after_definitions(const ConvertOptions& options);
+
+Age age_of(const JsonValue& root, const ConvertOptions& options);
+
 /// The widget an input of a subgraph definition shows on its instances, or null.
 Widget* promoted_widget(GraphSet& set, int definition, int input);
+
+/// Gives instances of subgraphs the values that the file has on their faces.
+void read_faces(GraphSet& set);
 
 }  // namespace ebb

@@ -44,9 +44,10 @@ void read_attribute(const JsonValue& value, InputDefinition& input) {
     case 'f': input.force_input = true; break;
     case 'l': input.lazy = true; break;
     case 'p': input.dynamic_prompts = true; break;
+    case 'a': input.multiline = true; break;
     case 'u': input.upload = true; break;
     case 'q': input.optional = true; break;
-    case 'w': input.text_widget = true; break;
+    case 'w': input.widget_type = value.string(); break;
     case 'y': input.match = value.string(); break;
     case 'o':
       for (const JsonValue option : value) {
@@ -129,9 +130,23 @@ struct Cache {
 }  // namespace
 
 bool InputDefinition::has_widget() const {
+  constexpr std::string_view kTypes[] = {"INT",    "FLOAT", "STRING",       "BOOLEAN",
+                                         "COMBO",  "COLOR", "BOUNDING_BOX", "BOUNDING_BOXES",
+                                         "COLORS", "CURVE", "COMPOSITOR",   "RANGE",
+                                         "LOAD_3D"};
   if (force_input) return false;
-  return type == "INT" || type == "FLOAT" || type == "STRING" || type == "BOOLEAN" ||
-         type == "COMBO" || type == "COLOR" || dynamic_combo || text_widget;
+  return std::ranges::find(kTypes, type) != std::end(kTypes) || dynamic_combo ||
+         !widget_type.empty();
+}
+
+ComfyVersion newest_definitions() { return kTables[0].version; }
+
+std::optional<ComfyVersion> definitions_not_before(const ComfyVersion& version) {
+  std::optional<ComfyVersion> found;
+  for (const VersionTable& table : kTables) {
+    if (table.version >= version) found = table.version;
+  }
+  return found;
 }
 
 const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion& version) {
@@ -147,8 +162,7 @@ const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion&
         return at->second.get();
     }
     auto node = read_line(line);
-    node->newer =
-        own.empty() && kTables[index].version > version && index != order.front();
+    node->newer = own.empty() && kTables[index].version > version && index != order.front();
     const std::unique_lock lock(cache.mutex);
     return cache.nodes.try_emplace({order.front(), line}, std::move(node)).first->second.get();
   }

@@ -23,14 +23,15 @@ struct InputDefinition {
   bool lazy = false;
   bool force_input = false;
   bool dynamic_prompts = false;
+  bool multiline = false;              ///< its widget is a text area
   bool upload = false;                 ///< the front end adds an upload button
   std::optional<bool> control;         ///< control_after_generate, where it is declared
   std::optional<std::string> initial;  ///< declared default, JSON text as JavaScript spells it
   bool long_default = false;           ///< its default is a text too long for the table
   std::optional<std::string> first;    ///< a combo's first entry; nothing if its list is empty
   std::optional<double> min, max, step, round;
-  bool text_widget = false;  ///< a widget though its type is a list of types
-  std::string match;         ///< its match group; empty if it has none
+  std::string widget_type;  ///< of its widget, where its type is a list of types; else empty
+  std::string match;        ///< its match group; empty if it has none
   /// A dynamic combo's options: key and the inputs that follow it.
   std::vector<std::pair<std::string, std::vector<InputDefinition>>> options;
   bool dynamic_combo = false;
@@ -58,6 +59,12 @@ const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion&
 
 /// The definition of a class as a server told it, or null. Lives as long as `server`.
 const NodeDefinition* find_node(std::string_view class_type, const NodeDefinitions& server);
+
+/// The ComfyUI whose classes are the newest that Ebb has.
+ComfyVersion newest_definitions();
+
+/// The oldest table that is not below `version`; nothing above the newest.
+std::optional<ComfyVersion> definitions_not_before(const ComfyVersion& version);
 
 /// What prompts made with these definitions should note; empty: nothing.
 const std::string& note_of(const NodeDefinitions& server);

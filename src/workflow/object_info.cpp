@@ -38,14 +38,14 @@ void read_plain(const JsonValue& options, InputDefinition& input) {
   input.force_input = is_true(options.find("forceInput"));
   input.lazy = is_true(options.find("lazy"));
   input.dynamic_prompts = is_true(options.find("dynamicPrompts"));
+  input.multiline = is_true(options.find("multiline"));
   if (const JsonValue control = options.find("control_after_generate"); control.exists()) {
     input.control = control.is_string() || is_true(control);
   }
   for (const char* upload : {"image_upload", "video_upload", "animated_image_upload"}) {
     input.upload |= input.type == "COMBO" && is_true(options.find(upload));
   }
-  const bool text = ("," + input.type + ",").find(",STRING,") != std::string::npos;
-  input.text_widget = text && options.find("widgetType").exists();
+  if (!input.type.starts_with("COMFY_")) input.widget_type = options.find("widgetType").text_or("");
 }
 
 InputDefinition read_input(const std::string& name, const JsonValue& spec, bool optional,

@@ -85,6 +85,11 @@ void apply(GraphSet& set, Graph& graph, GraphNode& primitive, const std::vector<
     GraphNode& node = graph.nodes[std::size_t(n)];
     Widget* widget = widget_behind(set, node, node.inputs[std::size_t(input)]);
     if (!widget) continue;
+    if (node.role == NodeRole::instance && set.front_end.recent) {
+      // A face with a link into it shows nothing, and the inner value is sent.
+      if (!set.front_end.recent_sure) widget->doubt = kDoubtFace;
+      continue;
+    }
     if (std::exchange(first, false)) {
       if (!value) doubt = widget->doubt;
       if (!value) value = widget->value;

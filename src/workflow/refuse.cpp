@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ComfyUI's server refuses of a prompt before it runs anything: links that end nowhere or at
 // an output of another type, and numbers outside the limits of their class. Observed with
-// execution.py (validate_inputs) and comfy_execution/validation.py of 0.3.64, 0.3.73, 0.8.0 and
-// 0.18.2, which agree on all of this; tests/comfy/refuse_real.py asks them.
+// execution.py (validate_inputs) and comfy_execution/validation.py of 0.3.64, 0.3.73, 0.8.0,
+// 0.18.2, 0.25.0 and 0.33.0, which agree on all of this; tests/comfy/refuse_real.py asks them.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <limits>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -106,8 +106,11 @@ bool may_link(std::string_view given, std::string_view wanted) {
 
 class Refuser {
  public:
-  Refuser(const Prompt& prompt, const ConvertOptions& options)
-      : prompt_(prompt), options_(options), finder_(options.version, options.definitions) {
+  Refuser(const Prompt& prompt, const ConvertOptions& options, const Later& later)
+      : prompt_(prompt),
+        options_(options),
+        later_(later),
+        finder_(options.version, options.definitions) {
     for (const Uncertain& entry : prompt.uncertain) {
       if (entry.why != kDoubtRounded) guessed_.emplace(entry.node, entry.input);
     }
@@ -140,13 +143,18 @@ class Refuser {
     return std::move(found_);
   }
 
+  /// What would be refused if it were not of a later ComfyUI; after `run`.
+  std::vector<Uncertain> doubts() { return std::move(doubts_); }
+
  private:
   /// Only of ComfyUI's own classes is it known that nothing else decides: a class of a pack may
   /// check its inputs itself, and then the server does not.
   const NodeDefinition* definition_of(const PromptNode& node) {
     if (!node.known) return nullptr;
     const auto [at, fresh] = judged_.try_emplace(node.class_type, nullptr);
-    if (fresh && find_node(node.class_type, options_.version)) {
+    const NodeDefinitions* server = options_.definitions;
+    const bool asked = !server || find_node(node.class_type, *server);
+    if (fresh && asked && find_node(node.class_type, options_.version)) {
       at->second = finder_.find(node.class_type);
     }
     return at->second;
@@ -180,11 +188,11 @@ class Refuser {
     if (!wanted) return false;  // the server does not look at it
     if (input.link) return refuse_link(node, *wanted, input);
     if (input.value.starts_with('[')) {
-      add(node, input,
+      return add(
+          node, input,
           fmt::format("is {}; ComfyUI takes every list for a link, which is [\"node id\", output]",
                       shown(input.value)),
           "Write the id as a text and the output as a number, such as [\"4\", 0].");
-      return true;
     }
     if (wanted->type != "INT" && wanted->type != "FLOAT") return false;
     return !guessed_.contains({node.id, input.name}) && refuse_number(node, *wanted, input);
@@ -198,25 +206,23 @@ class Refuser {
     if (!giver) return false;
     const int count = static_cast<int>(giver->outputs.size());
     const int slot = input.link->slot < 0 ? input.link->slot + count : input.link->slot;
-    // A graph that shows the output was saved with a later definition than the newest known one.
-    const bool later = options_.version_assumed && slot >= count &&
-                       slot < static_cast<int>(origin->output_types.size());
-    if (later) return false;
+    const bool later = is_later(node) || is_later(*origin);
     if (slot < 0 || slot >= count) {
-      add(node, input,
+      return add(
+          node, input,
           fmt::format("is linked to output {} of {}, which has {}", input.link->slot,
                       origin->label(), count == 0 ? "none" : std::to_string(count)),
-          count == 0 ? "Link it to another node." : "Link it to one of " + outputs_text(*giver));
-      return true;
+          count == 0 ? "Link it to another node." : "Link it to one of " + outputs_text(*giver),
+          later);
     }
     if (!wanted.match.empty() || giver->match_output) return false;
     const std::string type = input_type(wanted);
     const std::string& given = giver->outputs[std::size_t(slot)];
     if (may_link(given, type)) return false;
-    add(node, input,
+    return add(
+        node, input,
         fmt::format("wants {}, but output {} of {} gives {}", type, slot, origin->label(), given),
-        "Link it to an output of that type.");
-    return true;
+        "Link it to an output of that type.", later);
   }
 
   static std::string outputs_text(const NodeDefinition& giver) {
@@ -235,12 +241,12 @@ class Refuser {
     if (value.is_object() && value.find("__value__").exists()) value = value.find("__value__");
     const Read read = read_number(value, wanted.type == "INT");
     if (read.refused) {
-      add(node, input,
-          fmt::format("is {}, of which ComfyUI makes no {}", shown(input.value),
-                      wanted.type == "INT" ? "whole number" : "number"),
-          wanted.min || wanted.max ? "Set it to a number " + limits_text(wanted) + "."
-                                   : "Set it to a number.");
-      return true;
+      return add(node, input,
+                 fmt::format("is {}, of which ComfyUI makes no {}", shown(input.value),
+                             wanted.type == "INT" ? "whole number" : "number"),
+                 wanted.min || wanted.max ? "Set it to a number " + limits_text(wanted) + "."
+                                          : "Set it to a number.",
+                 is_later(node));
     }
     if (!read.number) return false;
     const long double seed = kSeedMax - 1.0L;
@@ -249,37 +255,56 @@ class Refuser {
         wanted.max &&
         *read.number > (*wanted.max == kSeedMax ? seed : static_cast<long double>(*wanted.max));
     if (!below && !above) return false;
-    add(node, input,
-        fmt::format("is {}; ComfyUI refuses {} than {}", shown(input.value),
-                    below ? "less" : "more", limit_text(below ? *wanted.min : *wanted.max)),
-        "Set it to a number " + limits_text(wanted) + ".");
-    return true;
+    return add(node, input,
+               fmt::format("is {}; ComfyUI refuses {} than {}", shown(input.value),
+                           below ? "less" : "more", limit_text(below ? *wanted.min : *wanted.max)),
+               "Set it to a number " + limits_text(wanted) + ".", is_later(node));
   }
 
-  void add(const PromptNode& node, const PromptInput& input, const std::string& why,
-           std::string hint) {
-    found_.push_back({node.id, input.name, fmt::format("its input \"{}\" {}", input.name, why),
-                      std::move(hint)});
+  bool is_later(const PromptNode& node) const {
+    return later_.all || later_.nodes.contains(node.id);
+  }
+
+  /// Whether the input is refused: what is later than the definitions may be right.
+  bool add(const PromptNode& node, const PromptInput& input, const std::string& why,
+           std::string hint, bool later = false) {
+    if (later) {
+      doubts_.push_back({node.id, input.name,
+                         fmt::format("it {}, as far as Ebb's definitions go; the file is of a "
+                                     "later ComfyUI",
+                                     why)});
+    } else {
+      found_.push_back({node.id, input.name, fmt::format("its input \"{}\" {}", input.name, why),
+                        std::move(hint)});
+    }
+    return !later;
   }
 
   const Prompt& prompt_;
   const ConvertOptions& options_;
+  const Later& later_;
   NodeFinder finder_;
   std::map<std::string, const NodeDefinition*, std::less<>> judged_;
   std::set<std::pair<std::string, std::string>> guessed_;
   std::vector<Refusal> found_;
+  std::vector<Uncertain> doubts_;
 };
 
 }  // namespace
 
-void find_refusals(Prompt& prompt, const ConvertOptions& options) {
-  prompt.refused = Refuser(prompt, options).run();
-  if (!options.version_assumed || prompt.refused.empty()) return;
-  ConvertOptions newest = options;
-  newest.version = {std::numeric_limits<int>::max(), 0, 0};
-  const auto later = Refuser(prompt, newest).run();
+void find_refusals(Prompt& prompt, const ConvertOptions& options, const Later& later) {
+  Refuser refuser(prompt, options, later);
+  prompt.refused = refuser.run();
+  std::ranges::move(refuser.doubts(), std::back_inserter(prompt.uncertain));
+  if (options.definitions || prompt.refused.empty()) return;
+  // Between two tables only what both refuse is refused.
+  ConvertOptions after = options;
+  const auto next = definitions_not_before(options.version);
+  after.version = options.version_assumed ? newest_definitions() : next.value_or(options.version);
+  if (after.version == options.version) return;
+  const auto others = Refuser(prompt, after, later).run();
   std::erase_if(prompt.refused, [&](const Refusal& refusal) {
-    return std::ranges::none_of(later, [&](const Refusal& other) {
+    return std::ranges::none_of(others, [&](const Refusal& other) {
       return other.node == refusal.node && other.input == refusal.input;
     });
   });

@@ -121,9 +121,10 @@ void Resolver::leave_definition(Step& step, const GraphLink& link) {
     step.done = false;
     return;
   }
-  if (const Widget* widget = promoted_widget(set_, place.graph, static_cast<int>(slot))) {
-    step.source = {Source::Kind::widget, -1, 0, widget};
-  }
+  const bool face = set_.front_end.recent && named != instance.inputs.end() && named->widget >= 0;
+  const Widget* widget = face ? &instance.widgets[std::size_t(named->widget)]
+                              : promoted_widget(set_, place.graph, static_cast<int>(slot));
+  if (widget) step.source = {Source::Kind::widget, -1, 0, widget};
 }
 
 std::optional<Error> Resolver::enter_output(Step& step) {

@@ -27,6 +27,7 @@ class FileSockets {
     if (const auto at = by_name_.find(socket.name); at != by_name_.end()) {
       socket.link = sockets_[at->second].link;
       socket.link_id = sockets_[at->second].link_id;
+      socket.of_widget = sockets_[at->second].of_widget;
       used_[at->second] = true;
     }
     return socket;
@@ -115,7 +116,7 @@ void shape_known(GraphNode& node, GraphSet& set) {
   }
   for (std::size_t i = 0; i < node.widgets.size(); ++i) {
     const Widget& widget = node.widgets[i];
-    if (widget.name.starts_with("control_")) continue;
+    if (!widget.definition && widget.name.starts_with("control_")) continue;  // has no socket
     Socket socket = file.take(widget.name, widget.definition ? widget.definition->type : "",
                               static_cast<int>(i));
     socket.lazy = widget.definition && widget.definition->lazy;
@@ -157,34 +158,6 @@ void shape_node(GraphNode& node, GraphSet& set) {
     if (js_rounds(first)) widget.doubt = kDoubtRounded;
     node.widgets.push_back(std::move(widget));
   }
-}
-
-Widget* promoted_widget(GraphSet& set, int definition, int input) {
-  // Each level leads into another definition; a cycle of definitions ends after all were seen.
-  for (std::size_t depth = 0; depth <= set.definitions.size(); ++depth) {
-    Graph& graph = set.definitions[static_cast<std::size_t>(definition)];
-    if (static_cast<std::size_t>(input) >= graph.inputs.size()) return nullptr;
-    const Boundary& boundary = graph.inputs[static_cast<std::size_t>(input)];
-    std::pair<int, int> at{-1, -1};
-    for (const std::int64_t id : boundary.link_ids) {
-      const auto link = graph.link_by_id.find(id);
-      if (link == graph.link_by_id.end()) continue;
-      at = graph.socket_of_link[static_cast<std::size_t>(link->second)];
-      if (at.first >= 0) break;
-    }
-    if (at.first < 0) return nullptr;
-    GraphNode& node = graph.nodes[static_cast<std::size_t>(at.first)];
-    const Socket& socket = node.inputs[static_cast<std::size_t>(at.second)];
-    if (node.role != NodeRole::instance) {
-      return socket.widget < 0 ? nullptr : &node.widgets[std::size_t(socket.widget)];
-    }
-    const auto& inner = set.definitions[static_cast<std::size_t>(node.definition_graph)].inputs;
-    const auto named = std::ranges::find(inner, socket.name, &Boundary::name);
-    if (named == inner.end()) return nullptr;
-    definition = node.definition_graph;
-    input = static_cast<int>(named - inner.begin());
-  }
-  return nullptr;
 }
 
 }  // namespace ebb

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ebb/workflow.h"
@@ -51,8 +52,15 @@ void settle_match_types(Prompt& prompt, NodeFinder& finder);
 /// Drops links out of such nodes that no longer fit, as the front end does a frame after loading.
 void drop_misfits(Prompt& prompt, NodeFinder& finder);
 
-/// Fills Prompt::refused.
-void find_refusals(Prompt& prompt, const ConvertOptions& options);
+/// What of a file is of a later ComfyUI than the definitions that are used.
+struct Later {
+  bool all = false;
+  std::unordered_set<std::string> nodes;  ///< ids in the prompt
+};
+
+/// Fills Prompt::refused. Of what is later than the definitions nothing is refused: what they would
+/// refuse is uncertain.
+void find_refusals(Prompt& prompt, const ConvertOptions& options, const Later& later);
 
 /// The inputs of one node in the making: of equal names the last value, at the first's place.
 class InputList {

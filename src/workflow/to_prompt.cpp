@@ -19,14 +19,22 @@ namespace {
 constexpr std::size_t kOutputsMax = 1'000;  // of one node that are taken from the file
 constexpr std::size_t kLeftOutMax = 1'000;  // values of one node that are listed one by one
 
-const char* computed_doubt(std::string_view type, std::string_view name);
+const char* computed_doubt(const GraphNode& node, const Widget& widget);
 
 class Converter {
  public:
-  Converter(GraphSet& set, const PlacedGraph& placed, bool repair)
-      : set_(set), placed_(placed), resolver_(set, placed), names_(set), repair_(repair) {}
+  Converter(GraphSet& set, const PlacedGraph& placed, const ConvertOptions& options)
+      : set_(set),
+        placed_(placed),
+        resolver_(set, placed),
+        names_(set),
+        repair_(options.repair),
+        assumed_(options.version_assumed) {
+    later_.all = set.age == Age::later;
+  }
 
   Result<Prompt> run(NodeFinder finder);
+  const Later& later() const { return later_; }
 
  private:
   std::vector<bool> sent_places() const;
@@ -49,8 +57,9 @@ class Converter {
   const PlacedGraph& placed_;
   Resolver resolver_;
   NameReplacer names_;
-  bool repair_;
+  bool repair_, assumed_;
   Prompt prompt_;
+  Later later_;
   InputList inputs_;                               ///< of the node in the making
   std::map<std::string, std::string> doubts_;      ///< of the node in the making: input -> why
   std::vector<std::vector<Uncertain>> uncertain_;  ///< per node of the prompt
@@ -96,13 +105,15 @@ Result<Prompt> Converter::run(NodeFinder finder) {
 }
 
 /// Outputs that the file has beyond the definition: it was saved with a later one.
-void add_later_outputs(const GraphNode& node, PromptNode& out) {
+bool add_later_outputs(const GraphNode& node, PromptNode& out) {
+  const std::size_t known = out.output_types.size();
   std::size_t place = 0;
   for (const JsonValue output : node.json.find("outputs")) {
     if (place++ < out.output_types.size()) continue;
-    if (place > kOutputsMax) return;
+    if (place > kOutputsMax) break;
     out.output_types.push_back(output.find("type").text_or(""));
   }
+  return out.output_types.size() > known;
 }
 
 std::optional<Error> Converter::add_node(int at) {
@@ -117,7 +128,8 @@ std::optional<Error> Converter::add_node(int at) {
     out.known = true;
     out.output_node = node.definition->output_node;
     if (out.title.empty()) out.title = node.definition->display_name;
-    add_later_outputs(node, out);
+    const bool more = add_later_outputs(node, out) && assumed_;
+    if (more || (node.later && set_.age != Age::fits)) later_.nodes.insert(out.id);
     if (node.definition->newer) newer_[node.type].push_back(out.id);
   }
   if (out.title.empty()) out.title = node.type;
@@ -217,7 +229,7 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     if (widget.definition) input.type = input_type(*widget.definition);
     input.lazy = widget.definition && widget.definition->lazy;
     if (!node.definition) input.type = types[i];
-    const char* why = widget.doubt ? widget.doubt : computed_doubt(node.type, widget.name);
+    const char* why = widget.doubt ? widget.doubt : computed_doubt(node, widget);
     if (why) doubt(widget.name, why);
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
@@ -239,11 +251,14 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
 }
 
 /// What the front end computes from things that are not in the file.
-const char* computed_doubt(std::string_view type, std::string_view name) {
+const char* computed_doubt(const GraphNode& node, const Widget& widget) {
+  const std::string &type = node.type, &name = widget.name;
+  if (widget.definition && widget.definition->type == "LOAD_3D") {
+    return "a view that the front end renders";
+  }
   if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
   if (type == "LoadImageOutput" && name == "image")
     return "the newest picture of the output folder";
-  if (type == "Load3D" && name == "image") return "a picture that the front end renders";
   if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
   if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
   return nullptr;
@@ -253,6 +268,9 @@ const char* computed_doubt(std::string_view type, std::string_view name) {
 std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
                                   const std::string& label) {
   const std::string& value = *widget.value;
+  if (widget.definition && widget.definition->type == "CURVE" && value != "null") {
+    return "{\"__type__\":\"CURVE\",\"__value__\":" + value + "}";
+  }
   if (value.starts_with('[')) return "{\"__value__\":" + value + "}";
   if (!value.starts_with('"') || !node.definition) return value;
   if (widget.definition && widget.definition->dynamic_prompts) {
@@ -399,9 +417,9 @@ Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options) {
   const auto placed = place_nodes(set);
   if (!placed) return placed.error();
   apply_primitives(set, *placed);
-  auto prompt =
-      Converter(set, *placed, options.repair).run(NodeFinder(options.version, options.definitions));
-  if (prompt) find_refusals(*prompt, options);
+  Converter converter(set, *placed, options);
+  auto prompt = converter.run(NodeFinder(options.version, options.definitions));
+  if (prompt) find_refusals(*prompt, options, converter.later());
   return prompt;
 }
 

@@ -383,6 +383,8 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   GraphSet set;
   set.file = file;
   set.follow_packs = options.follow_packs;
+  set.front_end = front_end_of(root, options);
+  set.age = age_of(root, options);
   const JsonValue nodes = root.find("nodes");
   if (nodes.size() > kNodesMax) {
     return input_error(
@@ -411,6 +413,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   expand_groups(set, root.find("extra").find("groupNodes"));
   for (Graph& graph : set.definitions) finish(set, graph, options);
   finish(set, set.root, options);
+  read_faces(set);
   if (options.follow_packs) add_broadcasts(root.find("extra").find("ue_links"), set);
   return set;
 }

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "json/write.h"
 #include "workflow/graph.h"
 #include "workflow/js_value.h"
 
 namespace ebb {
 namespace {
+
+constexpr std::size_t kNamesMax = 1'000;  // of one node's values; each is looked for among all
 
 bool is_falsy(const std::string& text) {
   return text == "\"\"" || text == "null" || text == "false" || text == "0" || text == "[]";
@@ -23,10 +26,11 @@ std::optional<std::string> initial_value(const InputDefinition& input) {
   if (input.type == "COMBO") {
     return input.initial && !is_falsy(*input.initial) ? input.initial : input.first;
   }
-  if (input.type == "COLOR") return "\"#000000\"";
   if (input.initial) return input.initial;
+  if (input.type == "COLOR") return "\"#000000\"";
   if (input.type == "BOOLEAN") return "false";
-  return input.type == "INT" || input.type == "FLOAT" ? "0" : "\"\"";
+  const std::string& type = input.widget_type.empty() ? input.type : input.widget_type;
+  return type == "INT" || type == "FLOAT" ? "0" : "\"\"";
 }
 
 /// Whether the front end adds the widget that changes a seed after each run.
@@ -113,12 +117,23 @@ void drop_forced_places(const GraphNode& node, std::vector<JsonValue>& values) {
   values.resize(kept);
 }
 
+/// A text area holds texts alone; until 1.48 the front end sent what was saved.
+std::string as_text(const std::string& value, const FrontEnd& front_end) {
+  if (value == "null") return "\"\"";
+  return value.starts_with('"') || !front_end.recent ? value : json_quote(js_string(value));
+}
+
 /// Gives one saved value to a widget.
-void assign(Widget& widget, const JsonValue& saved, const GraphNode& node) {
+void assign(Widget& widget, const JsonValue& saved, const GraphNode& node,
+            const FrontEnd& front_end) {
   widget.value = saved.exists() ? std::optional(js_text(saved)) : std::nullopt;
   widget.in_file = true;
   widget.doubt = js_rounds(saved) ? kDoubtRounded : nullptr;
   const InputDefinition* input = widget.definition;
+  if (input && input->multiline && widget.value) {
+    widget.value = as_text(*widget.value, front_end);
+  }
+  if (input && input->dynamic_combo && widget.value == "null") widget.value = initial_value(*input);
   if (!input || input->type != "COMBO") return;
   if (input->first && (!widget.value || *widget.value == "null")) widget.value = input->first;
   const bool sampler = node.type == "KSampler" || node.type == "KSamplerAdvanced";
@@ -128,14 +143,22 @@ void assign(Widget& widget, const JsonValue& saved, const GraphNode& node) {
   }
 }
 
-/// After a dynamic combo got its saved key, the widgets that follow it are those of that key.
-void rebuild_members(std::vector<Widget>& widgets, std::size_t at) {
+bool has_option(const InputDefinition& input, const std::optional<std::string>& key) {
+  const std::string text = key ? js_string(*key) : std::string();
+  return std::ranges::any_of(input.options,
+                             [&](const auto& option) { return option.first == text; });
+}
+
+/// After a dynamic combo got its saved key, the widgets that follow it are those of that key and
+/// no longer those of `before`.
+void rebuild_members(std::vector<Widget>& widgets, std::size_t at,
+                     const std::optional<std::string>& before) {
   const InputDefinition& input = *widgets[at].definition;
   const std::string name = widgets[at].name;
-  const std::string prefix = name + ".";
-  std::size_t end = at + 1;
-  while (end < widgets.size() && widgets[end].name.starts_with(prefix)) ++end;
   std::vector<Widget> members;
+  append_chosen(input, name, before, members);
+  const std::size_t end = std::min(at + 1 + members.size(), widgets.size());
+  members.clear();
   append_chosen(input, name, widgets[at].value, members);
   const auto first = widgets.begin() + static_cast<std::ptrdiff_t>(at + 1);
   widgets.erase(first, widgets.begin() + static_cast<std::ptrdiff_t>(end));
@@ -165,15 +188,63 @@ void compute_choice_index(std::vector<Widget>& widgets) {
   widgets[1].value = std::to_string(index);
 }
 
+/// Gives a widget its value and makes the widgets that follow from it.
+void take(GraphNode& node, std::size_t at, const JsonValue& saved, const FrontEnd& front_end) {
+  const auto before = node.widgets[at].value;
+  assign(node.widgets[at], saved, node, front_end);
+  const InputDefinition* input = node.widgets[at].definition;
+  if (input && input->dynamic_combo) {
+    rebuild_members(node.widgets, at, before);
+    node.later |= !has_option(*input, node.widgets[at].value);
+  }
+  if (node.type == "CustomCombo" && at + 1 == node.widgets.size()) grow_options(node.widgets);
+}
+
+void read_by_place(GraphNode& node, const SavedValues& saved, const FrontEnd& front_end) {
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    if (!node.widgets[i].saved) continue;
+    if (next >= saved.values.size() && !saved.endless) break;
+    take(node, i, next < saved.values.size() ? saved.values[next] : JsonValue(), front_end);
+    ++next;
+  }
+  node.later |= next < saved.values.size();
+}
+
+/// Front ends since 1.51 save the names of values beside their order. A class that gained a widget
+/// has them in another order than its older definition.
+void read_by_name(GraphNode& node, const JsonValue& named, const FrontEnd& front_end) {
+  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
+    const JsonValue value = named.find(node.widgets[i].name);
+    if (!node.widgets[i].saved || !value.exists()) continue;
+    take(node, i, value, front_end);
+    if (!node.widgets[i].doubt) node.widgets[i].doubt = kDoubtLater;
+  }
+}
+
+/// Whether the file has the values in another order than the widgets are: what its class gained or
+/// lost since the definition shifted all that follow.
+bool shifted(const std::vector<Widget>& widgets, const JsonValue& named) {
+  auto name = named.begin();
+  for (const Widget& widget : widgets) {
+    if (!widget.saved) continue;
+    if (!widget.in_file || name == named.end()) return false;
+    if (widget.sent && (*name).key() != widget.name) return true;
+    ++name;
+  }
+  return false;
+}
+
 /// Values that the front end computes whatever was saved.
-void overwrite_computed(GraphNode& node) {
+void overwrite_computed(GraphNode& node, const FrontEnd& front_end) {
   auto set = [&](std::string_view name, const char* value) {
     for (Widget& widget : node.widgets) {
       if (widget.name == name) widget.value = value;
     }
   };
   if (node.type == "Preview3D" || node.type == "SaveGLB") set("image", "\"\"");
-  if (node.type == "LoadImageOutput") set("refresh", "\"refresh\"");
+  if (node.type == "LoadImageOutput" && !front_end.recent) set("refresh", "\"refresh\"");
+  if (node.type == "RecordAudio" && front_end.recent) set("audio", "\"\"");
   if (node.type == "CustomCombo" && node.widgets.size() >= 2) compute_choice_index(node.widgets);
 }
 
@@ -185,11 +256,18 @@ void build_widgets(GraphNode& node, GraphSet& set) {
   for (const InputDefinition& input : node.definition->inputs) {
     append(input, "", node.widgets);
     upload |= input.upload;
+    const bool color = input.type == "COLOR" && !node.widgets.empty();
+    if (color && !set.front_end.recent) node.widgets.back().value = "\"#000000\"";
   }
   if (upload) node.widgets.push_back(extra("upload", "\"image\"", true, false));
-  add_special_widgets(node);
+  add_special_widgets(node, set.front_end);
 
   const JsonValue json = node.json.find("widgets_values");
+  const JsonValue named = node.json.find("widgets_values_named");
+  std::vector<Widget> fresh;
+  // Values of partner nodes play no part in a plan: they go as the front end would send them.
+  const bool names = set.age != Age::fits && named.is_object() && named.size() <= kNamesMax;
+  if (names && !node.definition->api_node) fresh = node.widgets;
   SavedValues saved = saved_values(json);
   if (json.is_object()) {
     set.notes.push_back("node " + node.id + " " + node.type +
@@ -198,20 +276,22 @@ void build_widgets(GraphNode& node, GraphSet& set) {
   } else {
     drop_forced_places(node, saved.values);
   }
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < node.widgets.size(); ++i) {
-    if (!node.widgets[i].saved) continue;
-    if (next >= saved.values.size() && !saved.endless) break;
-    assign(node.widgets[i], next < saved.values.size() ? saved.values[next] : JsonValue(), node);
-    ++next;
-    const InputDefinition* input = node.widgets[i].definition;
-    if (input && input->dynamic_combo) rebuild_members(node.widgets, i);
-    if (node.type == "CustomCombo" && i + 1 == node.widgets.size()) grow_options(node.widgets);
+  read_by_place(node, saved, set.front_end);
+  if (names && node.definition->api_node && shifted(node.widgets, named)) {
+    node.later = true;
+    for (Widget& widget : node.widgets) {
+      if (widget.in_file && !widget.doubt) widget.doubt = kDoubtShifted;
+    }
   }
-  overwrite_computed(node);
+  if (!fresh.empty() && shifted(node.widgets, named)) {
+    node.later = true;
+    node.widgets = std::move(fresh);
+    read_by_name(node, named, set.front_end);
+  }
+  overwrite_computed(node, set.front_end);
 }
 
-void add_special_widgets(GraphNode& node) {
+void add_special_widgets(GraphNode& node, const FrontEnd& front_end) {
   auto& widgets = node.widgets;
   const auto add = [&](const char* name, const char* value, bool saved, bool sent) {
     widgets.push_back(extra(name, value, saved, sent));
@@ -222,11 +302,11 @@ void add_special_widgets(GraphNode& node) {
   };
   const std::string& type = node.type;
   if (type == "LoadAudio") {
-    add("audioUI", "\"\"", false, true);
+    if (!front_end.recent) add("audioUI", "\"\"", false, true);
     add("upload", "\"\"", true, false);
   } else if (type == "SaveAudio" || type == "SaveAudioMP3" || type == "SaveAudioOpus" ||
              type == "PreviewAudio") {
-    add("audioUI", "\"\"", false, true);
+    if (!front_end.recent) add("audioUI", "\"\"", false, true);
   } else if (type == "RecordAudio") {
     add("audio", "\"\"", true, true);
     add("audio", "\"\"", true, false);
@@ -236,7 +316,7 @@ void add_special_widgets(GraphNode& node) {
     add("Auto-refresh after generation", "false", true, false);
     add("refresh", "\"refresh\"", true, true);
     add("upload", "\"image\"", true, false);
-  } else if (type == "PreviewAny") {
+  } else if (type == "PreviewAny" && front_end.text_preview) {
     add("preview_markdown", "\"\"", false, true);
     add("preview_text", "\"\"", false, true);
     add("previewMode", "false", true, true);
@@ -244,11 +324,9 @@ void add_special_widgets(GraphNode& node) {
     put(1, "upload 3d model", "\"upload3dmodel\"");
     put(2, "upload extra resources", "\"uploadExtraResources\"");
     put(3, "clear", "\"clear\"");
-    put(4, "image", "\"\"");
   } else if (type == "Preview3D" || type == "SaveGLB") {
     add("image", "\"\"", true, true);
   } else if (type == "ImageCropV2") {
-    put(0, "crop_region", R"({"x":0,"y":0,"width":512,"height":512})");
     add("x", "0", true, false);
     add("y", "0", true, false);
     add("width", "512", true, false);
