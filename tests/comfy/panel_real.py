@@ -317,7 +317,7 @@ async def reported(checks, view):
 async def interrupted(checks, view):
     """What the user stops is no error."""
     await asyncio.sleep(2)
-    prompt = two_pass.two_pass(4, size=128, length=9, steps=60, decode=False)
+    prompt = two_pass.two_pass(4, size=128, length=9, steps=2000, decode=False)
     await view.js(APP + " await app.loadApiJson(argument, 'long');", prompt)
     await view.js(APP + " await app.queuePrompt(0);")
     await view.page.locator("#now", has_text="KSamplerAdvanced").wait_for(timeout=120_000)
