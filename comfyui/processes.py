@@ -15,7 +15,7 @@ import threading
 from . import planner, worker
 from .planner import Refused
 
-SECONDS = 10.0  # for one plan; an ordinary one takes some milliseconds
+SECONDS = 20.0  # for one plan; an ordinary one takes some milliseconds
 BYTES_MAX = 2 << 30  # of a process's address space; a plan that wants more is refused
 WINDOWS = 0x08000000 | 0x00004000  # no window, below normal priority
 
