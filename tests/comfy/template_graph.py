@@ -458,3 +458,13 @@ class Graph:
                 size = self.constant(inputs["width"]), self.constant(inputs["height"])
                 found.add(None if None in size or not all(map(whole, size)) else size)
         return found
+
+    def lengths(self):
+        """Frames that executed nodes make; None among them: not known."""
+        found = set()
+        for key in self.executed:
+            cls, inputs = self.prompt[key]
+            if ("Video" in cls or "Latent" in cls) and "length" in inputs:
+                length = self.constant(inputs["length"])
+                found.add(length if whole(length) else None)
+        return found

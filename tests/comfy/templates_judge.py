@@ -147,6 +147,7 @@ class Verdict:
         self.known = plan["verdict"] in RUNS
         self.models()
         self.passes()
+        self.bypassed()
         self.steps()
         self.picture()
         self.headline()
@@ -257,6 +258,16 @@ class Verdict:
                  if isinstance(value, template_graph.Link) and value.node == node]
         return not users
 
+    def bypassed(self):
+        """A node that its own widget switches off works with nothing."""
+        graph = self.template.graph
+        for one in self.plan["passes"]:
+            users = [graph.prompt[node] for node in one["nodes"] if node in graph.prompt and
+                     isinstance(graph.prompt[node][1].get("vae"), template_graph.Link)]
+            if one["work"] == "encode_image" and users and \
+                    all(graph.constant(inputs.get("bypass")) is True for _, inputs in users):
+                self.say("wrong", f"pass {one['index']} encodes, though {users[0][0]} is bypassed")
+
     def steps(self):
         for one in self.plan["passes"]:
             if one["work"] != "sample" or one["verdict"] == "unknown":
@@ -283,6 +294,13 @@ class Verdict:
                    for w, h in sizes for f in (1, 1.5, 2, 4)):
             self.say("wrong", f"the picture is {said[0]}x{said[1]}; the prompt says " +
                      ", ".join(f"{w}x{h}" for w, h in sorted(sizes)))
+        graph = self.template.graph
+        lengths = graph.lengths()
+        frames = picture.get("frames") or 1
+        longer = any("Extend" in graph.prompt[node][0] for node in graph.executed)
+        if frames > 1 and lengths and None not in lengths and not longer and \
+                not any(abs(frames - x) <= 8 for x in lengths):
+            self.say("wrong", f"{frames} frames; the prompt says {sorted(lengths)}")
 
     def headline(self):
         text = self.plan["headline"]
