@@ -13,6 +13,9 @@ namespace ebb {
 std::string_view trim(std::string_view text);
 std::string lower(std::string_view text);  ///< ASCII only
 bool equal_ignoring_case(std::string_view a, std::string_view b);
+/// At most so many bytes, a whole number of UTF-8 characters, and `...` where something is missing:
+/// a name in a message is there to be recognised.
+std::string cut_text(std::string_view text, std::size_t bytes = 100);
 bool contains(std::string_view text, std::string_view part);
 std::vector<std::string_view> split(std::string_view text, char separator);
 

@@ -9,6 +9,7 @@
 #include "cli/input.h"
 #include "cli/json_text.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/bytes.h"
 #include "ebb/ebb.h"
 
@@ -91,12 +92,14 @@ Result<std::vector<Again>> play(const Prompt& prompt, const Machine& machine,
                                 const PlanOptions& options) {
   WeightsSearch search = options.search;
   search.comfyui = machine.comfyui;
+  search.memo = make_folder_memo();
   const auto find = [&](const WeightsRequest& request) { return find_weights(request, search); };
   const auto demand = estimate_demand(prompt, find, machine, options.sizes);
   if (!demand) return demand.error();
   const auto first = order_steps(prompt, machine.comfyui, {}, machine.flags.cache);
   if (!first) return first.error();
   const Passes passes = build_passes(prompt, *first, *demand);
+  if (auto error = too_large(passes)) return *std::move(error);
   std::vector<Again> runs{sum_up({"first run"}, passes, simulate(passes, machine))};
   std::vector<Change> changes = changes_of(prompt, *first);
   changes.insert(changes.begin(), Change{"nothing"});
@@ -206,8 +209,7 @@ int run_again(const PlanArguments& arguments, const PlanOptions& options) {
   const std::string file = shown_name(arguments.file);
   const std::string text = arguments.json ? to_json(file, *prompt, *machine, *runs)
                                           : to_text(file, *prompt, *machine, *runs);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return std::fflush(stdout) == 0 ? kAnswered : kInternal;
+  return arguments.json ? answer_as_is(text) : answer(text);
 }
 
 }  // namespace ebb::cli

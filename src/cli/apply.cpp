@@ -11,9 +11,11 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/in_place.h"
 #include "cli/input.h"
 #include "cli/patch_text.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 
 namespace ebb::cli {
@@ -94,21 +96,29 @@ std::string target_of(const Arguments& a, const Job& job, bool media) {
 }
 
 Result<Done> write(const Arguments& a, const std::string& target, const PatchResult& result,
-                   bool media) {
+                   const std::optional<FileState>& was) {
+  const fs::path folder = fs::path(target).parent_path();
   std::error_code error;
-  if (!a.out.empty()) fs::create_directories(fs::path(target).parent_path(), error);
-  const bool same_file = a.in_place && !media;
-  if (same_file) {
-    if (auto kept = put_file(target + ".bak", result.original, a.force); !kept) return kept;
+  if (!a.out.empty() && !fs::create_directories(folder, error) && error) {
+    return input_error("cannot be made: " + error.message(), folder.string(), "",
+                       "Choose a folder that can be written.");
   }
-  return put_file(target, result.patch.text, same_file || a.force);
+  const bool same_file = a.in_place && !result.media;
+  return write_result({same_file, a.force, result.file, target}, was, result.patch.text);
 }
 
-PatchResult failed(const Job& job, const Error& error) {
+/// What became of one file, and whose fault it is if nothing did.
+struct Outcome {
   PatchResult result;
-  result.file = job.path;
-  result.error = to_string(error);
-  return result;
+  enum class Failure { none, no_workflow, not_read, not_written } failure = Failure::none;
+};
+
+Outcome failed(const Job& job, const Error& error, Outcome::Failure failure) {
+  Outcome outcome;
+  outcome.result.file = job.path;
+  outcome.result.error = to_string(error);
+  outcome.failure = failure;
+  return outcome;
 }
 
 /// The canvas before and after.
@@ -123,33 +133,43 @@ Result<Done> draw(const std::string& path, const PatchResult& result) {
   return svg ? write_file(path, *svg) : svg.error();
 }
 
-Result<PatchResult> patch_file(const Arguments& a, const RunOptions& options, const Job& job) {
+Result<PatchResult> patch_file(const Arguments& a, const RunOptions& options, const Job& job,
+                               Outcome::Failure& failure) {
+  failure = Outcome::Failure::not_read;
+  const auto was = input_state(a.in_place, job.path, a.output);
+  if (!was) return was.error();
+  if (const auto size = file_size(job.path); !size) return size.error();
+  if (const auto byte = read_range(job.path, 0, 1); !byte) return byte.error();
+  failure = Outcome::Failure::no_workflow;
   auto read = read_workflow(job.path);
   if (!read) return read.error();
   auto patched = patch_run(*std::move(read), a.choice, options);
   if (!patched) return patched.error();
   PatchResult result = *std::move(patched);
+  failure = Outcome::Failure::not_written;
   if (!a.svg.empty() && result.changed()) {
     if (auto done = draw(a.svg, result); !done) return done.error();
   }
   const std::string target = target_of(a, job, result.media);
   if (!target.empty() && result.changed()) {
-    if (auto done = write(a, target, result, result.media); !done) return done.error();
+    if (auto done = write(a, target, result, *was); !done) return done.error();
     result.written = target;
   }
+  failure = Outcome::Failure::none;
   return result;
 }
 
 /// Files are independent of each other; results come in their order.
-std::vector<PatchResult> patch_all(const Arguments& a, const RunOptions& options,
-                                   const std::vector<Job>& jobs) {
-  std::vector<PatchResult> results(jobs.size());
+std::vector<Outcome> patch_all(const Arguments& a, const RunOptions& options,
+                               const std::vector<Job>& jobs) {
+  std::vector<Outcome> results(jobs.size());
   std::atomic<std::size_t> next = 0, done = 0;
   const bool progress = jobs.size() > 100 && isatty(STDERR_FILENO);
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) {
-      auto result = patch_file(a, options, jobs[i]);
-      results[i] = result ? *std::move(result) : failed(jobs[i], result.error());
+      auto failure = Outcome::Failure::none;
+      auto result = patch_file(a, options, jobs[i], failure);
+      results[i] = result ? Outcome{*std::move(result)} : failed(jobs[i], result.error(), failure);
       if (const std::size_t count = ++done; progress && count % 50 == 0) {
         fmt::print(stderr, "\r{} of {} files", count, jobs.size());
       }
@@ -165,8 +185,10 @@ std::vector<PatchResult> patch_all(const Arguments& a, const RunOptions& options
   return results;
 }
 
-std::string summary_of(const PatchResult& result) {
-  if (!result.error.empty()) return "not read: " + result.error;
+std::string summary_of(const Outcome& outcome) {
+  const PatchResult& result = outcome.result;
+  if (outcome.failure == Outcome::Failure::not_written) return "not written: " + result.error;
+  if (outcome.failure != Outcome::Failure::none) return "not read: " + result.error;
   if (result.already) return "Ebb's nodes are there already, nothing changes";
   if (result.changed()) {
     return fmt::format("{} change{}", result.patch.changes.size(),
@@ -179,18 +201,43 @@ std::string summary_of(const PatchResult& result) {
              : "nothing to change";
 }
 
-void print_one(const Arguments& a, const PatchResult& result) {
-  fmt::print("{}: {}\n{}", result.file, summary_of(result), words_of(result));
+std::string text_of(const Arguments& a, const PatchResult& result) {
+  std::string text =
+      fmt::format("{}: {}\n{}", result.file, summary_of({result}), words_of(result));
   if (!result.changed()) {
-    if (!a.output.empty() || a.in_place) fmt::print("Nothing is written.\n");
-    return;
+    return text + (!a.output.empty() || a.in_place ? "Nothing is written.\n" : "");
   }
   if (!result.written.empty()) {
-    fmt::print("Written: {}. `ebb undo` takes it out again.\n", result.written);
-    return;
+    return text + fmt::format("Written: {}. `ebb undo` takes it out again.\n", result.written);
   }
-  fmt::print("\n{}", lines_of(result));
-  if (!a.check) fmt::print("\nNothing is written yet: -o FILE or --in-place does it.\n");
+  text += "\n" + lines_of(result);
+  return text + (a.check ? "" : "\nNothing is written yet: -o FILE or --in-place does it.\n");
+}
+
+/// Several files: a line each. A folder holds files that are no workflows; what can't be read or
+/// written is a failure all the same, and so is a run in which nothing could be read.
+int patch_many(const Arguments& a, const RunOptions& options, const std::vector<Job>& jobs) {
+  std::size_t changed = 0, unread = 0, unwritten = 0;
+  bool failed = false;
+  std::string text;
+  for (const Outcome& outcome : patch_all(a, options, jobs)) {
+    const bool no_workflow = outcome.failure == Outcome::Failure::no_workflow;
+    const bool lost = outcome.failure == Outcome::Failure::not_written;
+    changed += outcome.result.changed();
+    unwritten += lost;
+    unread += !lost && outcome.failure != Outcome::Failure::none;
+    failed |= outcome.failure != Outcome::Failure::none && !no_workflow;
+    text += a.json ? to_json(outcome.result)
+                   : fmt::format("{}: {}\n", outcome.result.file, summary_of(outcome));
+  }
+  if (!a.json) {
+    text += fmt::format("{} files: {} {}, {} not read{}\n", jobs.size(), changed,
+                        a.check || (a.out.empty() && !a.in_place) ? "would change" : "changed",
+                        unread, unwritten ? fmt::format(", {} not written", unwritten) : "");
+  }
+  failed |= !jobs.empty() && unread == jobs.size();
+  const int code = failed ? kInput : a.check && changed > 0 ? kWorse : kAnswered;
+  return a.json ? answer_as_is(text, code) : answer(text, code);
 }
 
 int run(const Arguments& a) {
@@ -204,30 +251,13 @@ int run(const Arguments& a) {
   if (!definitions) return fail("apply", definitions.error());
   if (*definitions) options->definitions = &**definitions;
   if (jobs->size() == 1 && !jobs->front().from_folder) {
-    const auto result = patch_file(a, *options, jobs->front());
+    auto failure = Outcome::Failure::none;
+    const auto result = patch_file(a, *options, jobs->front(), failure);
     if (!result) return fail("apply", result.error());
-    if (a.json) {
-      fmt::print("{}", to_json(*result));
-    } else {
-      print_one(a, *result);
-    }
-    return a.check && result->changed() ? kWorse : kAnswered;
+    const int code = a.check && result->changed() ? kWorse : kAnswered;
+    return a.json ? answer_as_is(to_json(*result), code) : answer(text_of(a, *result), code);
   }
-  std::size_t changed = 0, errors = 0;
-  for (const PatchResult& result : patch_all(a, *options, *jobs)) {
-    changed += result.changed();
-    errors += !result.error.empty();
-    if (a.json) {
-      fmt::print("{}", to_json(result));
-    } else {
-      fmt::print("{}: {}\n", result.file, summary_of(result));
-    }
-  }
-  if (!a.json) {
-    fmt::print("{} files: {} {}, {} not read\n", jobs->size(), changed,
-               a.check || (a.out.empty() && !a.in_place) ? "would change" : "changed", errors);
-  }
-  return a.check && changed > 0 ? kWorse : kAnswered;
+  return patch_many(a, *options, *jobs);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/print.h"
 #include "ebb/ebb.h"
 
 namespace ebb::cli {
@@ -186,9 +187,7 @@ int run(const CalibrateArguments& arguments) {
   if (tally.without_row > 0) text += fmt::format(", {} without a row", tally.without_row);
   if (tally.failed > 0) text += fmt::format(", {} not traced", tally.failed);
   text += "\n";
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (std::fflush(stdout) != 0) return kInternal;
-  return tally.close == tally.compared ? kAnswered : kWorse;
+  return answer(text, tally.close == tally.compared ? kAnswered : kWorse);
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/in_place.h"
 #include "cli/json_text.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 #include "ebb/patch.h"
 
@@ -27,7 +29,7 @@ struct Arguments {
   bool remove = false, replace = false, in_place = false, force = false, json = false;
 };
 
-void print_list(const Arguments& a, const std::vector<Cleaner>& cleaners) {
+std::string list_of(const Arguments& a, const std::vector<Cleaner>& cleaners) {
   if (a.json) {
     std::string list;
     for (const Cleaner& c : cleaners) {
@@ -36,28 +38,21 @@ void print_list(const Arguments& a, const std::vector<Cleaner>& cleaners) {
                           list.empty() ? "" : ", ", quoted(c.node), quoted(c.class_type),
                           quoted(c.pack), quoted(c.does), quoted(c.here), c.switched_off);
     }
-    fmt::print("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n",
-               quoted(a.file), list);
-    return;
+    return fmt::format("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n",
+                       quoted(a.file), list);
   }
-  fmt::print("{}: {} node{} of other packs to free memory\n", a.file, cleaners.size(),
-             cleaners.size() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{}: {} node{} of other packs to free memory\n", a.file, cleaners.size(),
+                  cleaners.size() == 1 ? "" : "s");
   for (const Cleaner& c : cleaners) {
-    fmt::print("  node {} {} ({}){}\n    {}\n", c.node, c.class_type, c.pack,
-               c.switched_off ? ", switched off" : "", c.does);
-    if (!c.here.empty()) fmt::print("    {}\n", c.here);
+    text += fmt::format("  node {} {} ({}){}\n    {}\n", c.node, c.class_type, c.pack,
+                        c.switched_off ? ", switched off" : "", c.does);
+    if (!c.here.empty()) text += fmt::format("    {}\n", c.here);
   }
   if (!cleaners.empty() && !a.remove && !a.replace) {
-    fmt::print("--remove takes them out, --replace puts UnloadModels at the cuts instead.\n");
+    text += "--remove takes them out, --replace puts UnloadModels at the cuts instead.\n";
   }
-}
-
-Result<Done> write(const Arguments& a, const std::string& before, const std::string& text) {
-  if (a.in_place) {
-    if (auto kept = put_file(a.file + ".bak", before, a.force); !kept) return kept;
-    return put_file(a.file, text, true);
-  }
-  return put_file(a.output, text, a.force);
+  return text;
 }
 
 Result<std::string> cleaned(const Arguments& a, const Workflow& workflow) {
@@ -79,6 +74,8 @@ int run(const Arguments& a) {
     return fail("clean", usage_error("--remove and --replace need a place to write to",
                                      "-o FILE writes a new file, --in-place keeps FILE.bak."));
   }
+  const auto was = input_state(a.in_place, a.file, a.output);
+  if (!was) return fail("clean", was.error());
   const auto workflow = read_workflow(a.file);
   if (!workflow) return fail("clean", workflow.error());
   if (a.in_place && !workflow->carrier().empty()) {
@@ -86,14 +83,15 @@ int run(const Arguments& a) {
                                      "-o FILE writes the workflow as JSON."));
   }
   const auto cleaners = find_cleaners(*workflow);
-  print_list(a, cleaners);
-  if (!changes || cleaners.empty()) return kAnswered;
+  std::string said = list_of(a, cleaners);
+  if (!changes || cleaners.empty()) return a.json ? answer_as_is(said) : answer(said);
   const auto text = cleaned(a, *workflow);
   if (!text) return fail("clean", text.error());
-  const std::string before(whole_text(*workflow));
-  if (auto done = write(a, before, *text); !done) return fail("clean", done.error());
-  if (!a.json) fmt::print("Written: {}.\n", a.in_place ? a.file : a.output);
-  return kAnswered;
+  if (auto done = write_result({a.in_place, a.force, a.file, a.output}, *was, *text); !done) {
+    return fail("clean", done.error());
+  }
+  if (a.json) return answer_as_is(said);
+  return answer(said + fmt::format("Written: {}.\n", a.in_place ? a.file : a.output));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/print.h"
 #include "cli/plan_options.h"
 
 namespace ebb::cli {
@@ -129,8 +130,7 @@ int run(const Arguments& arguments) {
   if (!comparison)
     return fail("compare", in_file(comparison.error(), shown_name(arguments.common.file)));
   const std::string text = arguments.common.json ? to_json(*comparison) : to_text(*comparison);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return std::fflush(stdout) == 0 ? kAnswered : kInternal;
+  return arguments.common.json ? answer_as_is(text) : answer(text);
 }
 
 }  // namespace

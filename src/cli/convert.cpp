@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 #include "ebb/run.h"
 
@@ -34,12 +35,12 @@ struct Arguments {
 void print_refused(const Prompt& prompt) {
   for (std::size_t i = 0; i < std::min(prompt.refused.size(), kShown); ++i) {
     const Refusal& refusal = prompt.refused[i];
-    fmt::print(stderr, "refused: {}: {}\n  {}\n", prompt.find(refusal.node)->label(), refusal.why,
-               refusal.hint);
+    say(fmt::format("refused: {}: {}\n  {}\n", prompt.find(refusal.node)->label(), refusal.why,
+                    refusal.hint));
   }
   if (prompt.refused.size() > kShown) {
-    fmt::print(stderr, "refused: {} more; --report FILE lists all\n",
-               prompt.refused.size() - kShown);
+    say(fmt::format("refused: {} more; --report FILE lists all\n",
+                    prompt.refused.size() - kShown));
   }
 }
 
@@ -48,11 +49,11 @@ void print_uncertain(const Prompt& prompt) {
   for (std::size_t i = 0; i < std::min(list.size(), kShown); ++i) {
     const std::string input = list[i].input.empty() ? "" : " " + list[i].input;
     const PromptNode* node = prompt.find(list[i].node);
-    fmt::print(stderr, "uncertain: {}{}: {}\n", node ? node->label() : "node " + list[i].node,
-               input, list[i].why);
+    say(fmt::format("uncertain: {}{}: {}\n", node ? node->label() : "node " + list[i].node, input,
+                    list[i].why));
   }
   if (list.size() > kShown) {
-    fmt::print(stderr, "uncertain: {} more; --report FILE lists all\n", list.size() - kShown);
+    say(fmt::format("uncertain: {} more; --report FILE lists all\n", list.size() - kShown));
   }
 }
 
@@ -81,8 +82,7 @@ int run(const Arguments& arguments) {
   if (!prompt) return fail("convert", prompt.error());
   const std::string text = to_json(*prompt);
   if (arguments.output.empty()) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    if (std::fflush(stdout) != 0) return kInternal;
+    if (const int code = answer_bytes(text); code != kAnswered) return code;
   } else if (auto done = write_file(arguments.output, text); !done) {
     return fail("convert", done.error());
   }

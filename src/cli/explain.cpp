@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/print.h"
 #include "cli/plan_options.h"
 
 namespace ebb::cli {
@@ -69,8 +70,7 @@ int run(const Arguments& arguments) {
   if (!explanation)
     return fail("explain", in_file(explanation.error(), shown_name(arguments.file)));
   const std::string text = arguments.json ? to_json(*explanation) : to_text(*explanation);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return std::fflush(stdout) == 0 ? kAnswered : kInternal;
+  return arguments.json ? answer_as_is(text) : answer(text);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/print.h"
 #include "ebb/run.h"
 
 namespace ebb::cli {
@@ -59,7 +60,7 @@ Result<PromptOptions> prompt_options(const std::string& version,
                                      const std::optional<NodeDefinitions>& definitions) {
   const auto comfyui = choose_comfyui(version);
   if (!comfyui) return comfyui.error();
-  if (comfyui->checkout) fmt::print(stderr, "{}\n", to_string(*comfyui->checkout));
+  if (comfyui->checkout) say(to_string(*comfyui->checkout) + "\n");
   return ebb::prompt_options(comfyui->version, definitions ? &*definitions : nullptr);
 }
 

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 
 namespace ebb::cli {
@@ -149,7 +150,7 @@ int run(const Arguments& arguments) {
   if (!answered) return fail("launch", answered.error());
   if (!arguments.write.empty()) {
     // A new shell script can be started; an existing one keeps who may do what with it.
-    const unsigned int mode = answered->start.kind == ScriptKind::sh ? 0755 : 0644;
+    const unsigned int mode = answered->start.kind == ScriptKind::sh ? 0777 : 0666;
     if (auto done = write_file(arguments.write, answered->script, mode); !done)
       return fail("launch", done.error());
   }
@@ -162,12 +163,13 @@ int run(const Arguments& arguments) {
   } else {
     text = to_text(answered->plan) + fmt::format("\nWritten: {}\n", arguments.write);
   }
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (std::fflush(stdout) != 0) return kInternal;
+  const int code = arguments.json ? answer_as_is(text)
+                   : script       ? answer_bytes(text)
+                                  : ebb::cli::answer(text);
   if (!arguments.json) {
-    for (const std::string& note : answered->notes) fmt::print(stderr, "note: {}\n", note);
+    for (const std::string& note : answered->notes) say("note: " + note + "\n");
   }
-  return kAnswered;
+  return code;
 }
 
 }  // namespace

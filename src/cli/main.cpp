@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/print.h"
 #include "ebb/version.h"
 
 namespace ebb::cli {
@@ -43,8 +46,9 @@ int fail_command(const std::string& word) {
   for (const Command& command : kCommands) {
     names += (names.empty() ? "" : ", ") + std::string(command.name);
   }
-  fmt::print(stderr, "ebb: {}\n  The commands are {}; ebb --help says what they do.\n",
-             word.empty() ? "no command is given" : "there is no command \"" + word + "\"", names);
+  say(fmt::format("ebb: {}\n  The commands are {}; ebb --help says what they do.\n",
+                  word.empty() ? "no command is given" : "there is no command \"" + word + "\"",
+                  names));
   return kUsage;
 }
 
@@ -71,8 +75,8 @@ int run(int argc, char** argv) {
     const std::string name =
         known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
     if (!known && argc > 1 && argv[1][0] != '-') return fail_command(argv[1]);
-    fmt::print(stderr, "{}: {}\n  {} --help shows the arguments, with examples.\n", name,
-               error.what(), name);
+    say(fmt::format("{}: {}\n  {} --help shows the arguments, with examples.\n", name,
+                    error.what(), name));
     return kUsage;
   }
   return chosen ? chosen() : fail_command("");
@@ -81,7 +85,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int fail(const std::string& command, const Error& error) {
-  fmt::print(stderr, "ebb {}: {}\n", command, to_string(error));
+  say(fmt::format("ebb {}: {}\n", command, to_string(error)));
   switch (error.code) {
     case ErrorCode::usage: return kUsage;
     case ErrorCode::input: return kInput;
@@ -99,8 +103,12 @@ bool stdout_wants_colour() {
 
 int main(int argc, char** argv) {
   // The library throws nothing of its own; what the standard library throws is caught here, once.
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk
   try {
     return ebb::cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("ebb: there is not enough memory for this\n", stderr);
+    return ebb::cli::kInternal;
   } catch (const std::exception& error) {
     std::fputs(("ebb: internal error: " + std::string(error.what()) + "\n").c_str(), stderr);
     return ebb::cli::kInternal;

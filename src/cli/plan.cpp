@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/print.h"
 #include "cli/plan_options.h"
 #include "ebb/ebb.h"
 
@@ -46,12 +47,9 @@ int run(const PlanArguments& arguments) {
   const bool colour = arguments.colour == "always" ||
                       (arguments.colour == "auto" && !arguments.json && stdout_wants_colour());
   const std::string text = arguments.json ? to_json(*report) : to_text(*report, colour);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (std::fflush(stdout) != 0) return kInternal;
-
   const bool worse =
       options->fail_on && rank(report->prediction.outcome.verdict) > rank(*options->fail_on);
-  return worse ? kWorse : kAnswered;
+  return answer_as_is(text, worse ? kWorse : kAnswered);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "cli/input.h"
 #include "cli/json_text.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/bytes.h"
 #include "ebb/workflow.h"
 
@@ -216,8 +217,7 @@ int run(const Arguments& arguments) {
     first = false;
   }
   if (arguments.json) text += "\n]}\n";
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return std::fflush(stdout) == 0 ? code : kInternal;
+  return arguments.json ? answer_as_is(text, code) : answer(text, code);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 #include "ebb/policy.h"
 
@@ -23,10 +24,11 @@ int run(const SimulateArguments& arguments) {
   const auto report = simulate_scenarios(
       *text, arguments.check ? ScenarioMode::check : ScenarioMode::play, arguments.file);
   if (!report) return fail("simulate", report.error());
-  std::fwrite(report->text.data(), 1, report->text.size(), stdout);
-  if (arguments.check) fmt::print("{} equal, {} differ\n", report->equal, report->different);
-  if (std::fflush(stdout) != 0) return kInternal;
-  return report->different > 0 ? kWorse : kAnswered;
+  std::string told = report->text;
+  if (arguments.check) {
+    told += fmt::format("{} equal, {} differ\n", report->equal, report->different);
+  }
+  return answer(told, report->different > 0 ? kWorse : kAnswered);
 }
 
 }  // namespace

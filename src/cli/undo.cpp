@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/in_place.h"
+#include "cli/print.h"
 #include "ebb/file.h"
 #include "ebb/patch.h"
 
@@ -25,15 +27,9 @@ struct Arguments {
   bool in_place = false, force = false;
 };
 
-Result<Done> write(const Arguments& a, const std::string& before, const std::string& text) {
-  if (a.in_place) {
-    if (auto kept = put_file(a.file + ".bak", before, a.force); !kept) return kept;
-    return put_file(a.file, text, true);
-  }
-  return put_file(a.output, text, a.force);
-}
-
 int run(const Arguments& a) {
+  const auto was = input_state(a.in_place, a.file, a.output);
+  if (!was) return fail("undo", was.error());
   const auto workflow = read_workflow(a.file);
   if (!workflow) return fail("undo", workflow.error());
   if (a.in_place && !workflow->carrier().empty()) {
@@ -48,15 +44,16 @@ int run(const Arguments& a) {
                   undone->exact ? "out: byte for byte the file before Ebb changed it"
                                 : "out; the file was edited since, the rest stays as it is");
   if (a.output.empty() && !a.in_place) {
-    std::fwrite(undone->text.data(), 1, undone->text.size(), stdout);
-    if (std::fflush(stdout) != 0) return kInternal;
-    fmt::print(stderr, "{}\n", said);
-    return kAnswered;
+    const int code = answer_bytes(undone->text);
+    if (code == kAnswered) say(said + "\n");
+    return code;
   }
-  const std::string before(whole_text(*workflow));
-  if (auto done = write(a, before, undone->text); !done) return fail("undo", done.error());
-  fmt::print("{}: {}\nWritten: {}.\n", a.file, said, a.in_place ? a.file : a.output);
-  return kAnswered;
+  if (auto done = write_result({a.in_place, a.force, a.file, a.output}, *was, undone->text);
+      !done) {
+    return fail("undo", done.error());
+  }
+  return answer(
+      fmt::format("{}: {}\nWritten: {}.\n", a.file, said, a.in_place ? a.file : a.output));
 }
 
 }  // namespace

@@ -8,10 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ebb {
+#include "ebb/printable.h"
 
-/// `text` in quotes, with what must be escaped escaped; UTF-8 stays as it is.
-std::string json_quote(std::string_view text);
+namespace ebb {
 
 /// The position of the first quote or backslash at or after `from`; the size if there is none.
 std::size_t json_stop(std::string_view text, std::size_t from);

@@ -12,37 +12,10 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace ebb {
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
-
-/// Reads one code point at `at` and moves past it; a broken byte gives U+FFFD and moves by one.
-char32_t next_code_point(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(at);
-  const int length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (length == 0 || first > 0xF4 || at + static_cast<std::size_t>(length) > text.size()) {
-    return ++at, kReplacement;
-  }
-  if (length == 1) return ++at, static_cast<char32_t>(first);
-  char32_t code = first & (0x7Fu >> length);
-  for (int i = 1; i < length; ++i) {
-    const unsigned next = byte(at + static_cast<std::size_t>(i));
-    if ((next & 0xC0) != 0x80) return ++at, kReplacement;
-    code = (code << 6) | (next & 0x3F);
-  }
-  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-  if (overlong || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return ++at, kReplacement;
-  at += static_cast<std::size_t>(length);
-  return code;
-}
-
-bool within(char32_t code, std::initializer_list<std::pair<char32_t, char32_t>> ranges) {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](auto range) { return code >= range.first && code <= range.second; });
-}
 
 int code_width(char32_t code) {
   if (code < 0x300) return 1;
@@ -60,15 +33,6 @@ int code_width(char32_t code) {
                        {0x20000, 0x3FFFD}})
              ? 2
              : 1;
-}
-
-/// Control characters, direction overrides, and what XML 1.0 has no way to write.
-bool harmful(char32_t code) {
-  return code < 0x20 || within(code, {{0x7F, 0x9F},
-                                      {0x200E, 0x200F},
-                                      {0x2028, 0x202E},
-                                      {0x2066, 0x2069},
-                                      {0xFFFE, 0xFFFF}});
 }
 
 /// The longest beginning of `text` with at most `columns` columns, in bytes.
@@ -100,35 +64,6 @@ std::size_t tail_start(std::string_view text, int columns) {
 }
 
 }  // namespace
-
-std::string valid_utf8(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t start = at;
-    const bool broken = next_code_point(text, at) == kReplacement && at - start == 1;
-    result += broken ? std::string_view("\xEF\xBF\xBD") : text.substr(start, at - start);
-  }
-  return result;
-}
-
-std::string printable(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t start = at;
-    const char32_t code = next_code_point(text, at);
-    const bool broken = code == kReplacement && at - start == 1;
-    if (code == '\n' || code == '\t') {
-      result += ' ';
-    } else if (broken || harmful(code)) {
-      result += '?';
-    } else {
-      result += text.substr(start, at - start);
-    }
-  }
-  return result;
-}
 
 int display_width(std::string_view text) {
   int width = 0;
@@ -169,8 +104,10 @@ std::vector<std::string> wrap_text(std::string_view text, int columns) {
       lines.push_back(std::move(line));
       line.clear();
     }
-    while (display_width(word) > columns) {  // only when the line is empty
-      const auto head = std::max<std::size_t>(head_bytes(word, columns), 1);
+    // Only when the line is empty.
+    for (auto head = head_bytes(word, columns); head < word.size();
+         head = head_bytes(word, columns)) {
+      head = std::max<std::size_t>(head, 1);
       lines.emplace_back(word.substr(0, head));
       word.remove_prefix(head);
     }

@@ -8,17 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "ebb/demand.h"
+#include "ebb/printable.h"
 #include "ebb/weights.h"
 
 namespace ebb {
-
-/// `text` as valid UTF-8; every broken byte becomes U+FFFD.
-std::string valid_utf8(std::string_view text);
-
-/// `text` on one line and harmless: control characters (a file name may carry terminal escapes)
-/// and direction overrides become `?`.
-std::string printable(std::string_view text);
 
 /// Columns on a terminal: wide characters count two, combining ones none.
 int display_width(std::string_view text);
