@@ -24,8 +24,10 @@ class JsonValue;
 
 class JsonDocument {
  public:
-  /// Errors: broken JSON, with line and column and the container it is in; too deep; too large.
-  static Result<JsonDocument> parse(std::string text, const std::string& file = {});
+  /// Errors: broken JSON, with line and column and the container it is in; too deep; too large;
+  /// more than `values_max` values.
+  static Result<JsonDocument> parse(std::string text, const std::string& file = {},
+                                    std::size_t values_max = ~std::size_t{0});
 
   /// REQUIRES: the document outlives (and does not move from under) every value taken from it.
   JsonValue root() const;

@@ -20,8 +20,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 class Parser {
  public:
-  Parser(JsonDocument::State& state, const std::string& file)
-      : text_(state.text), nodes_(state.nodes), file_(file) {}
+  Parser(JsonDocument::State& state, const std::string& file, std::size_t values_max)
+      : text_(state.text), nodes_(state.nodes), file_(file), values_max_(values_max) {}
 
   /// Nothing on success, else the error.
   std::optional<Error> run() {
@@ -55,6 +55,9 @@ class Parser {
     node.begin = static_cast<std::uint32_t>(at_);
     node.key = key_;
     key_ = 0;
+    if (nodes_.size() >= values_max_) {
+      return fail(fmt::format("more than {} values, in far too small a file", values_max_));
+    }
     nodes_.push_back(node);
     if (c == '{' || c == '[') {
       if (open_.size() >= kDepthMax) {
@@ -120,19 +123,24 @@ class Parser {
   bool string() {
     const std::size_t begin = at_++;
     for (;;) {
-      const auto quote = text_.find('"', at_);
-      if (quote == std::string::npos) {
-        at_ = begin;
-        return fail("this text has no closing quote");
+      while (at_ < text_.size() && !ends_run(text_[at_])) ++at_;
+      const std::size_t stop = at_;
+      const char c = peek();
+      if (c == '"') return ++at_, true;
+      if (c == '\\' && escape()) continue;
+      // A text without an end is told by where it begins, whatever stands in it.
+      if (text_.find('"', stop) != std::string::npos) {
+        return fail("a line break or control character inside a text");
       }
-      const auto special = std::find_if(text_.begin() + static_cast<std::ptrdiff_t>(at_),
-                                        text_.begin() + static_cast<std::ptrdiff_t>(quote),
-                                        [](char c) { return c == '\\' || (c & 0xe0) == 0; });
-      at_ = static_cast<std::size_t>(special - text_.begin());
-      if (at_ == quote) return ++at_, true;
-      if (text_[at_] != '\\') return fail("a line break or control character inside a text");
-      if (!escape()) return false;
+      message_.clear();
+      at_ = begin;
+      return fail("this text has no closing quote");
     }
+  }
+
+  /// What a text is not simply read over: its end, an escape, and what must not stand in it.
+  static bool ends_run(char c) {
+    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
   }
 
   bool escape() {
@@ -201,6 +209,7 @@ class Parser {
   const std::string& text_;
   std::vector<JsonDocument::Node>& nodes_;
   const std::string& file_;
+  const std::size_t values_max_;
   std::vector<std::uint32_t> open_;  // containers, outermost first
   std::size_t at_ = 0;
   std::uint32_t key_ = 0;
@@ -209,7 +218,8 @@ class Parser {
 
 }  // namespace
 
-Result<JsonDocument> JsonDocument::parse(std::string text, const std::string& file) {
+Result<JsonDocument> JsonDocument::parse(std::string text, const std::string& file,
+                                         std::size_t values_max) {
   auto state = std::make_unique<State>();
   state->text = std::move(text);
   if (state->text.size() >= kTextMax) return input_error("larger than 4 GiB", file, "", kHint);
@@ -218,7 +228,7 @@ Result<JsonDocument> JsonDocument::parse(std::string text, const std::string& fi
   }
   // Room for the shortest values that files have; what is not used is never touched.
   state->nodes.reserve(state->text.size() / 8 + 16);
-  if (auto error = Parser(*state, file).run()) return *std::move(error);
+  if (auto error = Parser(*state, file, values_max).run()) return *std::move(error);
   return JsonDocument(std::move(state));
 }
 

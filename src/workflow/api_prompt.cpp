@@ -6,6 +6,8 @@
 #include <limits>
 #include <unordered_map>
 
+#include "base/allowance.h"
+#include "base/text.h"
 #include "workflow/js_value.h"
 #include "workflow/pack_table.h"
 #include "workflow/state.h"
@@ -57,9 +59,15 @@ PromptNode read_node(const JsonValue& json, NodeFinder& finder) {
   return node;
 }
 
+void put(Prompt& prompt, Allowance& allowance, const PromptNode& node, const PromptInput& input,
+         std::string why) {
+  if (!allowance.hold(sizeof(Uncertain) + node.id.size() + input.name.size() + 500)) return;
+  prompt.uncertain.push_back({node.id, input.name, std::move(why)});
+}
+
 /// Classes that no table has: outputs as far as somebody uses them, and a guess which of them
 /// ComfyUI starts from.
-void guess_outputs(Prompt& prompt) {
+void guess_outputs(Prompt& prompt, Allowance& allowance) {
   std::vector<int> slots(prompt.nodes.size(), 0);
   constexpr int kSlotsMax = 1000;
   for (const PromptNode& node : prompt.nodes) {
@@ -67,12 +75,12 @@ void guess_outputs(Prompt& prompt) {
       if (!input.link) continue;
       const int at = prompt.position(input.link->node);
       if (at < 0) {
+        const std::string missing = cut_text(input.link->node);
         prompt.notes.push_back(fmt::format(
             "{}: its input \"{}\" is linked to node {}, which does not exist; ComfyUI would "
             "refuse it.",
-            node.label(), input.name, input.link->node));
-        prompt.uncertain.push_back(
-            {node.id, input.name, "linked to node " + input.link->node + ", which does not exist"});
+            node.label(), cut_text(input.name), missing));
+        put(prompt, allowance, node, input, "linked to node " + missing + ", which does not exist");
         continue;
       }
       int& count = slots[std::size_t(at)];
@@ -90,7 +98,8 @@ void guess_outputs(Prompt& prompt) {
     }
     node.output_node = slots[i] == 0;
     auto& list = node.output_node ? starts : others;
-    list += (list.empty() ? "" : "; ") + fmt::format("{} (node {})", node.class_type, node.id);
+    list += (list.empty() ? "" : "; ") +
+            fmt::format("{} (node {})", cut_text(node.class_type), cut_text(node.id));
   }
   if (!others.empty()) prompt.notes.push_back("Classes that Ebb does not know: " + others + ".");
   if (!starts.empty()) {
@@ -101,14 +110,14 @@ void guess_outputs(Prompt& prompt) {
 }
 
 /// Takes out links to nodes that are not there, and says so.
-void drop_dangling(Prompt& prompt) {
+void drop_dangling(Prompt& prompt, Allowance& allowance) {
   for (PromptNode& node : prompt.nodes) {
     std::erase_if(node.inputs, [&](const PromptInput& input) {
       if (!input.link || prompt.position(input.link->node) >= 0) return false;
-      const std::string why = "its link to node " + input.link->node + " was dropped";
-      prompt.notes.push_back(node.label() + ": " + input.name + ": " + why +
+      const std::string why = "its link to node " + cut_text(input.link->node) + " was dropped";
+      prompt.notes.push_back(node.label() + ": " + cut_text(input.name) + ": " + why +
                              ", because that node does not exist.");
-      prompt.uncertain.push_back({node.id, input.name, why});
+      put(prompt, allowance, node, input, why);
       return true;
     });
   }
@@ -125,11 +134,12 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
   for (const JsonValue json : root) {
     if (!json.is_object() || !json.find("class_type").is_string()) {
       prompt.notes.push_back(
-          fmt::format("\"{}\" is no node of the prompt and was left out.", json.key()));
+          fmt::format("\"{}\" is no node of the prompt and was left out.", cut_text(json.key())));
       prompt.uncertain.push_back({json.key(), "", "left out: it is no node of a prompt"});
       continue;
     }
     PromptNode node = read_node(json, finder);
+    if (auto error = check_id(node, file)) return *std::move(error);
     const auto [at, fresh] =
         prompt.index.try_emplace(node.id, static_cast<int>(prompt.nodes.size()));
     if (fresh) {
@@ -143,8 +153,10 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     return input_error("the prompt has no node", file, "",
                        "Export the workflow again with \"Export (API)\".");
   }
-  if (options.repair) drop_dangling(prompt);
-  guess_outputs(prompt);
+  Allowance allowance(options.input_bytes > 0 ? options.input_bytes : root.raw().size());
+  if (options.repair) drop_dangling(prompt, allowance);
+  guess_outputs(prompt, allowance);
+  if (allowance.spent()) return Allowance::error(file);
   settle_match_types(prompt, finder);
   Later later;
   later.all = after_definitions(options);

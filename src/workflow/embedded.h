@@ -15,6 +15,7 @@ struct EmbeddedTexts {
   std::string workflow;  ///< the UI graph
   std::string prompt;    ///< the API prompt
   bool truncated = false;
+  bool too_large = false;  ///< a packed text was left out: it is far larger than its file
 };
 
 /// `PNG`, `WebP`, ... by content; empty for anything else.
@@ -44,9 +45,6 @@ EmbeddedTexts read_safetensors(std::string_view bytes);
 
 /// Keeps `text` if `key` is `workflow` or `prompt`, in any case.
 void keep_text(EmbeddedTexts& texts, std::string_view key, std::string_view text);
-
-/// Keeps `workflow:{...}` and `Prompt: {...}`.
-void keep_prefixed(EmbeddedTexts& texts, std::string_view text);
 
 /// Keeps one JSON object that may hold both.
 void keep_wrapper(EmbeddedTexts& texts, std::string_view text);

@@ -334,8 +334,10 @@ class FaceReader {
 }  // namespace
 
 Widget* promoted_widget(GraphSet& set, int definition, int input) {
-  int steps = kStepsMax;
-  return behind_input(set, definition, input, steps);
+  int steps = set.allowance.spent() ? 0 : kStepsMax;
+  Widget* widget = behind_input(set, definition, input, steps);
+  set.allowance.work(static_cast<std::uint64_t>(1 + std::max(0, kStepsMax - steps)));
+  return widget;
 }
 
 void read_faces(GraphSet& set) {

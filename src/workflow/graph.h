@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/allowance.h"
 #include "ebb/workflow.h"
 #include "json/document.h"
 #include "workflow/node_table.h"
@@ -152,6 +153,7 @@ struct GraphSet {
   std::unordered_map<std::string, int> definition_by_id;
   std::vector<std::string> notes;
   bool follow_packs = true;  ///< as in ConvertOptions
+  Allowance allowance;             ///< of whatever is made of the file
 
   Graph& graph(int index) { return index < 0 ? root : definitions[static_cast<size_t>(index)]; }
 };
@@ -164,6 +166,7 @@ struct ConvertOptions {
   const NodeDefinitions* definitions = nullptr;  ///< of the user's server, asked first
   bool repair = false;                           ///< drop links that nobody can follow
   bool version_assumed = false;                  ///< what a newer server takes is not refused
+  std::size_t input_bytes = 0;                   ///< of the whole file; 0: of the graph's own text
 };
 
 /// Reads nodes, links and definitions; ids are renumbered as the front end does on loading.
@@ -173,6 +176,9 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
 
 /// Whether two slot types may be linked: equal ignoring case, `*`, or lists with a common member.
 bool types_fit(std::string_view a, std::string_view b);
+
+/// The same, and what it takes is counted.
+bool types_fit(std::string_view a, std::string_view b, Allowance& allowance);
 
 /// Gives a node the sockets, widgets and values that the front end gives it.
 void shape_node(GraphNode& node, GraphSet& set);

@@ -9,6 +9,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/text.h"
 #include "workflow/js_value.h"
 
 namespace ebb {
@@ -16,7 +17,6 @@ namespace {
 
 constexpr std::size_t kPlacesMax = 1'000;  // values of one inner node
 constexpr std::size_t kDefinitionsMax = 10'000;
-constexpr std::size_t kMembersMax = 500'000;  // of all instances together
 
 std::string_view group_name(std::string_view type) {
   constexpr std::string_view kMark = "workflow";
@@ -35,8 +35,11 @@ bool hidden(const JsonValue& entry) { return !entry.find("visible").boolean().va
 
 class GroupReader {
  public:
-  GroupReader(const JsonValue& group, GraphNode& instance)
-      : group_(group), instance_(instance), settings_(members_by_key(group.find("config"))) {}
+  GroupReader(const JsonValue& group, GraphNode& instance, Allowance& allowance)
+      : group_(group),
+        instance_(instance),
+        settings_(members_by_key(group.find("config"))),
+        allowance_(allowance) {}
 
   Graph run() {
     int place = 0;
@@ -59,7 +62,9 @@ class GroupReader {
   /// What the group's settings say about an inner node's input or output.
   JsonValue setting(std::size_t node, const char* side, const std::string& key) const {
     const auto at = settings_.find(std::to_string(node));
-    return at == settings_.end() ? JsonValue() : at->second.find(side).find(key);
+    if (at == settings_.end()) return {};
+    const bool affordable = allowance_.work(1 + at->second.raw().size() / 32);
+    return affordable ? at->second.find(side).find(key) : JsonValue();
   }
 
   FileSocket* socket_at(std::int64_t node, std::int64_t slot) {
@@ -113,7 +118,7 @@ class GroupReader {
       const auto fits = [&](const Free& free) {
         const std::string& name = free.socket->name;
         return outer.of_widget ? outer.name == name || outer.name.ends_with(" " + name)
-                               : types_fit(outer.type, free.socket->type);
+                               : types_fit(outer.type, free.socket->type, allowance_);
       };
       while (next < list.size() && !fits(list[next])) ++next;
       Boundary boundary{outer.name, outer.type, {}};
@@ -153,6 +158,7 @@ class GroupReader {
   JsonValue group_;
   GraphNode& instance_;
   std::unordered_map<std::string, JsonValue> settings_;  ///< of inner nodes, by place
+  Allowance& allowance_;
   Graph graph_;
   std::map<std::pair<int, int>, bool> used_;  ///< outputs that inner nodes use
 };
@@ -192,7 +198,6 @@ void append_places(Graph& graph, std::size_t n, const Counting& counting,
 
 void expand_groups(GraphSet& set, const JsonValue& groups) {
   if (!groups.is_object()) return;
-  std::size_t members = 0;
   const auto by_name = members_by_key(groups);
   for (int g = -1; g < static_cast<int>(set.definitions.size()); ++g) {
     for (std::size_t n = 0; n < set.graph(g).nodes.size(); ++n) {
@@ -203,9 +208,10 @@ void expand_groups(GraphSet& set, const JsonValue& groups) {
       if (found == by_name.end()) continue;
       const JsonValue group = found->second;
       if (!group.find("nodes").is_array()) continue;
-      members += group.find("nodes").size();
-      if (members > kMembersMax) return;
-      Graph graph = GroupReader(group, node).run();
+      // Everything in the description is read again for every instance, and much of it kept.
+      const std::size_t bytes = group.raw().size();
+      if (!set.allowance.work(bytes) || !set.allowance.hold(2 * bytes)) return;
+      Graph graph = GroupReader(group, node, set.allowance).run();
       node.role = NodeRole::instance;
       node.definition_graph = static_cast<int>(set.definitions.size());
       set.definitions.push_back(std::move(graph));  // `node` may be gone after this
@@ -227,7 +233,7 @@ void apply_group_values(Graph& graph, GraphSet& set) {
     if (widgets.size() == values.size()) break;
   }
   if (widgets.size() != values.size()) {
-    set.notes.push_back("The values that the group node \"" + graph.name +
+    set.notes.push_back("The values that the group node \"" + cut_text(graph.name) +
                         "\" saved do not fit its widgets; those of the group's description are " +
                         "used instead.");
     for (GraphNode& node : graph.nodes) {

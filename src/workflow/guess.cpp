@@ -4,6 +4,7 @@
 // files name them for the class (pack_table.inc), if count and kinds agree. The rest is left out.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "workflow/graph.h"
 #include "workflow/js_value.h"
@@ -119,11 +120,11 @@ void name_power_loras(GraphNode& node, const std::vector<JsonValue>& values) {
 
 /// A linked widget without a known value: what drives it shall reach the prompt all the same.
 void add_driven(GraphNode& node, const std::vector<FileSocket>& file) {
+  std::unordered_set<std::string> named;
+  for (const Widget& widget : node.widgets) named.insert(widget.name);
   for (const FileSocket& socket : file) {
     if (!socket.of_widget || socket.link == kNoLink || socket.widget_name.empty()) continue;
-    if (std::ranges::find(node.widgets, socket.widget_name, &Widget::name) != node.widgets.end()) {
-      continue;
-    }
+    if (!named.insert(socket.widget_name).second) continue;
     Widget widget;
     widget.name = socket.widget_name;
     widget.doubt = kDoubtNamed;

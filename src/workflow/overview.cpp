@@ -15,6 +15,7 @@ constexpr std::string_view kModelEndings[] = {".safetensors", ".sft", ".gguf", "
                                               ".pth",         ".bin", ".onnx", ".pkl"};
 constexpr std::size_t kNameMax = 1'000;  // longer texts are prompts, not file names
 constexpr std::size_t kModelsMax = 100'000;
+constexpr std::size_t kNodeNameMax = 200;
 
 using Counts = std::map<std::string, std::int64_t>;
 
@@ -116,6 +117,10 @@ class Describer {
   }
 
   void add_model(NamedModel model) {
+    // A node of many models names itself with each of them.
+    for (std::string* name : {&model.node, &model.class_type, &model.input}) {
+      *name = cut_text(*name, kNodeNameMax);
+    }
     if (overview_.models.size() < kModelsMax) overview_.models.push_back(std::move(model));
   }
 
@@ -153,7 +158,8 @@ Overview describe(const Workflow& workflow, const PromptOptions& options) {
   const ConvertOptions convert{.version = options.version,
                                .definitions = options.definitions,
                                .repair = options.repair,
-                               .version_assumed = options.version_assumed};
+                               .version_assumed = options.version_assumed,
+                               .input_bytes = state.input_bytes};
   Overview overview;
   overview.format = format_of(state);
   if (state.format == WorkflowFormat::api_prompt) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/text.h"
 #include "workflow/js_value.h"
 #include "workflow/resolve.h"
 
@@ -72,6 +73,7 @@ class Placer {
   int add(int graph, int node, int parent) {
     const std::string& id = set_.graph(graph).nodes[std::size_t(node)].id;
     std::string full = parent < 0 ? id : placed_.places[std::size_t(parent)].id + ":" + id;
+    set_.allowance.hold(sizeof(PlacedNode) + sizeof(int) + full.size());
     placed_.places.push_back({graph, node, parent, -1, std::move(full)});
     return static_cast<int>(placed_.places.size()) - 1;
   }
@@ -81,16 +83,18 @@ class Placer {
     const int definition = instance.definition_graph;
     const Graph& graph = set_.graph(definition);
     if (std::ranges::find(open_, definition) != open_.end()) {
-      return input_error(fmt::format("the subgraph \"{}\" contains itself", graph.name), set_.file,
-                         "node " + placed_.places[std::size_t(place)].id,
+      return input_error(fmt::format("the subgraph \"{}\" contains itself", cut_text(graph.name)),
+                         set_.file,
+                         "node " + cut_text(placed_.places[std::size_t(place)].id),
                          "Remove the instance inside its own definition.");
     }
     if (placed_.places.size() + graph.nodes.size() > kPlacesMax || open_.size() > kDepthMax) {
       return input_error(fmt::format("the subgraphs unfold to more than {} nodes or {} levels",
                                      kPlacesMax, kDepthMax),
-                         set_.file, "node " + placed_.places[std::size_t(place)].id,
+                         set_.file, "node " + cut_text(placed_.places[std::size_t(place)].id),
                          "Remove instances of subgraphs that hold many others.");
     }
+    if (!set_.allowance.hold(graph.nodes.size())) return Allowance::error(set_.file);
     open_.push_back(definition);
     const std::size_t base = placed_.child_places.size();
     placed_.places[std::size_t(place)].children = static_cast<int>(base);
@@ -130,6 +134,7 @@ std::vector<std::vector<int>> links_by_origin(const Graph& graph) {
 Result<PlacedGraph> place_nodes(GraphSet& set) {
   Placer placer(set);
   if (auto error = placer.run()) return std::move(*error);
+  if (set.allowance.spent()) return Allowance::error(set.file);
   return placer.take();
 }
 

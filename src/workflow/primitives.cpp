@@ -95,6 +95,7 @@ void apply(GraphSet& set, Graph& graph, GraphNode& primitive, const std::vector<
       if (!value) value = widget->value;
       if (value) value = shaped(*value, *widget);
     }
+    if (value && !set.allowance.hold(value->size())) return;
     widget->value = value;
     widget->doubt =
         !node.definition && node.role == NodeRole::ordinary && !doubt ? kDoubtNamed : doubt;

@@ -2,6 +2,7 @@
 // Questions about a prompt, and its JSON.
 #include <algorithm>
 
+#include "base/text.h"
 #include "json/write.h"
 #include "workflow/js_value.h"
 #include "workflow/state.h"
@@ -26,7 +27,8 @@ const PromptInput* PromptNode::input(std::string_view name) const {
 }
 
 std::string PromptNode::label() const {
-  return class_type.empty() ? "node " + id : "node " + id + " " + class_type;
+  std::string text = "node " + cut_text(id);
+  return class_type.empty() ? text : text + " " + cut_text(class_type);
 }
 
 const PromptNode* Prompt::find(std::string_view id) const {
@@ -72,6 +74,13 @@ void InputList::put(PromptInput input) {
   } else {
     inputs_->push_back(std::move(input));
   }
+}
+
+std::optional<Error> check_id(const PromptNode& node, const std::string& file) {
+  constexpr std::size_t kIdMax = 1'000;
+  if (node.id.size() <= kIdMax) return std::nullopt;
+  return input_error("has an id of " + std::to_string(node.id.size()) + " characters", file,
+                     node.label(), "Give the node another id; ComfyUI's are numbers.");
 }
 
 void index_nodes(Prompt& prompt) {

@@ -274,7 +274,8 @@ class Refuser {
                                      "later ComfyUI",
                                      why)});
     } else {
-      found_.push_back({node.id, input.name, fmt::format("its input \"{}\" {}", input.name, why),
+      found_.push_back({node.id, input.name,
+                        fmt::format("its input \"{}\" {}", cut_text(input.name), why),
                         std::move(hint)});
     }
     return !later;
@@ -303,10 +304,10 @@ void find_refusals(Prompt& prompt, const ConvertOptions& options, const Later& l
   after.version = options.version_assumed ? newest_definitions() : next.value_or(options.version);
   if (after.version == options.version) return;
   const auto others = Refuser(prompt, after, later).run();
+  std::set<std::pair<std::string_view, std::string_view>> still;
+  for (const Refusal& refusal : others) still.emplace(refusal.node, refusal.input);
   std::erase_if(prompt.refused, [&](const Refusal& refusal) {
-    return std::ranges::none_of(others, [&](const Refusal& other) {
-      return other.node == refusal.node && other.input == refusal.input;
-    });
+    return !still.contains({refusal.node, refusal.input});
   });
 }
 

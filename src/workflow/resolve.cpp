@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "workflow/js_value.h"
 
 namespace ebb {
@@ -21,7 +22,7 @@ std::string setter_key(int graph, const std::string& name) {
 }
 
 std::string label(const std::string& id, const GraphNode& node) {
-  return "node " + id + " " + node.type;
+  return "node " + cut_text(id) + " " + cut_text(node.type);
 }
 
 }  // namespace
@@ -46,29 +47,61 @@ Result<Source> Resolver::resolve(int place, std::size_t input, std::vector<Hop>*
   step.place = place;
   step.slot = static_cast<int>(input);
   trail_.clear();
-  for (std::size_t hops = 0; !step.done; ++hops) {
-    if (hops > hops_max_) {
-      return refuse(step,
-                    "the links through Reroutes, bypassed nodes and subgraphs run in a circle",
-                    "Cut the circle by removing one of its links.");
+  auto source = walk(step);
+  if (set_.allowance.spent()) source = Allowance::error(set_.file);
+  for (const Passed& passed : trail_) {
+    Known& known = known_[passed];
+    known.open = false;
+    if (source) {
+      known.source = *source;
+    } else {
+      known.error = source.error();
     }
-    if (step.at_output && recall(step, hops)) break;
+  }
+  return source;
+}
+
+Result<Source> Resolver::walk(Step step) {
+  for (std::size_t hops = 0; !step.done; ++hops) {
+    if (hops > hops_max_) return circle(step);
+    if (!set_.allowance.work(1)) break;
+    if (const Known* known = step.at_output ? recall(step, hops) : nullptr) {
+      if (known->open) return circle(step);
+      if (known->error) return *known->error;
+      return known->source;
+    }
     if (auto error = step.at_output ? enter_output(step) : enter_input(step)) return *error;
   }
-  for (std::string& key : trail_) known_.try_emplace(std::move(key), step.source);
   return step.source;
 }
 
-/// Long walks leave a trail at the outputs they pass, so that the next one ends there.
-bool Resolver::recall(Step& step, std::size_t hops) {
-  if (hops < kShortWalk || hops_) return false;
-  std::string key = fmt::format("{} {} {}", step.place, step.slot, step.type.value_or(""));
-  if (const auto at = known_.find(key); at != known_.end()) {
-    step.source = at->second;
-    return true;
+Error Resolver::circle(const Step& step) const {
+  return refuse(step, "the links through Reroutes, bypassed nodes and subgraphs run in a circle",
+                "Cut the circle by removing one of its links.");
+}
+
+/// Long walks leave a trail at the outputs they pass, so that the next one ends there, and the
+/// same one if it comes back.
+const Resolver::Known* Resolver::recall(const Step& step, std::size_t hops) {
+  if (hops < kShortWalk || hops_) return nullptr;
+  int type = -1;
+  if (step.type) {
+    set_.allowance.work(step.type->size() / 16);
+    type = types_.try_emplace(*step.type, static_cast<int>(types_.size())).first->second;
   }
-  trail_.push_back(std::move(key));
-  return false;
+  const Passed passed{step.place, step.slot, type};
+  const auto [at, fresh] = known_.try_emplace(passed);
+  if (!fresh) return &at->second;
+  trail_.push_back(passed);
+  return nullptr;
+}
+
+std::size_t Resolver::HashPassed::operator()(const Passed& passed) const {
+  std::size_t hash = 0;
+  for (const int part : {passed.place, passed.slot, passed.type}) {
+    hash = (hash ^ static_cast<std::size_t>(static_cast<unsigned>(part))) * 0x9E3779B97F4A7C15ULL;
+  }
+  return hash ^ (hash >> 32);
 }
 
 std::optional<Error> Resolver::enter_input(Step& step) {
@@ -81,8 +114,8 @@ std::optional<Error> Resolver::enter_input(Step& step) {
   if (socket.link == kNoLink) return std::nullopt;
   if (socket.link == kBrokenLink) {
     return refuse(step,
-                  fmt::format("its input \"{}\" names link {}, which does not exist", socket.name,
-                              socket.link_id),
+                  fmt::format("its input \"{}\" names link {}, which does not exist",
+                              cut_text(socket.name), socket.link_id),
                   "Connect the input again in ComfyUI and save the workflow.");
   }
   const GraphLink& link = graph.links[std::size_t(socket.link)];
@@ -95,10 +128,10 @@ std::optional<Error> Resolver::enter_input(Step& step) {
     return refuse(step,
                   fmt::format("link {} into its input \"{}\" comes from a node that does "
                               "not exist",
-                              link.id, socket.name),
+                              link.id, cut_text(socket.name)),
                   "Connect the input again in ComfyUI and save the workflow.");
   }
-  if (!step.type) step.type = socket.type;
+  if (!step.type) step.type = &socket.type;
   step.place = sibling(place, link.origin);
   step.slot = link.origin_slot;
   step.at_output = true;
@@ -115,6 +148,7 @@ void Resolver::leave_definition(Step& step, const GraphLink& link) {
   if (slot >= graph.inputs.size()) return;
   // A definition's inputs are the instance's first sockets; equal names share the first.
   const auto named = std::ranges::find(instance.inputs, graph.inputs[slot].name, &Socket::name);
+  set_.allowance.work(std::size_t(named - instance.inputs.begin()) / 4);
   if (named != instance.inputs.end() && named->link != kNoLink) {
     step.place = place.parent;
     step.slot = static_cast<int>(named - instance.inputs.begin());
@@ -163,17 +197,19 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
     return refuse(step,
                   fmt::format("a link leaves its output {}, which the subgraph \"{}\" does "
                               "not have",
-                              step.slot, graph.name),
+                              step.slot, cut_text(graph.name)),
                   "Connect the subgraph's outputs again in ComfyUI and save the workflow.");
   }
   for (const std::int64_t id : graph.outputs[std::size_t(step.slot)].link_ids) {
+    if (!set_.allowance.work(1)) break;
     const auto at = graph.link_by_id.find(id);
     if (at == graph.link_by_id.end()) continue;
     const GraphLink& link = graph.links[std::size_t(at->second)];
     if (link.origin < 0) {
       return refuse(step,
                     fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
-                                graph.outputs[std::size_t(step.slot)].name, graph.name),
+                                cut_text(graph.outputs[std::size_t(step.slot)].name),
+                                cut_text(graph.name)),
                     "Put a node or a Reroute between the subgraph's input and output.");
     }
     if (hops_) hops_->push_back({node_at(step.place).definition_graph, at->second, false});
@@ -191,7 +227,7 @@ std::optional<Error> Resolver::bypass(Step& step) {
   const GraphNode& node = node_at(step.place);
   const auto& inputs = node.inputs;
   const auto slot = std::size_t(std::max(step.slot, 0));
-  const std::string wanted = step.type.value_or("");
+  const std::string wanted = step.type ? *step.type : "";
   std::size_t chosen = inputs.size();
   if (wanted.empty() || wanted == "*") {
     chosen = slot < inputs.size() ? slot : 0;
@@ -202,12 +238,14 @@ std::optional<Error> Resolver::bypass(Step& step) {
   } else {
     const std::string own = slot < node.output_types.size() ? node.output_types[slot] : "*";
     const auto fits = [&](const Socket& socket) {
-      return types_fit(socket.type, own) && types_fit(socket.type, wanted);
+      return types_fit(socket.type, own, set_.allowance) &&
+             types_fit(socket.type, wanted, set_.allowance);
     };
     if (slot < inputs.size() && fits(inputs[slot])) {
       chosen = slot;
     } else {
       auto found = std::ranges::find(inputs, wanted, &Socket::type);
+      set_.allowance.work(std::size_t(found - inputs.begin()) / 4);
       if (found == inputs.end()) found = std::ranges::find_if(inputs, fits);
       chosen = std::size_t(found - inputs.begin());
     }
@@ -216,7 +254,7 @@ std::optional<Error> Resolver::bypass(Step& step) {
   step.slot = static_cast<int>(chosen);
   step.at_output = false;
   step.done = false;
-  step.type.reset();
+  step.type = nullptr;
   return std::nullopt;
 }
 
@@ -224,6 +262,7 @@ std::optional<Error> Resolver::bypass(Step& step) {
 std::optional<int> Resolver::setter_of(const PlacedNode& place, const GraphNode& getter) {
   const std::string name = setter_name(getter);
   for (const PlacedNode* at = &place;;) {
+    set_.allowance.work(1 + name.size() / 16);
     if (const auto found = setters_.find(setter_key(at->graph, name)); found != setters_.end()) {
       return sibling(*at, found->second);
     }

@@ -68,7 +68,7 @@ class Resolver {
     int slot = 0;
     bool at_output = false;
     bool done = false;
-    std::optional<std::string> type;  ///< wanted by the consumer; nothing before the first hop
+    const std::string* type = nullptr;  ///< wanted by the consumer; null before the first hop
     Source source;
   };
   std::optional<Error> enter_input(Step& step);
@@ -76,7 +76,22 @@ class Resolver {
   std::optional<Error> enter_output(Step& step);
   std::optional<Error> enter_instance(Step& step);
   std::optional<Error> bypass(Step& step);
-  bool recall(Step& step, std::size_t hops);
+  /// What a walk came to, and an output that it passed, for a consumer of one type.
+  struct Known {
+    Source source;
+    std::optional<Error> error;
+    bool open = true;  ///< the walk that came by is still under way
+  };
+  struct Passed {
+    int place, slot, type;
+    bool operator==(const Passed&) const = default;
+  };
+  struct HashPassed {
+    std::size_t operator()(const Passed& passed) const;
+  };
+  Result<Source> walk(Step step);
+  const Known* recall(const Step& step, std::size_t hops);
+  Error circle(const Step& step) const;
   std::optional<int> setter_of(const PlacedNode& place, const GraphNode& getter);
   int sibling(const PlacedNode& place, int node) const;
   const PlacedNode& placed_at(int place) const { return placed_.places[std::size_t(place)]; }
@@ -87,8 +102,9 @@ class Resolver {
   const PlacedGraph& placed_;
   std::size_t hops_max_ = 0;  ///< a walk without a cycle is shorter
   std::unordered_map<std::string, int> setters_;
-  std::unordered_map<std::string, Source> known_;  ///< outputs met on long walks
-  std::vector<std::string> trail_;
+  std::unordered_map<Passed, Known, HashPassed> known_;  ///< outputs met on long walks
+  std::unordered_map<std::string_view, int> types_;      ///< wanted on long walks
+  std::vector<Passed> trail_;
   std::vector<Hop>* hops_ = nullptr;  ///< of the walk at hand
 };
 

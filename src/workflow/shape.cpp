@@ -2,6 +2,7 @@
 // Sockets: those of a known class come from its definition, whatever the file says; only links
 // are taken from the file, by name.
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "workflow/graph.h"
@@ -84,12 +85,13 @@ void add_members(GraphNode& node, FileSockets& file, const Widget& combo) {
 /// The one right after a dropped socket escapes this check.
 void add_others(GraphNode& node, FileSockets& file) {
   auto& sockets = file.all();
+  std::unordered_set<std::string_view> widgets;
+  for (const Widget& widget : node.widgets) widgets.insert(widget.name);
   bool escapes = false;
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (file.used(i)) continue;
     if (sockets[i].of_widget && !escapes) {
-      const auto named = [&](const Widget& w) { return w.name == sockets[i].widget_name; };
-      if (std::ranges::none_of(node.widgets, named)) {
+      if (!widgets.contains(sockets[i].widget_name)) {
         escapes = true;
         continue;
       }
@@ -131,6 +133,7 @@ void shape_known(GraphNode& node, GraphSet& set) {
 void shape_instance(GraphNode& node, GraphSet& set) {
   const Graph& graph = set.definitions[static_cast<std::size_t>(node.definition_graph)];
   FileSockets file(std::exchange(node.file_inputs, {}));
+  if (!set.allowance.work(graph.inputs.size() + graph.outputs.size())) return;
   for (const Boundary& input : graph.inputs) {
     node.inputs.push_back(file.take(input.name, input.type));
   }
@@ -139,6 +142,10 @@ void shape_instance(GraphNode& node, GraphSet& set) {
   }
   node.output_types.clear();
   for (const Boundary& output : graph.outputs) node.output_types.push_back(output.type);
+  std::size_t bytes = 0;
+  for (const Socket& socket : node.inputs) bytes += sizeof socket + socket.name.size();
+  for (const std::string& type : node.output_types) bytes += sizeof type + type.size();
+  set.allowance.hold(bytes);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct Workflow::State {
   WorkflowFormat format = WorkflowFormat::ui_graph;
   std::string carrier;  ///< kind of the media file around it
   JsonValue root;       ///< the graph or the prompt, inside `document`
+  std::size_t input_bytes = 0;  ///< of the file, of which a packed text is a part
 };
 
 /// The newest ComfyUI that a graph says one of its core nodes was made with: `properties.ver`
@@ -73,6 +74,9 @@ class InputList {
   std::vector<PromptInput>* inputs_ = nullptr;
   std::unordered_map<std::string, std::size_t> at_;  ///< used once there are many
 };
+
+/// An error where an id is longer than any: the results of its node are named with it everywhere.
+std::optional<Error> check_id(const PromptNode& node, const std::string& file);
 
 /// Fills Prompt::index.
 void index_nodes(Prompt& prompt);

@@ -20,10 +20,12 @@ constexpr std::string_view kPrefixClasses[] = {
 std::string without_comments(std::string_view text) {
   std::string out;
   out.reserve(text.size());
+  bool closes = true;  // another end of a comment follows
   for (std::size_t i = 0; i < text.size();) {
-    if (text.substr(i, 2) == "/*") {
+    if (closes && text.substr(i, 2) == "/*") {
       const auto end = text.find("*/", i + 2);
-      if (end != text.npos) {
+      closes = end != text.npos;
+      if (closes) {
         i = end + 2;
         continue;
       }
@@ -150,7 +152,9 @@ std::string NameReplacer::replace(const std::string& text, const char** doubt) {
       continue;
     }
     const auto whole = std::string_view(text).substr(open, close - open + 1);
-    out += meaning(whole.substr(1, whole.size() - 2), whole, any);
+    const std::string put = meaning(whole.substr(1, whole.size() - 2), whole, any);
+    if (!set_.allowance.hold(put.size())) return out;
+    out += put;
     i = close + 1;
   }
   if (doubt) *doubt = any;
@@ -175,6 +179,8 @@ std::string NameReplacer::meaning(std::string_view text, std::string_view whole,
   }
   if (!node) return std::string(whole);
   const auto widget = std::ranges::find(node->widgets, parts[1], &Widget::name);
+  const auto value = widget == node->widgets.end() ? 0 : widget->value.value_or("").size();
+  if (!set_.allowance.work(value / 4 + node->widgets.size())) return {};
   if (widget == node->widgets.end()) return std::string(whole);
   if (widget->doubt) doubt = kDoubtCopied;
   return safe_name(js_string(widget->value.value_or("")));

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/text.h"
 #include "json/write.h"
 #include "workflow/js_value.h"
 #include "workflow/resolve.h"
@@ -44,6 +45,8 @@ class Converter {
   std::string sent_value(const GraphNode& node, const Widget& widget, const std::string& label);
   void doubt(const std::string& input, std::string why) { doubts_[input] = std::move(why); }
   std::vector<Uncertain> take_doubts(const GraphNode& node, const PromptNode& out);
+  void put(PromptInput input);
+  void note(std::string text);
   void drop_dangling();
   void guess_starts();
   void order_nodes();
@@ -90,10 +93,10 @@ std::vector<bool> Converter::sent_places() const {
 Result<Prompt> Converter::run(NodeFinder finder) {
   const auto sent = sent_places();
   prompt_.notes = std::move(set_.notes);
-  prompt_.nodes.reserve(placed_.places.size());
   for (std::size_t i = 0; i < placed_.places.size(); ++i) {
     if (!sent[i]) continue;
     if (auto error = add_node(static_cast<int>(i))) return std::move(*error);
+    if (set_.allowance.spent()) return Allowance::error(set_.file);
   }
   drop_dangling();
   guess_starts();
@@ -102,6 +105,18 @@ Result<Prompt> Converter::run(NodeFinder finder) {
   settle_match_types(prompt_, finder);
   drop_misfits(prompt_, finder);
   return std::move(prompt_);
+}
+
+/// What goes into the prompt is there once more for every instance of a subgraph, and a value for
+/// every widget that it drives: all of it counts.
+void Converter::put(PromptInput input) {
+  const std::size_t texts = input.name.size() + input.type.size() + input.value.size();
+  const std::size_t link = input.link ? input.link->node.size() : 0;
+  if (set_.allowance.hold(sizeof input + texts + link)) inputs_.put(std::move(input));
+}
+
+void Converter::note(std::string text) {
+  if (set_.allowance.hold(sizeof text + text.size())) prompt_.notes.push_back(std::move(text));
 }
 
 /// Outputs that the file has beyond the definition: it was saved with a later one.
@@ -136,6 +151,7 @@ std::optional<Error> Converter::add_node(int at) {
   const auto links = std::ranges::count_if(node.inputs, [](const Socket& socket) {
     return socket.widget < 0 && socket.link != kNoLink;
   });
+  if (auto error = check_id(out, set_.file)) return error;
   inputs_.start(out.inputs, node.widgets.size() + std::size_t(links));
   doubts_.clear();
   if (node.type == "WebcamCapture" && !repair_) {
@@ -145,6 +161,9 @@ std::optional<Error> Converter::add_node(int at) {
   add_widgets(node, out);
   if (auto error = add_links(at, node)) return error;
   auto uncertain = take_doubts(node, out);
+  std::size_t bytes = sizeof out + 2 * out.id.size() + out.class_type.size() + out.title.size();
+  for (const std::string& type : out.output_types) bytes += sizeof type + type.size();
+  set_.allowance.hold(bytes);
   if (!node.definition) {
     Unknown& unknown = unknown_[node.type];
     unknown.ids.push_back(out.id);
@@ -158,7 +177,7 @@ std::optional<Error> Converter::add_node(int at) {
     prompt_.nodes.push_back(std::move(out));
     uncertain_.push_back(std::move(uncertain));
   } else {
-    prompt_.notes.push_back(out.label() + " stands twice in the file; the last one is taken.");
+    note(out.label() + " stands twice in the file; the last one is taken.");
     prompt_.nodes[std::size_t(found->second)] = std::move(out);
     uncertain_[std::size_t(found->second)] = std::move(uncertain);
   }
@@ -169,7 +188,9 @@ std::optional<Error> Converter::add_node(int at) {
 std::vector<Uncertain> Converter::take_doubts(const GraphNode& node, const PromptNode& out) {
   std::vector<Uncertain> list;
   const auto add = [&](std::string input, std::string why) {
-    list.push_back({out.id, std::move(input), std::move(why)});
+    Uncertain entry{out.id, std::move(input), std::move(why)};
+    const std::size_t texts = entry.node.size() + entry.input.size() + entry.why.size();
+    if (set_.allowance.hold(sizeof entry + texts)) list.push_back(std::move(entry));
   };
   if (node.definition && node.definition->newer) {
     add("", "the class came later than the wanted ComfyUI; its later definition is used");
@@ -234,9 +255,8 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
     if (widget.value) {
       input.value = sent_value(node, widget, out.label());
     } else if (widget.definition && widget.definition->long_default && !widget.in_file) {
-      prompt_.notes.push_back(
-          out.label() + ": the default text of its input \"" + widget.name +
-          "\" is not in Ebb's table; the input is left out. --object-info of a server has it.");
+      note(out.label() + ": the default text of its input \"" + cut_text(widget.name) +
+           "\" is not in Ebb's table; the input is left out. --object-info of a server has it.");
       doubt(widget.name, "left out: its default text is not in Ebb's table");
       continue;
     } else {
@@ -246,7 +266,7 @@ void Converter::add_widgets(const GraphNode& node, PromptNode& out) {
                              : "left out: the file has no value for it");
       continue;  // JavaScript's undefined vanishes
     }
-    inputs_.put(std::move(input));
+    put(std::move(input));
   }
 }
 
@@ -277,8 +297,8 @@ std::string Converter::sent_value(const GraphNode& node, const Widget& widget,
     bool chosen = false;
     std::string plain = plain_prompt(js_string(value), &chosen);
     if (chosen) {
-      prompt_.notes.push_back(label + ": of each {a|b} in \"" + widget.name +
-                              "\" the first is taken; ComfyUI takes a random one.");
+      note(label + ": of each {a|b} in \"" + cut_text(widget.name) +
+           "\" the first is taken; ComfyUI takes a random one.");
       doubt(widget.name, kDoubtChosen);
     }
     return json_quote(plain);
@@ -301,9 +321,9 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
     if (!source && !repair_) return source.error();
     if (!source) {
       const std::string& id = placed_.places[std::size_t(place)].id;
-      prompt_.notes.push_back(
-          fmt::format("node {} {}: the link into its input \"{}\" is dropped, because {}.", id,
-                      node.type, socket.name, source.error().message));
+      note(fmt::format("node {} {}: the link into its input \"{}\" is dropped, because {}.",
+                       cut_text(id), cut_text(node.type), cut_text(socket.name),
+                       source.error().message));
       doubt(socket.name, "its link was dropped: " + source.error().message);
       continue;
     }
@@ -332,7 +352,7 @@ std::optional<Error> Converter::add_links(int place, const GraphNode& node) {
         input.type = input_type(*declared);
       }
     }
-    inputs_.put(std::move(input));
+    put(std::move(input));
   }
   return std::nullopt;
 }
@@ -368,7 +388,7 @@ std::string list_of(const std::vector<std::string>& ids) {
   constexpr std::size_t kShown = 5;
   std::string text;
   for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) {
-    text += (i ? ", " : "") + ids[i];
+    text += (i ? ", " : "") + cut_text(ids[i]);
   }
   if (ids.size() > kShown) text += fmt::format(" and {} more", ids.size() - kShown);
   return text;
@@ -384,11 +404,12 @@ std::string join(const std::vector<std::string>& parts) {
 void Converter::note_unknown() {
   std::vector<std::string> all, by_place, by_pack, left_out, starts, newer;
   for (const auto& [type, unknown] : unknown_) {
-    all.push_back(fmt::format("{} (node {})", type, list_of(unknown.ids)));
-    if (unknown.by_place) by_place.push_back(type);
-    if (unknown.by_pack) by_pack.push_back(type);
-    if (unknown.left_out) left_out.push_back(type);
-    if (unknown.starts) starts.push_back(type);
+    const std::string name = cut_text(type);
+    all.push_back(fmt::format("{} (node {})", name, list_of(unknown.ids)));
+    if (unknown.by_place) by_place.push_back(name);
+    if (unknown.by_pack) by_pack.push_back(name);
+    if (unknown.left_out) left_out.push_back(name);
+    if (unknown.starts) starts.push_back(name);
   }
   for (const auto& [type, ids] : newer_) {
     newer.push_back(fmt::format("{} (node {})", type, list_of(ids)));
@@ -417,6 +438,7 @@ Result<Prompt> convert_set(GraphSet& set, const ConvertOptions& options) {
   const auto placed = place_nodes(set);
   if (!placed) return placed.error();
   apply_primitives(set, *placed);
+  if (set.allowance.spent()) return Allowance::error(set.file);
   Converter converter(set, *placed, options);
   auto prompt = converter.run(NodeFinder(options.version, options.definitions));
   if (prompt) find_refusals(*prompt, options, converter.later());

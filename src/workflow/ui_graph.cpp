@@ -8,6 +8,7 @@
 #include <limits>
 #include <unordered_set>
 
+#include "base/text.h"
 #include "workflow/graph.h"
 #include "workflow/groups.h"
 #include "workflow/js_value.h"
@@ -16,7 +17,6 @@ namespace ebb {
 namespace {
 
 constexpr std::size_t kNodesMax = 2'000'000;
-constexpr std::size_t kTypeListMax = 50'000;  // of both lists: their product is time
 
 int slot_number(const JsonValue& value) {
   const auto slot = value.integer_or(0);
@@ -285,7 +285,7 @@ std::optional<std::string> reroute_source(const Graph& graph, int at, SourceType
 }
 
 /// After loading, a Reroute drops the links to consumers that its source's type does not fit.
-void drop_unfit_reroutes(Graph& graph) {
+void drop_unfit_reroutes(Graph& graph, Allowance& allowance) {
   SourceTypes sources;
   for (GraphNode& node : graph.nodes) {
     if (node.type == "Reroute") continue;
@@ -294,20 +294,24 @@ void drop_unfit_reroutes(Graph& graph) {
       const int origin = graph.links[static_cast<std::size_t>(socket.link)].origin;
       if (origin < 0 || graph.nodes[static_cast<std::size_t>(origin)].type != "Reroute") continue;
       const auto type = reroute_source(graph, origin, sources);
-      if (type && !types_fit(*type, socket.type)) socket.link = kNoLink;
+      if (type && !types_fit(*type, socket.type, allowance)) socket.link = kNoLink;
     }
   }
 }
 
 /// The input that "Anything Everywhere" feeds: the slot it saved, if that has the right type.
-Socket* broadcast_target(GraphNode& node, const JsonValue& entry, const std::string& type) {
+Socket* broadcast_target(GraphNode& node, const JsonValue& entry, const std::string& type,
+                         Allowance& allowance) {
   const std::size_t slot = static_cast<std::size_t>(slot_number(entry.find("downstream_slot")));
-  const JsonValue saved = node.json.find("inputs").at(slot);
+  const JsonValue list = node.json.find("inputs");
+  // The saved list and the node's own are walked for every link anew.
+  if (!allowance.work(std::min(slot, list.size()) + node.inputs.size())) return nullptr;
+  const JsonValue saved = list.at(slot);
   const std::string name = saved.find("name").text_or("");
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     Socket& socket = node.inputs[i];
     const bool named = saved.exists() ? socket.name == name : i == slot;
-    if (named && socket.link == kNoLink && types_fit(socket.type, type)) return &socket;
+    if (named && socket.link == kNoLink && types_fit(socket.type, type, allowance)) return &socket;
   }
   return nullptr;
 }
@@ -325,7 +329,7 @@ void add_broadcasts(const JsonValue& list, GraphSet& set) {
     const GraphNode& sender = graph.nodes[static_cast<std::size_t>(controller)];
     if (sender.muted() || sender.bypassed()) continue;
     GraphNode& node = graph.nodes[static_cast<std::size_t>(target)];
-    Socket* socket = broadcast_target(node, entry, entry.find("type").text_or("*"));
+    Socket* socket = broadcast_target(node, entry, entry.find("type").text_or("*"), set.allowance);
     if (!socket) continue;
     socket->link = static_cast<int>(graph.links.size());
     const int input = static_cast<int>(socket - node.inputs.data());
@@ -347,7 +351,7 @@ void finish(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   remove_duplicate_links(graph);
   connect_sockets(graph);
   if (graph.group.exists()) apply_group_values(graph, set);
-  drop_unfit_reroutes(graph);
+  drop_unfit_reroutes(graph, set.allowance);
 }
 
 }  // namespace
@@ -382,6 +386,7 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options) {
   GraphSet set;
   set.file = file;
+  set.allowance = Allowance(options.input_bytes > 0 ? options.input_bytes : root.raw().size());
   set.follow_packs = options.follow_packs;
   set.front_end = front_end_of(root, options);
   set.age = age_of(root, options);
@@ -415,30 +420,44 @@ Result<GraphSet> read_ui_graph(const JsonValue& root, const std::string& file,
   finish(set, set.root, options);
   read_faces(set);
   if (options.follow_packs) add_broadcasts(root.find("extra").find("ue_links"), set);
+  if (set.allowance.spent()) return Allowance::error(file);
   return set;
 }
 
+namespace {
+
+bool is_any_type(std::string_view type) { return type.empty() || type == "*"; }
+
+/// The members of a list in small letters, sorted; `text` holds them.
+std::vector<std::string_view> members_of(const std::string& text) {
+  auto members = split(text, ',');
+  std::ranges::sort(members);
+  return members;
+}
+
+}  // namespace
+
 bool types_fit(std::string_view a, std::string_view b) {
-  const auto any = [](std::string_view type) { return type.empty() || type == "*"; };
-  const auto same = [](std::string_view x, std::string_view y) {
-    return std::ranges::equal(
-        x, y, {}, [](char c) { return std::tolower(c); }, [](char c) { return std::tolower(c); });
-  };
-  if (any(a) || any(b) || same(a, b)) return true;
-  if (a.find(',') == a.npos && b.find(',') == b.npos) return false;
-  if (a.size() > kTypeListMax && b.size() > kTypeListMax) return false;
-  for (std::size_t i = 0; i <= a.size();) {
-    const auto end = std::min(a.find(',', i), a.size());
-    const auto part = a.substr(i, end - i);
-    for (std::size_t j = 0; j <= b.size();) {
-      const auto stop = std::min(b.find(',', j), b.size());
-      const auto other = b.substr(j, stop - j);
-      if (any(part) || any(other) || same(part, other)) return true;
-      j = stop + 1;
-    }
-    i = end + 1;
+  if (is_any_type(a) || is_any_type(b) || equal_ignoring_case(a, b)) return true;
+  const bool list_a = a.find(',') != a.npos, list_b = b.find(',') != b.npos;
+  if (!list_a && !list_b) return false;
+  const std::string small_a = lower(a), small_b = lower(b);
+  const auto ours = members_of(small_a), theirs = members_of(small_b);
+  // A member without a name, or `*`, fits everything.
+  if (std::ranges::any_of(ours, is_any_type) || std::ranges::any_of(theirs, is_any_type)) {
+    return true;
+  }
+  auto at = ours.begin();
+  for (const std::string_view type : theirs) {
+    while (at != ours.end() && *at < type) ++at;
+    if (at != ours.end() && *at == type) return true;
   }
   return false;
+}
+
+bool types_fit(std::string_view a, std::string_view b, Allowance& allowance) {
+  // A member of a list costs about as much as four bytes that are compared.
+  return allowance.work(1 + (a.size() + b.size()) / 4) && types_fit(a, b);
 }
 
 }  // namespace ebb

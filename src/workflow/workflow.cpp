@@ -116,6 +116,11 @@ Result<Texts> json_texts(std::string bytes, const std::string& file, WorkflowPar
   for (std::string* text : {&texts->workflow, &texts->prompt}) {
     if (!text->empty()) found.json.push_back(std::move(*text));
   }
+  if (found.json.empty() && texts->too_large) {
+    return input_error("the " + found.carrier + " has a text that unpacks to far more than a " +
+                           "workflow in a file of its size",
+                       file, "", "Is it the right picture?");
+  }
   if (found.json.empty()) {
     return input_error(
         texts->truncated
@@ -133,9 +138,13 @@ struct Parsed {
   WorkflowFormat format;
 };
 
-Result<Parsed> parse(std::string json, const std::string& file, WorkflowPart part) {
+/// Texts that were packed may hold more values than their file has bytes.
+std::size_t values_max(std::size_t input_bytes) { return (std::size_t{1} << 19) + input_bytes; }
+
+Result<Parsed> parse(std::string json, const std::string& file, WorkflowPart part,
+                     std::size_t input_bytes) {
   for (int depth = 0; depth < kWrappersMax; ++depth) {
-    auto document = JsonDocument::parse(std::move(json), file);
+    auto document = JsonDocument::parse(std::move(json), file, values_max(input_bytes));
     if (!document) return std::move(document).error();
     const auto found = search(document->root(), 0, part);
     if (!found) {
@@ -208,13 +217,15 @@ std::optional<ComfyVersion> Workflow::made_with() const { return ebb::made_with(
 
 class WorkflowReader {
  public:
-  static Workflow make(Parsed parsed, std::string file, std::string carrier) {
+  static Workflow make(Parsed parsed, std::string file, std::string carrier,
+                       std::size_t input_bytes) {
     Workflow workflow;
     workflow.state_ =
         std::make_unique<Workflow::State>(std::move(parsed.document), std::move(file));
     workflow.state_->root = parsed.root;
     workflow.state_->format = parsed.format;
     workflow.state_->carrier = std::move(carrier);
+    workflow.state_->input_bytes = input_bytes;
     return workflow;
   }
 };
@@ -226,13 +237,15 @@ Result<Workflow> read_workflow(const std::string& path, WorkflowPart part) {
 }
 
 Result<Workflow> parse_workflow(std::string text, std::string file, WorkflowPart part) {
+  const std::size_t input_bytes = text.size();
   auto texts = json_texts(std::move(text), file, part);
   if (!texts) return std::move(texts).error();
   std::optional<Error> first;
   for (std::string& json : texts->json) {
-    auto parsed = parse(std::move(json), file, part);
+    auto parsed = parse(std::move(json), file, part, input_bytes);
     if (parsed) {
-      return WorkflowReader::make(std::move(*parsed), std::move(file), std::move(texts->carrier));
+      return WorkflowReader::make(std::move(*parsed), std::move(file), std::move(texts->carrier),
+                                  input_bytes);
     }
     if (!first) first = std::move(parsed).error();
   }
@@ -244,7 +257,8 @@ Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options)
   const ConvertOptions convert{.version = options.version,
                                .definitions = options.definitions,
                                .repair = options.repair,
-                               .version_assumed = options.version_assumed};
+                               .version_assumed = options.version_assumed,
+                               .input_bytes = state.input_bytes};
   auto prompt = state.format == WorkflowFormat::api_prompt
                     ? read_api_prompt(state.root, state.file, convert)
                     : convert_graph(state.root, state.file, convert);
