@@ -54,7 +54,7 @@ class PromptEditor {
     const JsonValue from = like.at(0), slot = like.at(1);
     edits.replace(from.offset() - like.offset(), from.end_offset() - from.offset(), json_quote(id));
     edits.replace(slot.offset() - like.offset(), slot.end_offset() - slot.offset(), "0");
-    return edits.apply(like.raw());
+    return edits.apply(like.raw()).value_or("");
   }
 
   void put(const std::string& target, const std::string& input,

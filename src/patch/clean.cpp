@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.h"
 #include "patch/edit.h"
 #include "patch/remove.h"
 
@@ -72,29 +73,6 @@ std::string id_of(const JsonValue& node, WorkflowFormat format) {
   return id.is_string() ? id.string() : std::string(id.raw());
 }
 
-/// Output slots of a node that somebody reads.
-std::set<std::int64_t> used_slots(const PlacedJson& at, WorkflowFormat format) {
-  std::set<std::int64_t> used;
-  if (format == WorkflowFormat::api_prompt) {
-    for (const JsonValue node : at.scope) {
-      for (const JsonValue value : node.find("inputs")) {
-        if (value.is_array() && value.at(0).is(at.node.key())) {
-          used.insert(value.at(1).integer_or(0));
-        }
-      }
-    }
-    return used;
-  }
-  for (const JsonValue link : at.scope.find("links")) {
-    const bool list = link.is_array();
-    const JsonValue origin = list ? link.at(1) : link.find("origin_id");
-    if (origin.raw() == at.node.find("id").raw()) {
-      used.insert((list ? link.at(2) : link.find("origin_slot")).integer_or(0));
-    }
-  }
-  return used;
-}
-
 /// The value of a saved switch: by name in a prompt, by place in a graph.
 std::optional<bool> setting(const JsonValue& node, WorkflowFormat format, const char* name,
                             std::size_t place) {
@@ -102,7 +80,8 @@ std::optional<bool> setting(const JsonValue& node, WorkflowFormat format, const 
   return (api ? node.find("inputs").find(name) : node.find("widgets_values").at(place)).boolean();
 }
 
-std::string here(const PlacedJson& at, WorkflowFormat format, const std::string& type) {
+std::string here(const PlacedJson& at, WorkflowFormat format, const std::string& type,
+                 bool waited_for) {
   std::string text;
   const auto say = [&](const char* what) {
     text += (text.empty() ? "" : "; ") + std::string(what);
@@ -113,19 +92,10 @@ std::string here(const PlacedJson& at, WorkflowFormat format, const std::string&
     }
     if (setting(at.node, format, "offload_cache", 1) == false) say("offload_cache is off here");
   }
-  if (used_slots(at, format).empty()) {
+  if (!waited_for) {
     say("nothing waits for it: when it runs is not fixed by the graph");
   }
   return text;
-}
-
-std::int64_t inputs_of(const PlacedJson& at, WorkflowFormat format) {
-  if (format == WorkflowFormat::ui_graph) {
-    return static_cast<std::int64_t>(at.node.find("inputs").size());
-  }
-  std::int64_t count = 0;
-  for (const JsonValue value : at.node.find("inputs")) count += value.is_array();
-  return count;
 }
 
 }  // namespace
@@ -133,13 +103,15 @@ std::int64_t inputs_of(const PlacedJson& at, WorkflowFormat format) {
 std::vector<Cleaner> find_cleaners(const Workflow& workflow) {
   std::vector<Cleaner> found;
   const WorkflowFormat format = workflow.format();
+  const ReadNodes read(workflow);
   for (const PlacedJson& at : nodes_in_file(workflow)) {
     const std::string type = type_of(at.node, format);
     const CleanerClass* known = class_of(type);
     if (!known) continue;
     const auto mode = at.node.find("mode").integer_or(0);
     found.push_back({id_of(at.node, format), type, std::string(known->pack),
-                     std::string(known->does), here(at, format, type), mode == 2 || mode == 4});
+                     std::string(known->does), here(at, format, type, read.contains(at)),
+                     mode == 2 || mode == 4});
   }
   return found;
 }
@@ -147,30 +119,26 @@ std::vector<Cleaner> find_cleaners(const Workflow& workflow) {
 Result<std::string> remove_cleaners(const Workflow& workflow,
                                     const std::vector<std::string>& nodes) {
   const WorkflowFormat format = workflow.format();
-  const WorkflowPart part =
-      format == WorkflowFormat::api_prompt ? WorkflowPart::prompt : WorkflowPart::graph;
-  std::string text(whole_text(workflow));
-  for (bool more = true; more;) {
-    more = false;
-    const auto now = parse_workflow(text, workflow.file(), part);
-    if (!now) return now.error();
-    for (const PlacedJson& at : nodes_in_file(*now)) {
-      const std::string id = id_of(at.node, format), type = type_of(at.node, format);
-      if (!class_of(type)) continue;
-      if (!nodes.empty() && std::ranges::count(nodes, id) == 0) continue;
-      const auto used = used_slots(at, format);
-      if (!used.empty() && *used.rbegin() >= inputs_of(at, format)) {
-        return input_error(
-            fmt::format("its output {} is in use and passes nothing on", *used.rbegin()),
-            workflow.file(), fmt::format("node {} {}", id, type),
-            "Disconnect it in ComfyUI first, or leave this node in.");
-      }
-      text = remove_node(*now, at).apply(text);
-      more = true;
-      break;
-    }
+  const std::set<std::string> wanted(nodes.begin(), nodes.end());
+  std::vector<PlacedJson> gone;
+  for (const PlacedJson& at : nodes_in_file(workflow)) {
+    if (!class_of(type_of(at.node, format))) continue;
+    if (wanted.empty() || wanted.contains(id_of(at.node, format))) gone.push_back(at);
   }
-  return text;
+  TextEdits edits;
+  Removals removals;
+  if (const auto open = remove_nodes(workflow, gone, edits, removals)) {
+    return input_error(fmt::format("its output {} is in use and passes nothing on", open->slot),
+                       workflow.file(),
+                       fmt::format("node {} {}", cut_text(id_of(open->node, format)),
+                                   cut_text(type_of(open->node, format))),
+                       "Disconnect it in ComfyUI first, or leave this node in.");
+  }
+  removals.put(edits);
+  auto text = edits.apply(whole_text(workflow));
+  if (text) return *std::move(text);
+  return input_error("has cleanup nodes whose links contradict each other", workflow.file(), "",
+                     "Take them out in ComfyUI.");
 }
 
 }  // namespace ebb

@@ -112,7 +112,8 @@ Result<Converted> convert(const Workflow& workflow, const PromptOptions& options
   const ConvertOptions wanted{.version = options.version,
                               .definitions = options.definitions,
                               .repair = options.repair,
-                              .version_assumed = options.version_assumed};
+                              .version_assumed = options.version_assumed,
+                              .input_bytes = state.input_bytes};
   auto set = read_ui_graph(state.root, state.file, wanted);
   if (!set) return std::move(set).error();
   const auto placed = place_nodes(*set);

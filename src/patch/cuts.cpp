@@ -19,7 +19,8 @@ namespace {
 
 constexpr int kVisitsMax = 100'000;  // nodes visited over the orders tried at once
 constexpr int kRoundsMax = 200;      // nodes put in one after another
-constexpr std::int64_t kWorkMax = 30'000'000;  // nodes visited in all, some seconds
+// Nodes visited in all, some 50 ns each: a third of a second, and more for a long prompt.
+constexpr std::int64_t kWorkMax = 4'000'000, kWorkPerNode = 1'000;
 
 /// Rank of a link's type for our nodes: latents first, then pictures, then other data; nothing for
 /// what carries weights or settings, which are never held back.
@@ -68,10 +69,27 @@ struct Place {
   int rank = 0;
 };
 
+std::int64_t cost_of_copy(const Prompt& prompt) {
+  std::int64_t cost = 0;
+  for (const PromptNode& node : prompt.nodes) {
+    for (const PromptInput& input : node.inputs) {
+      cost += 1 + static_cast<std::int64_t>(input.value.size()) / 64;
+    }
+  }
+  return cost;
+}
+
+constexpr const char* kTooMuch =
+    "Not everything that the plan wants was tried: the prompt has too many places for it.";
+
 class Placer {
  public:
   Placer(const Prompt& prompt, const PatchWish& wish, bool may_reorder)
-      : prompt_(prompt), wish_(wish), may_reorder_(may_reorder) {}
+      : prompt_(prompt),
+        wish_(wish),
+        may_reorder_(may_reorder),
+        work_left_(kWorkMax + kWorkPerNode * static_cast<std::int64_t>(prompt.nodes.size())),
+        copied_(cost_of_copy(prompt)) {}
 
   Result<Placement> run(const ComfyVersion& version) {
     auto sampling = find_sampling(prompt_, version);
@@ -104,7 +122,8 @@ class Placer {
   }
 
   void spend() {
-    work_left_ -= static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size());
+    work_left_ -=
+        static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size()) + copied_ / 4;
   }
 
   const PromptNode& node(int position) const { return work_.nodes[std::size_t(position)]; }
@@ -201,6 +220,7 @@ class Placer {
 
   /// The step of `after` that runs last, and the sampler or encoder that runs next with weights.
   void settle_cut(const CutWish& cut) {
+    if (work_left_ < 0) return refuse_once(kTooMuch);
     std::set<int> after;
     for (const std::string& id : cut.after) after.insert(prompt_.position(id));
     after.erase(-1);
@@ -248,6 +268,7 @@ class Placer {
   }
 
   void settle_budget(const BudgetWish& budget) {
+    if (work_left_ < 0) return refuse_once(kTooMuch);
     const int sampler = prompt_.position(budget.sampler);
     if (sampler < 0) return;
     // The model may come by way of a guider.
@@ -316,6 +337,7 @@ class Placer {
   void reorder() {
     for (std::size_t i = 0; i < placement_.insertions.size(); ++i) {
       const int sampler = next_sampler(placement_.insertions[i]);
+      if (work_left_ < 0) return;
       if (sampler < 0 || !early_loader(placement_.insertions[i], sampler)) continue;
       const PromptNode& target = node(sampler);
       const PromptInput* last = nullptr;
@@ -356,7 +378,8 @@ class Placer {
   Placement placement_;
   Prompt work_;
   std::vector<std::vector<int>> runs_;
-  std::int64_t work_left_ = kWorkMax;
+  std::int64_t work_left_;
+  std::int64_t copied_;  ///< what a copy of the prompt costs beside its nodes
 };
 
 }  // namespace

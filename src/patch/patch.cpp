@@ -25,7 +25,8 @@ Result<FileEdits> edit(const Workflow& workflow, const FileWish& wish,
     return edit_prompt(state.document, state.root, wish);
   }
   const ConvertOptions convert{
-      .version = options.version, .definitions = options.definitions, .repair = options.repair};
+      .version = options.version, .definitions = options.definitions, .repair = options.repair,
+      .input_bytes = state.input_bytes};
   return edit_graph(state.document, state.root, state.file, wish, convert);
 }
 
@@ -138,8 +139,8 @@ class Patcher {
     const auto more = part ? edit_part(*beside_, *part, false) : Result<FileEdits>(part.error());
     std::string why = more ? "" : more.error().message;
     if (more) {
-      const auto after = parse_workflow(more->edits.apply(whole_text(workflow_)), workflow_.file(),
-                                        WorkflowPart::graph);
+      const auto text = more->edits.apply(whole_text(workflow_));
+      const auto after = parse_workflow(text.value_or(""), workflow_.file(), WorkflowPart::graph);
       const auto is = after ? convert(*after, options_) : Result<Converted>(after.error());
       if (!is) {
         why = is.error().message;
@@ -169,7 +170,9 @@ class Patcher {
       return std::nullopt;
     }
     const TextEdits recorded = with_record(text, edits.edits);
-    patch.text = recorded.apply(text);
+    auto made = recorded.apply(text);
+    if (!made) return broken(workflow_.file(), "its edits contradict each other");
+    patch.text = *std::move(made);
     for (const TextEdit& edit : recorded.sorted()) {
       patch.spans.push_back(
           {edit.offset,

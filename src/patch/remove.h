@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Taking a pass-through node out of a file, so that its links go where they would without it.
+// Taking pass-through nodes out of a file, so that its links go where they would without them.
 #pragma once
 
 #include <map>
+#include <optional>
+#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "patch/text_edits.h"
@@ -18,6 +21,18 @@ struct PlacedJson {
 /// Every node of the file: of the root, then of the subgraph definitions; of a prompt, its members.
 std::vector<PlacedJson> nodes_in_file(const Workflow& workflow);
 
+/// Nodes of which somebody reads an output.
+class ReadNodes {
+ public:
+  explicit ReadNodes(const Workflow& workflow);
+  bool contains(const PlacedJson& at) const;
+
+ private:
+  static std::string key(const JsonValue& scope, std::string_view id);
+  bool api_;
+  std::unordered_set<std::string> keys_;
+};
+
 /// Elements and members that go, with what separates them from the rest.
 class Removals {
  public:
@@ -27,12 +42,21 @@ class Removals {
  private:
   struct Gone {
     JsonValue container;
-    std::vector<std::int64_t> offsets;
+    std::unordered_set<std::int64_t> offsets;
   };
   std::map<std::int64_t, Gone> gone_;  ///< by the container's offset
 };
 
-/// Edits that take out a node whose output n is its input n.
-TextEdits remove_node(const Workflow& workflow, const PlacedJson& at);
+/// An output that a node which stays reads, and that has no input of its own to be replaced by.
+struct OpenOutput {
+  JsonValue node;
+  std::int64_t slot = 0;
+};
+
+/// Takes out nodes whose output n is their input n, all of them at once. Of an open output's
+/// readers the links are cut; the first one is given back.
+std::optional<OpenOutput> remove_nodes(const Workflow& workflow,
+                                       const std::vector<PlacedJson>& nodes, TextEdits& edits,
+                                       Removals& removals);
 
 }  // namespace ebb

@@ -13,6 +13,7 @@
 namespace ebb {
 namespace {
 
+constexpr std::int64_t kTextMax = std::int64_t{1} << 33;  // more than any document
 constexpr std::int64_t kOwnLength = -1;  // of the edit that holds the record: found by subtraction
 
 std::uint32_t checksum(std::string_view text) {
@@ -51,6 +52,7 @@ std::optional<Record> read_record(const std::string& text, std::int64_t patched_
   if (!document) return std::nullopt;
   const JsonValue root = document->root();
   Record record{root.at(0).integer_or(-1), root.at(1).integer_or(-1), {}};
+  if (record.bytes < 0 || record.bytes > kTextMax) return std::nullopt;
   std::int64_t known = record.bytes;
   std::size_t own = root.at(2).size();
   for (const JsonValue json : root.at(2)) {
@@ -86,24 +88,29 @@ void TextEdits::replace(std::int64_t offset, std::int64_t bytes, std::string tex
 std::vector<TextEdit> TextEdits::sorted() const {
   std::vector<TextEdit> edits = edits_;
   std::ranges::stable_sort(edits, {}, &TextEdit::offset);
-  [[maybe_unused]] std::int64_t end = 0;
-  for (const TextEdit& edit : edits) {
-    assert(edit.offset >= end);
-    end = edit.offset + edit.removed;
-  }
+  const auto same = [](const TextEdit& a, const TextEdit& b) {
+    return a.removed > 0 && a.offset == b.offset && a.removed == b.removed &&
+           a.inserted == b.inserted;
+  };
+  edits.erase(std::unique(edits.begin(), edits.end(), same), edits.end());
   return edits;
 }
 
-std::string TextEdits::apply(std::string_view text) const {
+std::optional<std::string> TextEdits::apply(std::string_view text) const {
   std::string result;
   std::size_t at = 0;
   for (const TextEdit& edit : sorted()) {
     const auto offset = static_cast<std::size_t>(edit.offset);
+    if (edit.offset < 0 || edit.removed < 0 || offset < at || offset > text.size() ||
+        static_cast<std::size_t>(edit.removed) > text.size() - offset) {
+      return std::nullopt;
+    }
     result += text.substr(at, offset - at);
     result += edit.inserted;
     at = offset + static_cast<std::size_t>(edit.removed);
   }
-  return result += text.substr(at);
+  result += text.substr(at);
+  return result;
 }
 
 TextEdits with_record(std::string_view original, const TextEdits& edits) {

@@ -17,7 +17,7 @@ struct TextEdit {
   std::string inserted;
 };
 
-/// Edits of one text. Spans must not overlap; several insertions at one place keep their order.
+/// Edits of one text. Several insertions at one place keep their order.
 class TextEdits {
  public:
   void insert(std::int64_t offset, std::string text);
@@ -29,9 +29,10 @@ class TextEdits {
   }
 
   bool empty() const { return edits_.empty(); }
-  /// By offset; REQUIRES: spans that do not overlap (asserted).
+  /// By offset; what was asked for twice stands there once.
   std::vector<TextEdit> sorted() const;
-  std::string apply(std::string_view text) const;
+  /// Nothing if two edits want the same bytes to become different things.
+  std::optional<std::string> apply(std::string_view text) const;
 
  private:
   std::vector<TextEdit> edits_;

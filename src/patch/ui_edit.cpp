@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "ebb/version.h"
 #include "json/write.h"
@@ -32,10 +33,12 @@ class GraphEditor {
         root_(root),
         set_(set),
         placed_(placed),
+        resolver_(set, placed),
         wish_(wish),
         node_max_(wish.id_floor) {
     find_definitions();
     find_maxima();
+    find_places();
   }
 
   Result<FileEdits> run() {
@@ -124,23 +127,22 @@ class GraphEditor {
   JsonValue scope(int graph) const { return graph < 0 ? root_ : definitions_[std::size_t(graph)]; }
 
   int place_of(const std::string& id) const {
-    int found = -1;
-    for (std::size_t i = 0; i < placed_.places.size(); ++i) {
-      const PlacedNode& place = placed_.places[i];
-      const GraphNode& node = set_.graph(place.graph).nodes[std::size_t(place.node)];
-      if (place.id == id && node.role == NodeRole::ordinary) found = static_cast<int>(i);
-    }
-    return found;
+    const auto found = place_by_id_.find(id);
+    return found == place_by_id_.end() ? -1 : found->second;
   }
 
   int instances_of(int graph) const {
-    if (graph < 0) return 1;
-    int count = 0;
-    for (const PlacedNode& place : placed_.places) {
+    return graph < 0 ? 1 : instances_[std::size_t(graph)];
+  }
+
+  void find_places() {
+    instances_.resize(set_.definitions.size());
+    for (std::size_t i = 0; i < placed_.places.size(); ++i) {
+      const PlacedNode& place = placed_.places[i];
       const GraphNode& node = set_.graph(place.graph).nodes[std::size_t(place.node)];
-      count += node.role == NodeRole::instance && node.definition_graph == graph;
+      if (node.role == NodeRole::ordinary) place_by_id_[place.id] = static_cast<int>(i);
+      if (node.role == NodeRole::instance) ++instances_[std::size_t(node.definition_graph)];
     }
-    return count;
   }
 
   /// Of the links a value passes, the one that the user sees best: in the root where possible,
@@ -155,7 +157,7 @@ class GraphEditor {
     }
     if (input < 0) return refuse(insertion, "its link stands nowhere in the file");
     std::vector<Hop> hops;
-    const auto source = Resolver(set_, placed_).resolve(place, std::size_t(input), &hops);
+    const auto source = resolver_.resolve(place, std::size_t(input), &hops);
     if (!source) return source.error();
     const Hop* best = nullptr;
     int best_cost = 0;
@@ -193,16 +195,17 @@ class GraphEditor {
   }
 
   /// The entry of a link in the file's table; absent for links that the file does not have.
-  JsonValue link_json(const Hop& hop) const {
+  JsonValue link_json(const Hop& hop) {
     const Graph& graph = set_.graph(hop.graph);
     if (graph.group.exists()) return {};
     const std::int64_t id = graph.links[std::size_t(hop.link)].id;
-    JsonValue found;
-    for (const JsonValue json : scope(hop.graph).find("links")) {
+    const auto [links, fresh] = links_.try_emplace(hop.graph);
+    for (const JsonValue json : fresh ? scope(hop.graph).find("links") : JsonValue()) {
       const JsonValue own = json.is_array() ? json.at(0) : json.find("id");
-      if (own.integer() == id) found = json;
+      if (const auto number = own.integer()) links->second[*number] = json;
     }
-    return found;
+    const auto found = links->second.find(id);
+    return found == links->second.end() ? JsonValue() : found->second;
   }
 
   void replace(const JsonValue& value, std::string text) {
@@ -221,7 +224,7 @@ class GraphEditor {
         if (i == std::size(parts)) break;
         edits.replace(part.offset() - link.offset(), part.end_offset() - part.offset(), parts[i++]);
       }
-      return edits.apply(link.raw());
+      return edits.apply(link.raw()).value_or("");
     }
     const JsonValue type = link.find("type");
     const std::string json =
@@ -453,10 +456,14 @@ class GraphEditor {
   JsonValue root_;
   GraphSet& set_;
   const PlacedGraph& placed_;
+  Resolver resolver_;
   const FileWish& wish_;
   FileEdits out_;
   std::vector<JsonValue> definitions_;
   std::int64_t node_max_, link_max_ = 0;
+  std::unordered_map<std::string_view, int> place_by_id_;
+  std::vector<int> instances_;  ///< by definition
+  std::map<int, std::unordered_map<std::int64_t, JsonValue>> links_;  ///< by graph and id
   std::map<int, Canvas> canvases_;
   std::map<int, Counters> counters_;  ///< by graph
   std::set<std::int64_t> tiled_;      ///< offsets of nodes

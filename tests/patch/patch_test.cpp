@@ -24,7 +24,7 @@ TEST(TextEdits, ARecordLeadsBackAndNoticesChanges) {
   TextEdits edits;
   edits.replace(6, 1, "22");
   edits.insert(20, R"(,"r":"@ebb:undo@")");
-  const std::string patched = with_record(original, edits).apply(original);
+  const std::string patched = with_record(original, edits).apply(original).value();
   const auto document = JsonDocument::parse(patched);
   ASSERT_TRUE(document.ok()) << patched;
   const std::string record = document->root().find("r").string();
@@ -37,6 +37,18 @@ TEST(TextEdits, ARecordLeadsBackAndNoticesChanges) {
                              "[21,1,[[99999,1,\"\"],[1,-1,\"\"]]]"}) {
     EXPECT_EQ(undo_record(patched, broken), std::nullopt) << broken;
   }
+}
+
+TEST(TextEdits, TellEditsThatContradictEachOther) {
+  TextEdits twice, against;
+  for (TextEdits* edits : {&twice, &against}) edits->replace(2, 3, "x");
+  twice.replace(2, 3, "x");
+  EXPECT_EQ(twice.apply("abcdefgh"), "abxfgh");
+  against.replace(4, 2, "y");
+  EXPECT_EQ(against.apply("abcdefgh"), std::nullopt);
+  TextEdits outside;
+  outside.remove(6, 9);
+  EXPECT_EQ(outside.apply("abcdefgh"), std::nullopt);
 }
 
 }  // namespace
