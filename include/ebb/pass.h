@@ -133,6 +133,7 @@ struct Passes {
   Levers own;             ///< what Ebb's nodes in the prompt do
   std::optional<Shape> picture;
   std::vector<std::string> notes;
+  bool too_many_crossings = false;  ///< so many cuts with so much across that they are not listed
 };
 
 /// Puts order and demand together.

@@ -57,6 +57,13 @@ std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Ma
 /// trials, so that an answer stays a matter of a moment. What was left out is said.
 constexpr std::int64_t kEffortSteps = 20'000;
 
+/// An error where a timeline of the passes, which has a number for every model at every step, would
+/// take memory by the hundred megabytes; no workflow is known to come near.
+std::optional<Error> too_large(const Passes& passes);
+
+/// What predicting these passes once costs, in steps: many models make a step dearer.
+std::int64_t effort_of(const Passes& passes);
+
 /// Tries the levers, cheapest first, and keeps those that change something or that people expect
 /// to. The list is never empty: `nothing: it already fits` is a fix.
 std::vector<Fix> search_fixes(const Trial& base, const Prediction& prediction,

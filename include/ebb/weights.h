@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,6 +80,10 @@ struct WeightsRequest {
   std::string weight_type;         ///< UNETLoader's weight_dtype, CLIPLoader's type
 };
 
+/// What model folders hold, found once and asked often. Safe to use from several threads.
+class FolderMemo;
+std::shared_ptr<FolderMemo> make_folder_memo();
+
 /// Where model files are found: ComfyUI's folders plus extra_model_paths.yaml, and sizes given.
 struct WeightsSearch {
   std::vector<std::string> model_folders;  ///< --models; each laid out as ComfyUI's models/
@@ -87,6 +92,8 @@ struct WeightsSearch {
   /// A server's own folders for each kind, in its order, in place of model_folders. Those that are
   /// not there are passed over, as ComfyUI does.
   std::optional<std::map<std::string, std::vector<std::string>>> folders = {};
+  /// May be null: then every request walks the folders anew. Good for one `model_folders`.
+  std::shared_ptr<FolderMemo> memo = {};
 };
 
 /// A model of the built-in table by its name there (`wan22_i2v_14b_fp8_scaled`), as this version

@@ -24,8 +24,11 @@ double edit_pictures_area(const PromptGraph& graph, int node) {
   return sum;
 }
 
-void visit(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values, int node,
-           Carried& carried) {
+}  // namespace
+
+void CarriedBy::visit(int node, Carried& carried) {
+  const PromptGraph& graph = graph_;
+  PromptValues& values = values_;
   const std::string& name = graph.node(node).class_type;
   if (name == "ReferenceLatent") {
     if (const PromptInput* latent = graph.input_of_type(node, "LATENT")) {
@@ -51,31 +54,29 @@ void visit(const PromptGraph& graph, const PromptWeights& weights, PromptValues&
   // Without strength, the node hands on what it got (apply_controlnet in nodes.py).
   if (graph.input_of_type(node, "CONTROL_NET") && values.number(node, "strength") != 0.0) {
     ++carried.nets;
-    const Origin origin = weights.origin(node, "CONTROL_NET");
+    const Origin origin = weights_.origin(node, "CONTROL_NET");
     if (origin.weights >= 0) carried.controlnets.push_back(origin.weights);
   }
 }
 
-}  // namespace
-
-Carried carried_by(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values,
-                   const std::vector<PromptGraph::Source>& conditionings) {
-  Carried carried;
-  std::unordered_set<int> seen;
-  std::vector<int> open;
-  for (const PromptGraph::Source& source : conditionings) {
-    if (source.exists() && seen.insert(source.node).second) open.push_back(source.node);
-  }
-  while (!open.empty()) {
+const Carried& CarriedBy::from(const PromptGraph::Source& conditioning) {
+  const auto [at, fresh] = known_.try_emplace(conditioning.exists() ? conditioning.node : -1);
+  Carried& carried = at->second;
+  if (!fresh || !conditioning.exists()) return carried;
+  std::unordered_set<int> seen = {conditioning.node};
+  std::vector<int> open = {conditioning.node};
+  while (!open.empty() && visits_left_ > 0) {
+    --visits_left_;
     const int node = open.back();
     open.pop_back();
-    visit(graph, weights, values, node, carried);
-    for (const PromptInput& input : graph.node(node).inputs) {
-      if (!input.link || graph.type(input) != "CONDITIONING") continue;
-      const PromptGraph::Source source = graph.source(input);
+    visit(node, carried);
+    for (const PromptInput& input : graph_.node(node).inputs) {
+      if (!input.link || graph_.type(input) != "CONDITIONING") continue;
+      const PromptGraph::Source source = graph_.source(input);
       if (source.exists() && seen.insert(source.node).second) open.push_back(source.node);
     }
   }
+  if (!open.empty()) carried.why = "its conditioning is combined of too many others";
   return carried;
 }
 

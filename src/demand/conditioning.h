@@ -2,6 +2,7 @@
 // What conditioning carries into a sampler: reference latents and ControlNets.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
 #include "demand/values.h"
@@ -16,8 +17,23 @@ struct Carried {
   std::string why;               ///< a reference whose size is unknown
 };
 
-/// Walks from the inputs that carry conditioning back through every node that hands it on.
-Carried carried_by(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values,
-                   const std::vector<PromptGraph::Source>& conditionings);
+/// Walks from an input that carries conditioning back through every node that hands it on, once
+/// for all samplers that share it. Chains that many samplers read at many places are followed as
+/// far as a bound that no workflow is known to come near.
+class CarriedBy {
+ public:
+  CarriedBy(const PromptGraph& graph, const PromptWeights& weights, PromptValues& values)
+      : graph_(graph), weights_(weights), values_(values) {}
+  const Carried& from(const PromptGraph::Source& conditioning);
+
+ private:
+  void visit(int node, Carried& carried);
+
+  const PromptGraph& graph_;
+  const PromptWeights& weights_;
+  PromptValues& values_;
+  std::unordered_map<int, Carried> known_;
+  int visits_left_ = 500'000;
+};
 
 }  // namespace ebb

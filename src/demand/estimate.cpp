@@ -102,6 +102,7 @@ class Estimate {
   const SizeOverrides& sizes_;
   PromptWeights weights_;
   PromptValues values_;
+  CarriedBy carried_{graph_, weights_, values_};
   Memo<SampleCase> samples_;
   Memo<VaeCase> decodes_;
   std::vector<std::string> notes_;
@@ -153,7 +154,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   c.audio_elements = latent.audio_elements;
   c.forwards = settings.forwards;
   for (const PromptGraph::Source& conditioning : settings.conditionings) {
-    const Carried carried = carried_by(graph_, weights_, values_, {conditioning});
+    const Carried& carried = carried_.from(conditioning);
     if (row.counted != Counted::latent) {
       c.reference_area += carried.reference_area;
       c.reference_most = std::max(c.reference_most, carried.reference_area);

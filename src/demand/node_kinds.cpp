@@ -42,11 +42,13 @@ bool samples(const PromptGraph& graph, int node) {
          (graph.gives(node, "IMAGE") || gives_unknown(n));
 }
 
+constexpr int kWalkMax = 1000;  // nodes in a row; a circle has no end
+
 /// The node behind a GUIDER input that has the model.
 int guider_of(const PromptGraph& graph, int node) {
   const PromptInput* input = graph.input_of_type(node, "GUIDER");
   PromptGraph::Source source = input ? graph.source(*input) : PromptGraph::Source{};
-  for (int i = 0; source.exists() && i <= graph.size(); ++i) {
+  for (int i = 0; source.exists() && i <= kWalkMax; ++i) {
     if (graph.input_of_type(source.node, "MODEL")) return source.node;
     source = graph.handed_on(source, "GUIDER");
   }
@@ -54,7 +56,7 @@ int guider_of(const PromptGraph& graph, int node) {
 }
 
 PromptGraph::Source model_of(const PromptGraph& graph, int node) {
-  for (int steps = 0; node >= 0 && steps <= graph.size(); ++steps) {
+  for (int steps = 0; node >= 0 && steps <= kWalkMax; ++steps) {
     if (const PromptInput* model = graph.input_of_type(node, "MODEL")) return graph.source(*model);
     if (!continues_sampler(graph.node(node).class_type)) return {};
     const PromptInput* latent = graph.input_of_type(node, "LATENT");

@@ -139,7 +139,7 @@ Result<Done> PromptWeights::guess_loader(int i, const FindWeights& find) {
       Result<Weights> weights = wanted.files.empty() ? Weights() : find(wanted);
       if (!weights) return weights;
       if (wanted.files.empty()) {
-        weights->name = node.class_type;
+        weights->name = cut_text(node.class_type);
         weights->role = wanted.role;
         weights->source = fmt::format("which files {} loads is not known to Ebb", node.label());
       } else {
@@ -159,6 +159,11 @@ Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view t
   PromptGraph::Source source = from;
   // A walk visits each node once; more steps than nodes mean that the links form a circle.
   for (int steps = 0; source.exists() && steps <= graph_.size(); ++steps) {
+    if (--steps_left_ < 0) {
+      origin.loras.clear();
+      origin.why = fmt::format("its {} comes through too many nodes", type);
+      return origin;
+    }
     const auto given = given_.find({source.node, std::string(type)});
     if (given != given_.end()) {
       origin.weights = given->second;

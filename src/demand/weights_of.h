@@ -48,6 +48,7 @@ class PromptWeights {
   std::vector<std::vector<int>> lora_files_;          ///< per node
   std::map<std::pair<int, std::string>, int> given_;  ///< node and type -> weights
   std::unordered_map<std::string, int> same_;         ///< what is asked for -> weights
+  mutable int steps_left_ = 1'000'000;                ///< of all walks together
 };
 
 }  // namespace ebb

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "explain/sums.h"
 #include "report/words.h"
 
@@ -12,7 +13,7 @@ namespace {
 /// The main step first, then the others of the pass that use weights.
 std::vector<std::string> working_nodes(const ExplainedPass& it) {
   const auto label = [](const Step& step) {
-    return printable(fmt::format("node {} {}", step.id, step.class_type));
+    return printable(fmt::format("node {} {}", step.id, cut_text(step.class_type)));
   };
   std::vector<std::string> nodes = {label(it.step)};
   for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {

@@ -161,8 +161,12 @@ std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step
 
 /// The cuts, with what was made before each and is needed after it, the largest first. `live`
 /// carries the results still needed from cut to cut, so that long prompts stay linear.
-std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<int>& step_of,
-                           const std::vector<Step>& steps, const std::vector<Pass>& passes) {
+/// Nothing if that is more than is worth listing.
+std::optional<std::vector<Cut>> find_cuts(const Prompt& prompt, const std::vector<int>& step_of,
+                                          const std::vector<Step>& steps,
+                                          const std::vector<Pass>& passes) {
+  constexpr std::size_t kCrossingsMax = 200'000, kLooksMax = 5'000'000;
+  std::size_t crossings = 0, looks = 0;
   const std::vector<Product> products = find_products(prompt, steps, step_of);
   const std::vector<Product> makers = find_makers(prompt, steps, step_of);
   std::vector<Cut> cuts;
@@ -174,13 +178,15 @@ std::vector<Cut> find_cuts(const Prompt& prompt, const std::vector<int>& step_of
       live.push_back(products[next]);
     }
     std::erase_if(live, [&](const Product& product) { return product.last_reader <= last; });
+    looks += live.size();
+    if (looks > kLooksMax || crossings > kCrossingsMax) return std::nullopt;
     Cut cut{p, {}};
-    cut.crossing.reserve(live.size());
     for (const Product& product : live) {
       const Product& maker = makers[static_cast<std::size_t>(product.step)];
       auto crossing = crossing_of(prompt, steps, maker.step >= 0 ? maker : product);
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }
+    crossings += cut.crossing.size();
     std::stable_sort(cut.crossing.begin(), cut.crossing.end(), [](const auto& a, const auto& b) {
       return a.bytes.value_or(-1) > b.bytes.value_or(-1);
     });
@@ -211,7 +217,9 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
     if (consumers.empty() || consumers.back() != to) consumers.push_back(to);
   });
   result.passes = split(result.steps);
-  result.cuts = find_cuts(prompt, step_of, result.steps, result.passes);
+  auto cuts = find_cuts(prompt, step_of, result.steps, result.passes);
+  result.too_many_crossings = !cuts;
+  result.cuts = cuts ? *std::move(cuts) : std::vector<Cut>(result.passes.size() - 1);
   result.own = levers_of_nodes(prompt, result);
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "ebb/pass.h"
 
 namespace ebb {
@@ -29,7 +30,8 @@ const Load* main_load(const Passes& passes, const Timeline& timeline, const Pass
 std::string unknown_weights(const Passes& passes, const Pass& pass) {
   for (const int w : pass.weights) {
     const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
-    if (!weights.known()) return weights.files.empty() ? weights.name : weights.files.front();
+    if (weights.known()) continue;
+    return cut_text(weights.files.empty() ? weights.name : weights.files.front(), 200);
   }
   return {};
 }
@@ -213,7 +215,7 @@ void sum_costs(PassOutcome& outcome, const Passes& passes, const Timeline& timel
 /// That a step's demand is not known, and why where that is known.
 std::string unknown_demand(const Step& step) {
   const std::string& why = step.demand.asked.source;
-  return fmt::format("what node {} {} needs is not known{}{}", step.id, step.class_type,
+  return fmt::format("what node {} {} needs is not known{}{}", step.id, cut_text(step.class_type),
                      why.empty() ? "" : ": ", why);
 }
 

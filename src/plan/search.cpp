@@ -48,8 +48,7 @@ class Search {
  public:
   Search(const Trial& base, const Prediction& before, const Predict& predict)
       : base_(base), before_(before), predict_(predict) {
-    const auto steps = static_cast<std::int64_t>(before.passes->steps.size());
-    trials_left_ = kEffortSteps / std::max<std::int64_t>(1, steps);
+    trials_left_ = kEffortSteps / effort_of(*before.passes);
   }
 
   std::vector<Fix> run() {

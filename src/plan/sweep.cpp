@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables over sizes, and the largest frame count that keeps every diffusion model whole.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ebb/plan.h"
@@ -45,6 +47,22 @@ bool resident(const Prediction& prediction) {
 
 }  // namespace
 
+std::optional<Error> too_large(const Passes& passes) {
+  constexpr std::size_t kCellsMax = 400'000;
+  const std::size_t steps = passes.steps.size(), models = passes.weights.size();
+  if (steps * models <= kCellsMax && !passes.too_many_crossings) return std::nullopt;
+  return input_error(
+      fmt::format("has {} steps with {} models: that is more than Ebb plans", steps, models), "",
+      "", "Plan a part of it: mute or leave out the rest.");
+}
+
+std::int64_t effort_of(const Passes& passes) {
+  constexpr std::int64_t kModelsAStep = 16;  // what a step costs beside its models
+  const auto steps = static_cast<std::int64_t>(passes.steps.size());
+  const auto models = static_cast<std::int64_t>(passes.weights.size());
+  return std::max<std::int64_t>(1, steps + steps * models / kModelsAStep);
+}
+
 Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOverrides>& values,
                                     const Predict& predict) {
   std::vector<SweepRow> rows;
@@ -68,8 +86,7 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
 std::optional<std::int64_t> largest_resident_frames(const Trial& base, const Prediction& prediction,
                                                     const Predict& predict) {
   const auto stride = stride_of(*prediction.passes);
-  const auto steps = static_cast<std::int64_t>(prediction.passes->steps.size());
-  if (!stride || steps * kTrialsMost > kEffortSteps) return std::nullopt;
+  if (!stride || effort_of(*prediction.passes) * kTrialsMost > kEffortSteps) return std::nullopt;
   const auto whole_with = [&](std::int64_t latent_frames) {
     Trial trial = base;
     trial.sizes.frames = 1 + *stride * latent_frames;

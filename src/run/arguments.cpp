@@ -29,6 +29,11 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
 }
 
 Result<Done> read_sizes(const RunArguments& arguments, RunOptions& options) {
+  constexpr std::size_t kValuesMax = 100;  // rows of a table that people read
+  if (arguments.frames.size() > kValuesMax || arguments.sizes.size() > kValuesMax) {
+    return usage_error(fmt::format("--frames and --size take {} values at most", kValuesMax),
+                       "Leave some out.");
+  }
   for (const std::string& text : arguments.frames) {
     const auto frames = whole_number(text);
     if (!frames || *frames < 1) {
@@ -129,6 +134,8 @@ Result<Done> read_machine(const RunArguments& arguments, MachineOptions& machine
   return Done{};
 }
 
+constexpr std::int64_t kModelMax = std::int64_t{1} << 44;
+
 Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
   search.model_folders = arguments.models;
   for (const std::string& text : arguments.bytes) {
@@ -140,6 +147,10 @@ Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
     auto size = size_of(text.substr(equals + 1), "--bytes");
     if (!size) return size.error();
     if (!*size) return usage_error(fmt::format("--bytes: \"{}\" has no size", text));
+    if (**size > kModelMax) {
+      return usage_error(fmt::format("--bytes: \"{}\" is larger than any model", text),
+                         "16 TiB are the most that is taken.");
+    }
     search.given_bytes[text.substr(0, equals)] = **size;
   }
   return Done{};

@@ -13,12 +13,15 @@ namespace {
 FindWeights remembering(WeightsSearch search) {
   using Memo = std::map<std::string, Result<Weights>>;
   return [search = std::move(search), memo = std::make_shared<Memo>()](const WeightsRequest& r) {
-    std::string key =
-        fmt::format("{}|{}|{}|{}", r.node, r.id_suffix, r.loader_class, r.weight_type);
+    // Which node asks makes no difference but the name: of many loaders of one file, one reads it.
+    std::string key = fmt::format("{}|{}|{}|{}|{}", static_cast<int>(r.role), r.id_suffix, r.folder,
+                                  r.loader_class, r.weight_type);
     for (const auto& file : r.files) key += "|" + file;
-    const auto found = memo->find(key);
-    if (found != memo->end()) return found->second;
-    return memo->emplace(key, find_weights(r, search)).first->second;
+    auto found = memo->find(key);
+    if (found == memo->end()) found = memo->emplace(key, find_weights(r, search)).first;
+    Result<Weights> weights = found->second;
+    if (weights) weights->id = r.node + r.id_suffix, weights->node = r.node;
+    return weights;
   };
 }
 
@@ -43,6 +46,7 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
       auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes);
       if (!demand) return demand.error();
       auto passes = build_passes(*prompt, *order, *std::move(demand));
+      if (auto error = too_large(passes)) return *std::move(error);
       *last = Last{trial.sizes, flags, std::make_shared<const Passes>(std::move(passes))};
     }
     Prediction prediction;
@@ -96,6 +100,7 @@ Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Ma
   run.order = std::make_shared<const Order>(*std::move(order));
   WeightsSearch search = options.search;
   search.comfyui = machine.comfyui;
+  search.memo = make_folder_memo();
   run.find = remembering(std::move(search));
   run.predict = predictor(run.prompt, run.order, run.find);
   run.report.file = file;

@@ -280,7 +280,7 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
     weights.parameters = 0;
     weights.source =
         fmt::format("{} is in no table; {} is guessed from its name. Give --models or --bytes.",
-                    name, guess.architecture);
+                    cut_text(name, 200), guess.architecture);
     return weights;
   }
   weights.bytes_from = BytesFrom::known;
@@ -353,7 +353,7 @@ Weights weights_by_name(const std::string& name, const WeightsRequest& request,
   weights.role = request.role;
   if (request.role == WeightsRole::lora) weights.architecture = "lora";
   if (request.role == WeightsRole::upscaler) weights.architecture = "upscaler";
-  weights.source = fmt::format("{} is in no table. Give --models or --bytes.", name);
+  weights.source = fmt::format("{} is in no table. Give --models or --bytes.", cut_text(name, 200));
   return weights;
 }
 
@@ -406,7 +406,7 @@ Weights weights_by_size(const Header& header, const std::string& name,
 Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& request,
                                 const WeightsSearch& search,
                                 const std::vector<std::string>& folders) {
-  const FoundFile found = locate_file(folders, name);
+  const FoundFile found = locate_file(folders, name, search.memo.get());
   Weights weights;
   if (found.path.empty()) {
     weights = weights_by_name(name, request, search.comfyui);
@@ -501,7 +501,7 @@ Weights join(std::vector<Weights> parts) {
 std::string short_name(std::string_view file) {
   const std::string_view name = base_name(file);
   const auto dot = name.rfind('.');
-  return std::string(dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot));
+  return cut_text(dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot), 200);
 }
 
 void name_weights(Weights& weights, const WeightsRequest& request) {
@@ -554,8 +554,11 @@ std::optional<Weights> find_table_weights(std::string_view name, const ComfyVers
 Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch& search) {
   const std::string_view kind =
       request.folder.empty() ? default_folder(request.role) : std::string_view(request.folder);
-  const auto folders = search.folders ? known_folders(*search.folders, kind)
-                                      : expand_folders(search.model_folders, kind);
+  const auto ask = [&] {
+    return search.folders ? known_folders(*search.folders, kind)
+                          : expand_folders(search.model_folders, kind);
+  };
+  const auto folders = search.memo ? search.memo->folders(std::string(kind), ask) : ask();
   if (!folders) return folders.error();
   std::vector<Weights> parts;
   for (const std::string& file : request.files) {

@@ -80,13 +80,26 @@ Result<Done> check_readable(const fs::path& folder) {
   return Done{};
 }
 
-void add_folder(std::vector<std::string>& list, const fs::path& folder, bool first) {
-  const std::string path = folder.lexically_normal().string();
-  const auto old = std::find(list.begin(), list.end(), path);
-  if (old != list.end() && !first) return;
-  if (old != list.end()) list.erase(old);
-  list.insert(first ? list.begin() : list.end(), path);
-}
+/// Folders in ComfyUI's order, each once: a default goes to the front, wherever it stood.
+class FolderOrder {
+ public:
+  void add(const fs::path& folder, bool first) {
+    const std::string path = folder.lexically_normal().string();
+    const auto [at, fresh] = place_.try_emplace(path, first ? --front_ : ++back_);
+    if (!fresh && first) at->second = --front_;
+  }
+  std::vector<std::string> take() const {
+    std::map<int, std::string> sorted;
+    for (const auto& [path, place] : place_) sorted.emplace(place, path);
+    std::vector<std::string> list;
+    for (auto& [place, path] : sorted) list.push_back(std::move(path));
+    return list;
+  }
+
+ private:
+  std::map<std::string, int> place_;
+  int front_ = 0, back_ = 0;
+};
 
 /// `~` and `~/x` mean the home folder, as in ComfyUI.
 std::string expand_home(std::string path) {
@@ -121,7 +134,7 @@ std::string expand_variables(const std::string& path) {
 }
 
 /// One section of extra_model_paths.yaml: base_path, is_default, and folders per kind.
-void add_section(std::vector<std::string>& list, std::string_view kind, const YAML::Node& section,
+void add_section(FolderOrder& list, std::string_view kind, const YAML::Node& section,
                  const fs::path& yaml_folder) {
   std::string base;
   bool is_default = false;
@@ -141,13 +154,12 @@ void add_section(std::vector<std::string>& list, std::string_view kind, const YA
       const std::string folder = expand_home(std::string(trim(line)));
       if (folder.empty()) continue;
       const fs::path path = root.empty() ? yaml_folder / folder : root / folder;
-      add_folder(list, path, is_default);
+      list.add(path, is_default);
     }
   }
 }
 
-Result<Done> read_yaml(std::vector<std::string>& list, std::string_view kind,
-                       const fs::path& path) {
+Result<Done> read_yaml(FolderOrder& list, std::string_view kind, const fs::path& path) {
   const auto text = read_file(path.string(), kYamlLimitBytes);
   if (!text) return text.error();
   try {  // yaml-cpp reports by exceptions; they end here.
@@ -210,32 +222,6 @@ std::string relative_name(std::string_view name) {
   return fs::path(text).lexically_normal().relative_path().string();
 }
 
-/// Walks a folder for a file: the whole relative path first if it only differs in case, else any
-/// file of that name.
-std::string search_folder(const std::string& folder, const std::string& name, int& entries_left) {
-  const std::string wanted_path = lower(name);
-  const std::string wanted_name(base_name(wanted_path));
-  std::string by_name;
-  std::error_code error;
-  // ComfyUI lists linked folders, too; a ring of links ends at the depth limit.
-  fs::recursive_directory_iterator entry(folder,
-                                         fs::directory_options::skip_permission_denied |
-                                             fs::directory_options::follow_directory_symlink,
-                                         error);
-  const fs::recursive_directory_iterator end;
-  for (; !error && entry != end && entries_left > 0; entry.increment(error)) {
-    --entries_left;
-    if (entry.depth() >= kDepthLimit) entry.disable_recursion_pending();
-    const std::string path = entry->path().string();
-    if (lower(base_name(path)) != wanted_name) continue;
-    std::error_code ignored;
-    if (!entry->is_regular_file(ignored)) continue;
-    if (lower(path.substr(std::min(path.size(), folder.size() + 1))) == wanted_path) return path;
-    if (by_name.empty()) by_name = path;
-  }
-  return by_name;
-}
-
 }  // namespace
 
 std::string_view folder_kind(std::string_view kind) {
@@ -247,7 +233,7 @@ std::string_view folder_kind(std::string_view kind) {
 Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& model_folders,
                                                 std::string_view given_kind) {
   const std::string_view kind = folder_kind(given_kind);
-  std::vector<std::string> list;
+  FolderOrder list;
   for (const std::string& given : model_folders) {
     const fs::path folder = expand_home(given);
     if (auto done = check_readable(folder); !done) return done.error();
@@ -262,7 +248,7 @@ Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& 
       const fs::path path = models / name;
       if (!fs::is_directory(path, ignored)) continue;
       if (auto done = check_readable(path); !done) return done.error();
-      add_folder(list, path, false);
+      list.add(path, false);
     }
     // "models/" and "models" have the same parent.
     const fs::path absolute = (fs::absolute(models, ignored) / "").lexically_normal().parent_path();
@@ -273,23 +259,24 @@ Result<std::vector<std::string>> expand_folders(const std::vector<std::string>& 
       break;
     }
   }
-  return list;
+  return list.take();
 }
 
 Result<std::vector<std::string>> known_folders(
     const std::map<std::string, std::vector<std::string>>& folders, std::string_view given_kind) {
-  std::vector<std::string> list;
+  FolderOrder list;
   std::error_code ignored;
   for (const auto& [kind, paths] : folders) {
     if (folder_kind(kind) != folder_kind(given_kind)) continue;
     for (const std::string& path : paths) {
-      if (fs::is_directory(path, ignored)) add_folder(list, path, false);
+      if (fs::is_directory(path, ignored)) list.add(path, false);
     }
   }
-  return list;
+  return list.take();
 }
 
-FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name) {
+FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name,
+                      FolderMemo* memo) {
   if (name.empty()) return {};
   const std::string relative = relative_name(name);
   for (const std::string& folder : folders) {
@@ -299,13 +286,53 @@ FoundFile locate_file(const std::vector<std::string>& folders, std::string_view 
     if (fs::is_regular_file(path, ignored)) return {path, true};
     if (fs::is_regular_file(path + ".index.json", ignored)) return {path + ".index.json", true};
   }
+  const auto list = memo ? memo->list(folders) : std::make_shared<const FolderList>(folders);
+  std::string path = list->find(relative.empty() ? last_name(name) : relative);
+  return path.empty() ? FoundFile{} : FoundFile{std::move(path), false};
+}
+
+std::shared_ptr<FolderMemo> make_folder_memo() { return std::make_shared<FolderMemo>(); }
+
+std::shared_ptr<const FolderList> FolderMemo::list(const Folders& folders) {
+  const std::lock_guard lock(mutex_);
+  auto& list = lists_[folders];
+  if (!list) list = std::make_shared<const FolderList>(folders);
+  return list;
+}
+
+FolderList::FolderList(const std::vector<std::string>& folders) {
   int entries_left = kEntryLimit;
-  for (const std::string& folder : folders) {
-    std::string path =
-        search_folder(folder, relative.empty() ? last_name(name) : relative, entries_left);
-    if (!path.empty()) return {std::move(path), false};
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    std::error_code error;
+    // ComfyUI lists linked folders, too; a ring of links ends at the depth limit.
+    fs::recursive_directory_iterator entry(folders[i],
+                                           fs::directory_options::skip_permission_denied |
+                                               fs::directory_options::follow_directory_symlink,
+                                           error);
+    const fs::recursive_directory_iterator end;
+    for (; !error && entry != end && entries_left > 0; entry.increment(error)) {
+      --entries_left;
+      if (entry.depth() >= kDepthLimit) entry.disable_recursion_pending();
+      const std::string path = entry->path().string();
+      const std::string relative = lower(path.substr(std::min(path.size(), folders[i].size() + 1)));
+      by_name_[std::string(base_name(relative))].push_back({i, path, relative});
+    }
   }
-  return {};
+}
+
+std::string FolderList::find(const std::string& name) const {
+  const std::string wanted = lower(name);
+  const auto files = by_name_.find(base_name(wanted));
+  if (files == by_name_.end()) return {};
+  const File* first = nullptr;
+  for (const File& file : files->second) {
+    if (first && file.folder != first->folder) break;
+    std::error_code ignored;
+    if (!fs::is_regular_file(file.path, ignored)) continue;
+    if (file.relative == wanted) return file.path;
+    if (!first) first = &file;
+  }
+  return first ? first->path : std::string();
 }
 
 DiffusersFolder locate_diffusers(const std::vector<std::string>& folders, std::string_view name,

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +34,44 @@ struct FoundFile {
   bool exact = true;
 };
 
+/// The files below some folders, in the order of a walk over at most 20,000 entries.
+class FolderList {
+ public:
+  explicit FolderList(const std::vector<std::string>& folders);
+  /// The file of this relative path, in any case; else the first of its name, of the first folder
+  /// that has one. Empty if there is none.
+  std::string find(const std::string& name) const;
+
+ private:
+  struct File {
+    std::size_t folder;
+    std::string path, relative;  ///< `relative` in small letters
+  };
+  std::map<std::string, std::vector<File>, std::less<>> by_name_;
+};
+
+class FolderMemo {
+ public:
+  using Folders = std::vector<std::string>;
+  /// What `find` gives for a kind; asked once.
+  template <class Find>
+  Result<Folders> folders(const std::string& kind, Find find) {
+    const std::lock_guard lock(mutex_);
+    const auto at = kinds_.find(kind);
+    return at != kinds_.end() ? at->second : kinds_.emplace(kind, find()).first->second;
+  }
+  std::shared_ptr<const FolderList> list(const Folders& folders);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Result<Folders>> kinds_;
+  std::map<Folders, std::shared_ptr<const FolderList>> lists_;
+};
+
 /// Looks for `name` (subfolders with / or \) under folders: by direct path first, then ignoring
-/// case and subfolders, over at most 20,000 entries.
-FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name);
+/// case and subfolders, over at most 20,000 entries. `memo` may be null.
+FoundFile locate_file(const std::vector<std::string>& folders, std::string_view name,
+                      FolderMemo* memo = nullptr);
 
 /// A model that diffusers saved: NAME/model_index.json, NAME/unet/, NAME/vae/, NAME/text_encoder/.
 struct DiffusersFolder {

@@ -3,13 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <unordered_map>
 
 namespace ebb {
 namespace {
 
-constexpr std::size_t kValueLimit = 2'000'000;
+constexpr std::size_t kValueLimit = 2'000'000;  // whatever is asked for
 constexpr std::size_t kArgumentsMax = 16;  // no call that describes a tensor has more
 
 using Index = std::uint32_t;
@@ -26,7 +27,8 @@ std::int64_t signed_number(std::string_view bytes) {
 
 class Reader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  Reader(std::string_view bytes, std::size_t values_max)
+      : bytes_(bytes), values_max_(std::min(values_max, kValueLimit)) {}
 
   /// False on an error, which `problem()` tells.
   bool run() {
@@ -37,9 +39,9 @@ class Reader {
       const bool good = constant(opcode) || text(opcode) || container(opcode) || object(opcode) ||
                         stack(opcode) || (problem_.empty() && fail("has an unknown opcode"));
       if (!good || !problem_.empty()) return false;
-      if (tree_.values.size() > kValueLimit || stack_.size() > kValueLimit ||
-          marks_.size() > kValueLimit || memo_.size() > kValueLimit) {
-        return fail(fmt::format("has more than {} values", kValueLimit));
+      if (tree_.values.size() > values_max_ || stack_.size() > values_max_ ||
+          marks_.size() > values_max_ || memo_.size() > values_max_) {
+        return fail(fmt::format("has more than {} values", values_max_));
       }
     }
     tree_.end = at_;
@@ -387,7 +389,7 @@ class Reader {
   Index dict_of_pairs(Index list) {
     // One list may be given to many calls; what they copy is bounded together.
     pairs_copied_ += tree_.values[list].items.size();
-    if (pairs_copied_ > kValueLimit) return add(PickleKind::opaque);
+    if (pairs_copied_ > values_max_) return add(PickleKind::opaque);
     std::vector<Index> entries;
     for (const Index pair : tree_.values[list].items) {
       const PickleValue& value = tree_.values[pair];
@@ -436,6 +438,7 @@ class Reader {
   }
 
   std::string_view bytes_;
+  const std::size_t values_max_;
   std::size_t at_ = 0;
   std::size_t opcode_at_ = 0;
   bool stopped_ = false;
@@ -450,8 +453,8 @@ class Reader {
 }  // namespace
 
 Result<PickleTree> read_pickle(std::string_view bytes, const std::string& path,
-                               const std::string& place) {
-  Reader reader(bytes);
+                               const std::string& place, std::size_t values_max) {
+  Reader reader(bytes, values_max);
   if (reader.run()) return reader.take();
   return input_error("is a broken pickle: it " + reader.problem(), path, place,
                      "Download or copy the file again.");

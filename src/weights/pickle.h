@@ -2,7 +2,7 @@
 // What a pickle describes, read as data: its opcodes build values of the kinds below, and nothing
 // is ever imported or called. A few names from torch are understood as descriptions of tensors;
 // every other object is opaque. Protocols 0 to 5.
-// Bounded here: 2,000,000 values, as many on the stack.
+// Bounded here: 2,000,000 values at most, as many on the stack.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,6 @@ struct PickleTree {
 /// REQUIRES: `bytes` outlives the tree. Errors: cut short, an opcode that does not exist, a stack
 /// that does not fit, over a limit; the message names the byte.
 Result<PickleTree> read_pickle(std::string_view bytes, const std::string& path,
-                               const std::string& place);
+                               const std::string& place, std::size_t values_max = 2'000'000);
 
 }  // namespace ebb

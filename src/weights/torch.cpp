@@ -17,6 +17,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::int64_t kPickleLimitBytes = 32 << 20;
+constexpr std::size_t kDimensionsMax = 8;  // more than any weights have
 constexpr std::size_t kTensorLimit = 1'000'000;
 constexpr std::int64_t kTotalLimit = std::int64_t{1} << 56;  // so that no sum of sizes overflows
 // The number that legacy files begin with, as a pickle without its protocol.
@@ -172,6 +173,9 @@ class StateReader {
     const PickleValue& storage = at(value.items[0]);
     tensor.dtype = dtype_of(at(value.items.size() > 3 ? value.items[3] : storage.items[0]));
     if (!tensor.dtype) return broken("is a tensor of an unknown type", header_.file, name);
+    if (at(value.items[1]).items.size() > kDimensionsMax) {
+      return broken("is a tensor of more dimensions than any weights have", header_.file, name);
+    }
     for (const std::uint32_t item : at(value.items[1]).items) {
       if (at(item).kind != PickleKind::integer) {
         return broken("is a tensor with a dimension that is no number", header_.file, name);
@@ -219,6 +223,13 @@ class StateReader {
   std::int64_t total_ = 0;
 };
 
+constexpr std::int64_t kUnpackedBytes = 1 << 20, kUnpackedPerByte = 16;
+
+/// Values of a pickle that a file of this size may have.
+std::size_t values_max(const FileStart& start) {
+  return 300'000 + static_cast<std::size_t>(start.file_bytes) / 4;
+}
+
 Result<Header> read_zip(const FileStart& start, Header header) {
   const auto entries = read_zip_directory(start.path, start.file_bytes);
   if (!entries) return entries.error();
@@ -242,9 +253,12 @@ Result<Header> read_zip(const FileStart& start, Header header) {
       storages[std::string_view(entry.name).substr(folder.size())] = entry.bytes;
     }
   }
-  const auto text = read_zip_entry(start.path, *pickle, kPickleLimitBytes);
+  // What is packed tighter than any pickle of torch's is there to fill memory.
+  const std::int64_t limit =
+      std::min(kPickleLimitBytes, kUnpackedBytes + kUnpackedPerByte * pickle->stored_bytes);
+  const auto text = read_zip_entry(start.path, *pickle, limit);
   if (!text) return text.error();
-  const auto tree = read_pickle(*text, start.path, pickle->name);
+  const auto tree = read_pickle(*text, start.path, pickle->name, values_max(start));
   if (!tree) return tree.error();
   const std::optional<Storages> listed = std::move(storages);
   if (auto done = StateReader(*tree, listed, header).run(); !done) return done.error();
@@ -257,11 +271,11 @@ Result<Header> read_legacy(const FileStart& start, Header header) {
   if (!text) return text.error();
   std::string_view rest = *text;
   for (int i = 0; i < kLegacyPicklesBefore; ++i) {
-    const auto before = read_pickle(rest, start.path, "start");
+    const auto before = read_pickle(rest, start.path, "start", values_max(start));
     if (!before) return before.error();
     rest.remove_prefix(before->end);
   }
-  const auto tree = read_pickle(rest, start.path, "object");
+  const auto tree = read_pickle(rest, start.path, "object", values_max(start));
   if (!tree) return tree.error();
   if (auto done = StateReader(*tree, std::nullopt, header).run(); !done) return done.error();
   std::int64_t bytes = 0;
