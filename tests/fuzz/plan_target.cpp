@@ -35,6 +35,7 @@ void plan(const Prompt& prompt, const Machine& machine) {
   report.trial.machine = machine;
   const auto passes =
       std::make_shared<const Passes>(build_passes(prompt, *order, *std::move(demand)));
+  if (too_large(*passes)) return;
   report.prediction.passes = passes;
   report.prediction.timeline = simulate(*passes, machine);
   report.prediction.outcome = judge(*passes, report.prediction.timeline, machine);

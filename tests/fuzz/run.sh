@@ -34,7 +34,7 @@ for target in "${targets[@]}"; do
   corpus=build/fuzz/corpus/$target
   mkdir -p "$corpus"
   case $target in
-    json|graph|plan) find_type='json' ;;
+    json|graph|plan|undo|patch|clean|explain|compare|draw|launch) find_type='json' ;;
     jpeg) find_type='jpg|jpeg' ;;
     mp4) find_type='mp4|mov|m4v' ;;
     *) find_type=$target ;;
@@ -43,7 +43,7 @@ for target in "${targets[@]}"; do
   log=build/fuzz/found/$target.log
   rc=0
   EBB_FUZZ_TARGET=$target "$fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 \
-      -max_len=200000 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$target-" \
+      -max_len=4000000 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$target-" \
       "$corpus" >"$log" 2>&1 || rc=$?
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
   peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log" | tail -1)

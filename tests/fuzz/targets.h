@@ -24,4 +24,15 @@ const std::string& memory_file(std::string_view bytes);
 /// A graph or prompt through everything that `ebb plan` does but the report.
 void plan_workflow(std::string_view bytes);
 
+// What changes a file's text; each checks what it makes.
+void undo_workflow(std::string_view bytes);
+void patch_workflow(std::string_view bytes);
+void clean_workflow(std::string_view bytes);
+
+// How a run is told.
+void explain_workflow(std::string_view bytes);
+void compare_workflow(std::string_view bytes);
+void draw_workflow(std::string_view bytes);
+void launch_workflow(std::string_view bytes);
+
 }  // namespace ebb::fuzz
