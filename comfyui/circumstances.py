@@ -48,6 +48,16 @@ def folders():
             if kind not in ("custom_nodes", "configs")}
 
 
+def media_folders():
+    """The folders of pictures and videos that this ComfyUI says: input, output, temp."""
+    paths, found = hooks.module("folder_paths"), {}
+    for kind in ("input", "output", "temp"):
+        ask = getattr(paths, f"get_{kind}_directory", None)
+        if ask:
+            found[kind] = os.fspath(ask())
+    return found
+
+
 def has_several_users():
     return bool(getattr(getattr(hooks.module("comfy.cli_args"), "args", None), "multi_user", False))
 
@@ -133,7 +143,8 @@ def options_for(classes, asked):
     `asked` wins over what this server says of itself; a card or VRAM size in it is another card.
     """
     options = {"comfyui": comfyui_version(), "flags": flags(), "ram": ram_bytes(),
-               "os": "windows" if sys.platform == "win32" else "linux", "folders": folders()}
+               "os": "windows" if sys.platform == "win32" else "linux", "folders": folders(),
+               **media_folders()}
     if asked.get("gpu") is None and asked.get("vram") is None:
         here, why = card()
         if here is None:

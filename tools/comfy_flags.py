@@ -50,7 +50,11 @@ def main(folders):
     for folder in folders:
         run = subprocess.run([sys.executable, __file__, "--dump", os.path.abspath(folder)],
                              capture_output=True, text=True, check=True)
-        for name, row in json.loads(run.stdout).items():
+        found = json.loads(run.stdout)
+        # A group keeps its name where another of its flags came to stand first.
+        same = {row[2]: flags[name][2] for name, row in found.items() if row[2] and name in flags}
+        for name, row in found.items():
+            row[2] = same.get(row[2], row[2])
             # A value that became optional is optional: older command lines still parse.
             if row[0] != "none" or name not in flags:
                 flags[name] = row

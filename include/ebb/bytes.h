@@ -26,6 +26,11 @@ constexpr std::int64_t operator""_GiB(unsigned long long n) {
 /// 1024, -B powers of 1000. Errors: not a size, negative, beyond 2^62.
 Result<std::int64_t> parse_size(std::string_view text);
 
+/// A size of a card's memory or a machine's, as it stands on a box: `24`, `24GB`, `24GiB` and
+/// `24576MiB` are the same, as every unit is a power of 1024. A bare number below 1,024 is GiB, one
+/// from 2^26 on is bytes. Errors: what is between, for nobody knows what it means; as parse_size.
+Result<std::int64_t> parse_memory_size(std::string_view text);
+
 /// `11,329` for a number of bytes in whole MiB, rounded to nearest.
 std::string format_mib(std::int64_t bytes);
 

@@ -88,11 +88,20 @@ struct NodeDemand {
   std::string note;                    ///< why something is unknown; empty if nothing is
 };
 
+/// A picture or a video that a node loads from a file.
+struct LoadedMedia {
+  std::string node;                        ///< id
+  Shape shape;                             ///< as many as it has stand in the batch
+  double frames_per_second = 0;            ///< 0: not known, or no video
+  NumberKind kind = NumberKind::computed;  ///< from its header; given, or assumed
+};
+
 /// The whole prompt: its weights and, per node (same order as prompt.nodes), its demand.
 struct PromptDemand {
   std::vector<Weights> weights;
   std::vector<NodeDemand> nodes;
   std::optional<Shape> picture;  ///< the main picture or video in pixels, for the headline
+  std::vector<LoadedMedia> loaded;
   std::vector<std::string> notes;
 };
 
@@ -103,6 +112,9 @@ int frame_stride(std::string_view architecture);
 /// Finds the weights for a loader's request: find_weights with its search, or a memo of it.
 using FindWeights = std::function<Result<Weights>(const WeightsRequest&)>;
 
+/// What the header of a picture or a video says that a loader names; nothing if it is not at hand.
+using FindMedia = std::function<std::optional<MediaSize>(std::string_view name)>;
+
 /// What one step with one model needs, for programs that have no prompt. `shape` is the latent to
 /// sample or decode, or the picture to encode. Unknown where the table lacks the architecture.
 Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
@@ -111,7 +123,8 @@ Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
 /// Finds the loaders, follows MODEL, CLIP, VAE, LATENT and IMAGE links, and gives every node its
 /// weights and demand. Errors: a broken model file, a size that is not usable (negative, 10^9).
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
-                                     const Machine& machine, const SizeOverrides& sizes = {});
+                                     const Machine& machine, const SizeOverrides& sizes = {},
+                                     const FindMedia& media = {});
 
 /// One number of a sum, as it is printed: it is rounded first and added then, so that whoever adds
 /// up what is printed gets what is printed.
@@ -146,7 +159,8 @@ struct DemandTerms {
 /// The demand of the node at this position in prompt.nodes again, term by term. Errors: as
 /// estimate_demand, whose numbers these are.
 Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes, int node);
+                                   const Machine& machine, const SizeOverrides& sizes, int node,
+                                   const FindMedia& media = {});
 
 /// One call of a model as the tracer (tools/trace_demand.py) recorded it in a ComfyUI checkout.
 struct TracedCall {

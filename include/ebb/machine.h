@@ -67,6 +67,14 @@ struct ComfyFlags {
 Result<ComfyFlags> parse_comfy_flags(std::string_view text);
 std::string to_string(const ComfyFlags& flags);
 
+/// A flag that a release does not have, and so would not start with.
+struct AbsentFlag {
+  std::string flag;
+  bool too_new = false;  ///< it came later, with `release`; else that was the last to have it
+  ComfyVersion release;
+};
+std::vector<AbsentFlag> absent_flags(const ComfyFlags& flags, const ComfyVersion& version);
+
 /// A ComfyUI folder on this machine, read as text: nothing in it is executed.
 struct Checkout {
   std::string folder;  ///< the one with main.py; of a portable folder its ComfyUI/
@@ -110,11 +118,24 @@ struct Gpu {
 /// All known cards, smallest id first.
 const std::vector<Gpu>& gpus();
 /// Finds a card by id or name in any usual spelling (`RTX 5090`, `nvidia geforce rtx 5090`).
-/// Errors: unknown name, with the nearest ones in the hint.
+/// Errors: another maker's card, or an unknown name, with near ones in the hint if there are any.
 Result<Gpu> find_gpu(std::string_view name);
 
+enum class GpuVendor { nvidia, amd, intel, apple, other };
+const char* to_string(GpuVendor vendor);  ///< `AMD`
+
+/// Whose card it is. ComfyUI has other rules for each maker, and some for a generation.
+struct Card {
+  GpuVendor vendor = GpuVendor::nvidia;
+  std::string generation;                 ///< AMD's as drivers call it, `gfx1100`; empty: not known
+  NumberKind kind = NumberKind::assumed;  ///< assumed where no name says whose it is
+
+  bool operator==(const Card&) const = default;
+};
+
 struct Machine {
-  std::string gpu;      ///< `RTX 5090`, or empty when only --vram was given
+  std::string gpu;  ///< `RTX 5090`, or empty when only --vram was given
+  Card card;
   Quantity vram_total;  ///< the driver's total
   Quantity vram_free;   ///< free before ComfyUI loads its first model
   Quantity ram_total;
@@ -131,6 +152,19 @@ struct Machine {
 
   std::int64_t vram_others_bytes() const { return vram_total.bytes - vram_free.bytes; }
 };
+
+/// What ComfyUI does on a card, where that is not the same for all of them.
+struct CardRules {
+  bool known = true;             ///< false: Ebb does not know what ComfyUI does on such a card
+  double weight_share = 0;       ///< of free VRAM, which weights get at least
+  bool plain_attention = false;  ///< PyTorch's attention is off, and estimates are higher
+  bool fp32_vaes = false;        ///< VAEs that may be in bf16 or fp32 are in fp32
+  double kl_vae_times = 1;       ///< their estimate is multiplied by this
+  bool pages = true;             ///< weights may be paged (dynamic VRAM)
+  bool streams = true;           ///< weights are copied beside the compute by default
+  bool pins = true;              ///< offloaded weights are page-locked
+};
+CardRules card_rules(const Machine& machine);
 
 /// What the command line says of the machine; what is absent is probed, then assumed.
 struct MachineOptions {

@@ -132,6 +132,7 @@ struct Passes {
   std::vector<Cut> cuts;  ///< one fewer than passes
   Levers own;             ///< what Ebb's nodes in the prompt do
   std::optional<Shape> picture;
+  std::vector<LoadedMedia> loaded;  ///< pictures and videos from files
   std::vector<std::string> notes;
   bool too_many_crossings = false;  ///< so many cuts with so much across that they are not listed
 };

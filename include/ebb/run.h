@@ -22,6 +22,7 @@ namespace ebb {
 /// means absent.
 struct RunArguments {
   std::string gpu, vram, vram_free, ram, os, comfyui, machine_file;
+  std::string input, output, temp;  ///< ComfyUI's folders of pictures and videos
   std::optional<std::string> flags;
   std::vector<std::string> models, bytes, frames, sizes;
 };
@@ -32,7 +33,8 @@ struct RunOptions {
   WeightsSearch search;
   SizeOverrides sizes;               ///< when --frames or --size names one value, it replaces
   std::vector<SizeOverrides> table;  ///< one row per value given
-  std::vector<std::string> notes;    ///< what was detected in a ComfyUI folder
+  MediaFolders media;
+  std::vector<std::string> notes;  ///< what was detected in a ComfyUI folder
   /// Of a server; asked before the built-in table. May be null, must outlive every call.
   const NodeDefinitions* definitions = nullptr;
 };
@@ -52,6 +54,9 @@ Result<ComfyChoice> choose_comfyui(const std::string& text);
 /// The version a machine's ComfyUI has; nothing if it is only assumed.
 std::optional<ComfyVersion> known_version(const Machine& machine);
 
+/// Finds pictures and videos in these folders and reads their headers, each once.
+FindMedia find_media(MediaFolders folders);
+
 /// How a workflow becomes a prompt of that version; of the version assumed where there is none.
 /// `definitions` may be null, and must outlive the options.
 PromptOptions prompt_options(const std::optional<ComfyVersion>& version,
@@ -69,6 +74,7 @@ struct Run {
   std::shared_ptr<const Prompt> prompt;
   std::shared_ptr<const Order> order;
   FindWeights find;  ///< remembers what it found
+  FindMedia media;   ///< the same
   Predict predict;
   Report report;  ///< file, trial and prediction
 };

@@ -89,6 +89,7 @@ struct WeightsSearch {
   std::vector<std::string> model_folders;  ///< --models; each laid out as ComfyUI's models/
   std::map<std::string, std::int64_t> given_bytes;  ///< --bytes NAME=SIZE
   ComfyVersion comfyui;                             ///< decides how types are counted
+  bool fp32_vaes = false;                           ///< CardRules::fp32_vaes
   /// A server's own folders for each kind, in its order, in place of model_folders. Those that are
   /// not there are passed over, as ComfyUI does.
   std::optional<std::map<std::string, std::vector<std::string>>> folders = {};

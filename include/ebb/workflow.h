@@ -203,4 +203,29 @@ Overview describe(const Workflow& workflow, const PromptOptions& options);
 /// The prompt as JSON: id -> {inputs, class_type, _meta.title}; numbers spelt as JavaScript does.
 std::string to_json(const Prompt& prompt);
 
+/// What the header of a picture or a video says, as ComfyUI's loaders give it: turned as EXIF asks,
+/// and with all pictures of an animation.
+struct MediaSize {
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+  std::int64_t frames = 1;       ///< 0: not known
+  double frames_per_second = 0;  ///< of a video; 0: not known
+  bool video = false;
+
+  bool operator==(const MediaSize&) const = default;
+};
+
+/// Reads the header of a PNG, JPEG, WebP, GIF, BMP, AVIF, MP4, MOV, WebM or Matroska file, and of
+/// larger ones a few bytes here and there. Errors: unreadable, of another kind, a broken header.
+Result<MediaSize> read_media_size(const std::string& path);
+
+/// ComfyUI's folders of pictures and videos; empty: not known.
+struct MediaFolders {
+  std::string input, output, temp;
+};
+
+/// The path of a file as a loader's widget names it, `sub/a.png` or `a.png [output]`; empty where
+/// it is not there. What points out of its folder is never there.
+std::string locate_media(const MediaFolders& folders, std::string_view name);
+
 }  // namespace ebb

@@ -88,10 +88,11 @@ Result<Done> read_option(const JsonValue& value, Call& call, WeightsSearch& sear
   };
   RunArguments& a = call.arguments;
   const std::string key = value.key();
-  for (const Text& text : {Text{"gpu", &a.gpu}, Text{"vram", &a.vram},
-                           Text{"vram_free", &a.vram_free}, Text{"ram", &a.ram}, Text{"os", &a.os},
-                           Text{"comfyui", &a.comfyui}, Text{"machine", &a.machine_file},
-                           Text{"with", &call.choice.with}, Text{"file", &call.file}}) {
+  for (const Text& text :
+       {Text{"gpu", &a.gpu}, Text{"vram", &a.vram}, Text{"vram_free", &a.vram_free},
+        Text{"ram", &a.ram}, Text{"os", &a.os}, Text{"comfyui", &a.comfyui},
+        Text{"machine", &a.machine_file}, Text{"input", &a.input}, Text{"output", &a.output},
+        Text{"temp", &a.temp}, Text{"with", &call.choice.with}, Text{"file", &call.file}}) {
     if (key == text.name) return read_text(value, *text.place);
   }
   struct Texts {

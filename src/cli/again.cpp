@@ -93,8 +93,10 @@ Result<std::vector<Again>> play(const Prompt& prompt, const Machine& machine,
   WeightsSearch search = options.search;
   search.comfyui = machine.comfyui;
   search.memo = make_folder_memo();
+  search.fp32_vaes = card_rules(machine).fp32_vaes;
   const auto find = [&](const WeightsRequest& request) { return find_weights(request, search); };
-  const auto demand = estimate_demand(prompt, find, machine, options.sizes);
+  const auto demand =
+      estimate_demand(prompt, find, machine, options.sizes, find_media(options.media));
   if (!demand) return demand.error();
   const auto first = order_steps(prompt, machine.comfyui, {}, machine.flags.cache);
   if (!first) return first.error();

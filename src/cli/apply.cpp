@@ -264,21 +264,26 @@ int run(const Arguments& a) {
 
 std::function<int()> declare_apply(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("PATH", a->paths, "workflow files or folders of them")->required();
-  app.add_option("-o,--output", a->output, "write the patched workflow to this file");
-  app.add_option("--out", a->out, "write patched workflows into this folder");
-  app.add_option("--svg", a->svg, "write a picture of the canvas before and after to this file");
+  app.add_option("PATH", a->paths, "workflow files or folders of them")->type_name(" ")->required();
+  app.add_option("-o,--output", a->output, "write the patched workflow to this file")
+      ->type_name("FILE");
+  app.add_option("--out", a->out, "write patched workflows into this folder")->type_name("DIR");
+  app.add_option("--svg", a->svg, "write a picture of the canvas before and after to this file")
+      ->type_name("FILE");
   app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak");
   app.add_flag("--force", a->force, "write over files that are there");
   app.add_flag("--check", a->check, "write nothing, exit with 1 if a file would change");
   app.add_flag("--json", a->json, "one line of JSON a file (docs/patch.md)");
   app.add_option("--with", a->choice.with,
                  "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
-                 "another, whatever the plan says");
+                 "another, whatever the plan says")
+      ->type_name("NODE");
   app.add_option("--only", a->choice.only, "of the plan's fixes only these, by name")
+      ->type_name("NAME")
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--skip", a->choice.skip, "the plan's fixes without these")
+      ->type_name("NAME")
       ->delimiter(',')
       ->allow_extra_args(false);
   declare_machine(app, a->plan);

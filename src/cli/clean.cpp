@@ -98,13 +98,14 @@ int run(const Arguments& a) {
 
 std::function<int()> declare_clean(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file, "a workflow")->required();
+  app.add_option("FILE", a->file, "a workflow")->type_name(" ")->required();
   auto* remove = app.add_flag("--remove", a->remove, "take them out and join their links");
   app.add_flag("--replace", a->replace, "the same, and UnloadModels at every switch of models")
       ->excludes(remove);
   app.add_option("--node", a->nodes, "only this node; may be given several times")
+      ->type_name("ID")
       ->allow_extra_args(false);
-  auto* output = app.add_option("-o,--output", a->output, "write to this file");
+  auto* output = app.add_option("-o,--output", a->output, "write to this file")->type_name("FILE");
   app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
       ->excludes(output);
   app.add_flag("--force", a->force, "write over files that are there");

@@ -21,6 +21,7 @@ struct Command {
   const char* name;
   const char* description;
   std::function<int()> (*declare)(CLI::App& app);
+  const char* group;  ///< its heading in the list of commands
 };
 
 std::function<int()> declare_apply(CLI::App& app);

@@ -12,6 +12,7 @@
 #include "cli/input.h"
 #include "cli/print.h"
 #include "cli/plan_options.h"
+#include "ebb/bytes.h"
 
 namespace ebb::cli {
 namespace {
@@ -19,8 +20,9 @@ namespace {
 constexpr std::size_t kRunsMax = 200;
 
 constexpr const char* kExamples =
-    "Options that are marked take several values, separated by commas; every combination is a row\n"
-    "(200 at most). What is the same in all rows is said once above.\n\n"
+    "Options under \"What varies\" take several values, separated by commas; every combination is "
+    "a\n"
+    "row (200 at most). What is the same in all rows is said once above.\n\n"
     "Examples:\n"
     "  ebb compare flow.json --gpu rtx4090,rtx5090 --reserve-vram 0.7,4\n"
     "  ebb compare flow.json --comfyui 0.3.64,0.8.0,0.18.2 --gpu rtx5090 --os linux,windows\n"
@@ -31,6 +33,7 @@ constexpr const char* kExamples =
 /// An option with several values, and how one of them gets into the arguments of a run.
 struct Axis {
   const char* option;
+  const char* what;  ///< one value of it
   const char* help;
   void (*set)(PlanArguments& arguments, const std::string& value);
 };
@@ -39,23 +42,32 @@ void add_flag(PlanArguments& arguments, const std::string& text) {
   arguments.flags = arguments.flags ? *arguments.flags + " " + text : text;
 }
 
+/// ComfyUI's flag takes a bare number of GiB; a size with a unit is turned into one.
+std::string in_gib(const std::string& text) {
+  const auto size = parse_memory_size(text);
+  return size && text.find_first_not_of("0123456789.") != std::string::npos
+             ? fmt::format("{:g}", static_cast<double>(*size) / 0x1p30)
+             : text;
+}
+
 constexpr Axis kAxes[] = {
-    {"--comfyui", "versions of ComfyUI, or its folders",
+    {"--comfyui", "VERSION|DIR", "versions of ComfyUI, or its folders",
      [](PlanArguments& a, const std::string& v) { a.comfyui = v; }},
-    {"--gpu", "cards, such as rtx4090,rtx5090",
+    {"--gpu", "CARD", "cards, such as rtx4090,rtx5090",
      [](PlanArguments& a, const std::string& v) { a.gpu = v; }},
-    {"--vram", "VRAM in total", [](PlanArguments& a, const std::string& v) { a.vram = v; }},
-    {"--vram-free", "VRAM free before ComfyUI loads its first model",
+    {"--vram", "SIZE", "VRAM in total", [](PlanArguments& a, const std::string& v) { a.vram = v; }},
+    {"--vram-free", "SIZE", "VRAM free before ComfyUI loads its first model",
      [](PlanArguments& a, const std::string& v) { a.vram_free = v; }},
-    {"--ram", "RAM in total", [](PlanArguments& a, const std::string& v) { a.ram = v; }},
-    {"--os", "linux, windows", [](PlanArguments& a, const std::string& v) { a.os = v; }},
-    {"--frames", "counts of frames",
+    {"--ram", "SIZE", "RAM in total", [](PlanArguments& a, const std::string& v) { a.ram = v; }},
+    {"--os", "OS", "linux, windows", [](PlanArguments& a, const std::string& v) { a.os = v; }},
+    {"--frames", "N", "counts of frames",
      [](PlanArguments& a, const std::string& v) { a.frames = {v}; }},
-    {"--size", "WxH in pixels", [](PlanArguments& a, const std::string& v) { a.sizes = {v}; }},
-    {"--flags", "ComfyUI's own flags; may be given several times, not split at commas",
+    {"--size", "WxH", "WxH in pixels",
+     [](PlanArguments& a, const std::string& v) { a.sizes = {v}; }},
+    {"--flags", "FLAGS", "ComfyUI's own flags; may be given several times, not split at commas",
      [](PlanArguments& a, const std::string& v) { a.flags = v; }},
-    {"--reserve-vram", "values of ComfyUI's flag in GiB, beside --flags",
-     [](PlanArguments& a, const std::string& v) { add_flag(a, "--reserve-vram " + v); }},
+    {"--reserve-vram", "SIZE", "values of ComfyUI's flag, in GiB, beside --flags",
+     [](PlanArguments& a, const std::string& v) { add_flag(a, "--reserve-vram " + in_gib(v)); }},
 };
 
 struct Arguments {
@@ -138,18 +150,25 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_compare(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   PlanArguments& common = arguments->common;
-  app.add_option("FILE", common.file, "UI graph, API prompt, or media that carry one")->required();
+  app.add_option("FILE", common.file, "a workflow, or media that carry one; - reads stdin")
+      ->required()
+      ->type_name(" ");
   for (std::size_t axis = 0; axis < std::size(kAxes); ++axis) {
     const std::string option = kAxes[axis].option;
     auto* added = app.add_option(option, arguments->values[axis], kAxes[axis].help);
-    added->allow_extra_args(false);
+    added->type_name(kAxes[axis].what)->group("What varies")->allow_extra_args(false);
     if (option != "--flags") added->delimiter(',');
   }
-  app.add_option("--models", common.models, "ComfyUI's models folder; may be given several times")
+  app.add_option("--models", common.models, "ComfyUI's models folder; may be given again")
+      ->type_name("DIR")
       ->allow_extra_args(false);
-  app.add_option("--bytes", common.bytes, "NAME=SIZE of a model file that is not at hand")
+  app.add_option("--input", common.input, "ComfyUI's input folder, for the sizes of pictures")
+      ->type_name("DIR");
+  app.add_option("--bytes", common.bytes, "size of a model file that is not at hand")
+      ->type_name("NAME=SIZE")
       ->allow_extra_args(false);
-  app.add_option("--machine", common.machine_file, "read the machine from this file");
+  app.add_option("--machine", common.machine_file, "read the machine from this file")
+      ->type_name("FILE");
   app.add_flag("--json", common.json, "print everything as one JSON object (docs/json.md)");
   app.footer(kExamples);
   return [arguments] { return run(*arguments); };

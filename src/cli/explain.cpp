@@ -57,8 +57,8 @@ Result<Explanation> explain(const Arguments& arguments) {
   const Passes& passes = *report.prediction.passes;
   const Pass& chosen = passes.passes[static_cast<std::size_t>(*pass)];
   const Step& step = passes.steps[static_cast<std::size_t>(chosen.main_step)];
-  const auto terms =
-      explain_demand(*run->prompt, run->find, report.trial.machine, report.trial.sizes, step.node);
+  const auto terms = explain_demand(*run->prompt, run->find, report.trial.machine,
+                                    report.trial.sizes, step.node, run->media);
   if (!terms) return terms.error();
   Explanation explanation = explain_pass(report, *pass, *terms);
   explanation.notes.insert(explanation.notes.end(), options->notes.begin(), options->notes.end());
@@ -78,8 +78,8 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_explain(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   declare_run(app, *arguments);
-  app.add_option("--pass", arguments->pass,
-                 "number of the pass in `ebb plan` (default: the worst)");
+  app.add_option("--pass", arguments->pass, "number of the pass in `ebb plan` (default: the worst)")
+      ->type_name("N");
   app.footer(kExamples);
   return [arguments] { return run(*arguments); };
 }

@@ -178,15 +178,19 @@ std::function<int()> declare_launch(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("--for", arguments->files,
                  "a workflow to start ComfyUI for; may be given several times")
+      ->type_name("FILE")
       ->allow_extra_args(false)
       ->required();
   app.add_option("--from", arguments->from,
-                 "an existing .bat or .sh: its flags are taken over, and what changes is said");
-  app.add_option("--write", arguments->write, "write the script to this .bat or .sh");
+                 "an existing .bat or .sh: its flags are taken over, and what changes is said")
+      ->type_name("FILE");
+  app.add_option("--write", arguments->write, "write the script to this .bat or .sh")
+      ->type_name("FILE");
   app.add_flag("--force", arguments->force, "replace the file of --write if it exists");
   app.add_flag("--print", arguments->print, "print the script, with --write too");
   app.add_option("--python", arguments->python,
-                 "the Python to start (default: python_embeded, a venv, or the one on PATH)");
+                 "the Python to start (default: python_embeded, a venv, or the one on PATH)")
+      ->type_name("PYTHON");
   declare_machine(app, *arguments);
   app.add_flag("--json", arguments->json, "print everything as one JSON object (docs/launch.md)");
   app.get_option("--comfyui")->required()->description("ComfyUI's folder, a portable one too");

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <new>
 #include <iostream>
+#include <new>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/print.h"
@@ -17,39 +20,66 @@
 namespace ebb::cli {
 namespace {
 
+constexpr const char* kAsk = "Before a run";
+constexpr const char* kEdit = "Workflow files";
+constexpr const char* kStart = "Starting ComfyUI";
+constexpr const char* kDevelop = "For developers";
+
 constexpr Command kCommands[] = {
     {"plan", "What will this workflow hold, pass by pass, and what is the cheapest fix?",
-     declare_plan},
-    {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain},
+     declare_plan, kAsk},
+    {"explain", "Why these numbers? The arithmetic of one pass, term by term.", declare_explain,
+     kAsk},
     {"compare", "What changes between versions, cards, flags and sizes? One table.",
-     declare_compare},
+     declare_compare, kAsk},
     {"apply", "Puts the plan's fixes, or an unload node between the passes, into the workflow.",
-     declare_apply},
-    {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo},
+     declare_apply, kEdit},
+    {"undo", "Takes out again what `ebb apply` put into a workflow.", declare_undo, kEdit},
     {"clean", "Which nodes are there to free memory, what do they really do, and out with them.",
-     declare_clean},
-    {"launch", "The script that starts ComfyUI with the flags that suit these workflows.",
-     declare_launch},
-    {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
-     declare_simulate},
-    {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
-     declare_convert},
+     declare_clean, kEdit},
     {"show", "What is in a workflow file: nodes, models, packs, subgraphs, what is switched off.",
-     declare_show},
+     declare_show, kEdit},
+    {"convert", "The prompt that ComfyUI's front end would send for this workflow.",
+     declare_convert, kEdit},
+    {"launch", "The script that starts ComfyUI with the flags that suit these workflows.",
+     declare_launch, kStart},
+    {"simulate", "What would ComfyUI's memory manager load and evict in these scenarios?",
+     declare_simulate, kDevelop},
     {"calibrate", "Does the demand table agree with the model code of a ComfyUI checkout?",
-     declare_calibrate},
+     declare_calibrate, kDevelop},
 };
 
-/// A word that is no command, or none at all: the commands that there are.
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  ebb plan my_workflow.json                              for this machine\n"
+    "  ebb plan my_workflow.json --gpu rtx4070 --ram 32GB     for another\n"
+    "  ebb plan my_workflow.json --comfyui ~/ComfyUI          its version, models and pictures\n"
+    "  ebb help plan                                          all options, with examples";
+
+/// A word that is no command: the commands that there are.
 int fail_command(const std::string& word) {
   std::string names;
   for (const Command& command : kCommands) {
     names += (names.empty() ? "" : ", ") + std::string(command.name);
   }
   say(fmt::format("ebb: {}\n  The commands are {}; ebb --help says what they do.\n",
-                  word.empty() ? "no command is given" : "there is no command \"" + word + "\"",
-                  names));
+                  "there is no command \"" + word + "\"", names));
   return kUsage;
+}
+
+/// `ebb help`, `ebb help plan` and `ebb` alone mean --help.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty()) return {"--help"};
+  if (words[0] != "help") return words;
+  words.erase(words.begin());
+  if (words.size() > 1) words.resize(1);
+  const bool known = words.empty() ||
+                     std::any_of(std::begin(kCommands), std::end(kCommands),
+                                 [&](const Command& command) { return words[0] == command.name; });
+  if (!known) return words;
+  words.push_back("--help");
+  return words;
 }
 
 int run(int argc, char** argv) {
@@ -57,29 +87,31 @@ int run(int argc, char** argv) {
                "ebb");
   app.set_version_flag("--version", "ebb " EBB_VERSION);
   app.require_subcommand(0, 1);
-  app.footer(
-      "Start with: ebb plan my_workflow.json --gpu rtx5090\n"
-      "Each command has its own --help with examples.");
+  app.footer(kFooter);
   std::function<int()> chosen;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.description);
+    sub->group(command.group);
     auto runner = command.declare(*sub);
     sub->callback([&chosen, runner] { chosen = runner; });
   }
+  std::vector<std::string> words = words_of(argc, argv);
+  const std::string first = words[0];
+  std::reverse(words.begin(), words.end());  // as CLI11 takes them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    const bool known = argc > 1 && !app.get_subcommands().empty();
+    const bool known = !app.get_subcommands().empty();
     const std::string name =
         known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
-    if (!known && argc > 1 && argv[1][0] != '-') return fail_command(argv[1]);
+    if (!known && first[0] != '-') return fail_command(first);
     say(fmt::format("{}: {}\n  {} --help shows the arguments, with examples.\n", name,
                     error.what(), name));
     return kUsage;
   }
-  return chosen ? chosen() : fail_command("");
+  return chosen();
 }
 
 }  // namespace

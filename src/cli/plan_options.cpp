@@ -23,47 +23,66 @@ constexpr const char* kExamples =
 }  // namespace
 
 void declare_machine(CLI::App& app, PlanArguments& a) {
-  app.add_option("--gpu", a.gpu, "the card, such as rtx5090 (default: this machine's)");
-  app.add_option("--vram", a.vram, "VRAM in total, such as 24G or 32607MiB");
-  app.add_option("--vram-free", a.vram_free, "VRAM free before ComfyUI loads its first model");
-  app.add_option("--ram", a.ram, "RAM in total");
-  app.add_option("--os", a.os, "linux or windows");
-  app.add_option("--comfyui", a.comfyui, kComfyuiHelp);
-  app.add_option("--flags", a.flags,
-                 "ComfyUI's own flags, such as \"--reserve-vram 4\"; @FILE takes those of a launch "
-                 "file");
-  app.add_option("--object-info", a.object_info,
-                 "your server's address, or a saved answer to its GET /object_info, for packs");
-  app.add_option("--models", a.models, "ComfyUI's models folder; may be given several times")
+  constexpr const char* kMachine = "The machine";
+  constexpr const char* kComfyui = "ComfyUI";
+  constexpr const char* kSizes = "Sizes";
+  const auto add = [&](const char* group, const char* name, auto& value, const char* what,
+                       const char* help) {
+    return app.add_option(name, value, help)->type_name(what)->group(group);
+  };
+  add(kMachine, "--gpu", a.gpu, "CARD",
+      "such as rtx5090 or \"RTX 4070 Ti\"; this machine's if absent");
+  add(kMachine, "--vram", a.vram, "SIZE", "of the card: 24 and 24GB as on the box, or 24564MiB");
+  add(kMachine, "--vram-free", a.vram_free, "SIZE", "free before ComfyUI loads its first model");
+  add(kMachine, "--ram", a.ram, "SIZE", "of the machine: 64, 64GB");
+  add(kMachine, "--os", a.os, "OS", "linux or windows");
+  add(kMachine, "--machine", a.machine_file, "FILE", "read the machine from this file");
+  add(kComfyui, "--comfyui", a.comfyui, "DIR|VERSION", kComfyuiHelp);
+  add(kComfyui, "--flags", a.flags, "FLAGS",
+      "ComfyUI's own, such as \"--reserve-vram 4\"; @FILE takes those of a launch file");
+  add(kComfyui, "--object-info", a.object_info, "URL|FILE",
+      "your server's address, or a saved answer to its GET /object_info, for packs");
+  add(kComfyui, "--models", a.models, "DIR", "ComfyUI's models folder; may be given again")
       ->allow_extra_args(false);
-  app.add_option("--bytes", a.bytes, "NAME=SIZE of a model file that is not at hand")
+  add(kComfyui, "--input", a.input, "DIR",
+      "ComfyUI's input folder, for the sizes of pictures and videos; --comfyui DIR knows it");
+  add(kComfyui, "--bytes", a.bytes, "NAME=SIZE", "size of a model file that is not at hand")
       ->allow_extra_args(false);
-  app.add_option("--frames", a.frames, "one count replaces the workflow's; more make a table")
+  add(kSizes, "--frames", a.frames, "N", "one count replaces the workflow's; more make a table")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_option("--size", a.sizes, "WxH in pixels; one replaces, more make a table")
+  add(kSizes, "--size", a.sizes, "WxH", "in pixels; one replaces, more make a table")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_option("--machine", a.machine_file, "read the machine from this file");
 }
 
 void declare_run(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")->required();
+  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")
+      ->required()
+      ->type_name(" ");
   declare_machine(app, a);
-  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)");
+  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)")
+      ->group("Output");
+  app.add_option("--color", a.colour, "auto, always or never; text without a verdict has none")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
+      ->group("Output");
 }
 
 void declare(CLI::App& app, PlanArguments& a) {
+  constexpr const char* kOutput = "Output";
   declare_run(app, a);
-  app.add_option("--html", a.html, "write the page with picture and tables to this file");
-  app.add_option("--svg", a.svg, "write the picture alone to this file");
-  app.add_option("--save-machine", a.save_machine, "write the machine used to this file");
+  const auto add = [&](const char* name, std::string& value, const char* what, const char* help) {
+    return app.add_option(name, value, help)->type_name(what)->group(kOutput);
+  };
+  add("--html", a.html, "FILE", "write the page with picture and tables to this file");
+  add("--svg", a.svg, "FILE", "write the picture alone to this file");
+  add("--save-machine", a.save_machine, "FILE", "write the machine used to this file");
   app.add_flag("--again", a.again,
-               "print what a second queue runs and reads when one value changes");
-  app.add_option("--fail-on", a.fail_on,
-                 "exit with 1 if the verdict is worse than this one: fits, tight, offloads, ...");
-  app.add_option("--color", a.colour, "auto, always or never")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
+               "print what a second queue runs and reads when one value changes")
+      ->group(kOutput);
+  add("--fail-on", a.fail_on, "VERDICT",
+      "exit with 1 if the verdict is worse than this one: fits, tight, offloads, ...");
   app.footer(kExamples);
 }
 

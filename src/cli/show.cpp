@@ -225,10 +225,12 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_show(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   app.add_option("FILES", a->files, "workflows, or media that carry them; - reads stdin")
+      ->type_name(" ")
       ->required();
-  app.add_option("--comfyui", a->comfyui, kComfyuiHelp);
+  app.add_option("--comfyui", a->comfyui, kComfyuiHelp)->type_name("DIR|VERSION");
   app.add_option("--object-info", a->object_info,
-                 "your server's address, or a saved answer to its GET /object_info");
+                 "your server's address, or a saved answer to its GET /object_info")
+      ->type_name("URL|FILE");
   app.add_flag("--json", a->json, "print one JSON object");
   app.footer(kExamples);
   return [a] { return run(*a); };

@@ -37,6 +37,7 @@ std::function<int()> declare_simulate(CLI::App& app) {
   auto arguments = std::make_shared<SimulateArguments>();
   app.add_option("FILE", arguments->file,
                  "scenarios, one JSON object a line, plain or gzip (docs/formats/scenario.md)")
+      ->type_name(" ")
       ->required();
   app.add_flag("--check", arguments->check,
                "compare with the results in the file; one line per difference");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `ebb undo`: a workflow without Ebb's nodes.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <memory>
@@ -43,6 +44,11 @@ int run(const Arguments& a) {
                   undone->nodes == 1 ? "is" : "are",
                   undone->exact ? "out: byte for byte the file before Ebb changed it"
                                 : "out; the file was edited since, the rest stays as it is");
+  if (a.output.empty() && !a.in_place && isatty(STDOUT_FILENO)) {
+    fmt::print("{}: {}\nNothing is written yet: -o FILE, --in-place or > FILE does it.\n", a.file,
+               said);
+    return kAnswered;
+  }
   if (a.output.empty() && !a.in_place) {
     const int code = answer_bytes(undone->text);
     if (code == kAnswered) say(said + "\n");
@@ -60,8 +66,11 @@ int run(const Arguments& a) {
 
 std::function<int()> declare_undo(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file, "a workflow that `ebb apply` patched")->required();
-  auto* output = app.add_option("-o,--output", a->output, "write to this file, not to stdout");
+  app.add_option("FILE", a->file, "a workflow that `ebb apply` patched")
+      ->type_name(" ")
+      ->required();
+  auto* output = app.add_option("-o,--output", a->output, "write to this file, not to stdout")
+                     ->type_name("FILE");
   app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
       ->excludes(output);
   app.add_flag("--force", a->force, "write over files that are there");

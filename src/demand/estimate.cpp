@@ -9,6 +9,7 @@
 #include "demand/conditioning.h"
 #include "demand/formulas.h"
 #include "demand/node_kinds.h"
+#include "demand/rules.h"
 #include "demand/terms.h"
 #include "demand/values.h"
 #include "demand/weights_of.h"
@@ -59,12 +60,16 @@ class Memo {
 
 class Estimate {
  public:
-  Estimate(const Prompt& prompt, const Machine& machine, const SizeOverrides& sizes)
+  Estimate(const Prompt& prompt, const Machine& machine, const SizeOverrides& sizes,
+           const FindMedia& media)
       : graph_(prompt),
         machine_(machine),
+        card_(card_rules(machine)),
         sizes_(sizes),
         weights_(graph_),
-        values_(graph_, sizes_, [this](int node) { return vae_row(node); }) {}
+        values_(graph_, sizes_,
+                {[this](int node) { return vae_row(node); }, [this] { return architecture(); },
+                 media}) {}
 
   Result<PromptDemand> run(const FindWeights& find);
   /// To be called before run: keeps the arithmetic of this node.
@@ -79,6 +84,15 @@ class Estimate {
     return origin.weights < 0 ? nullptr : find_vae_row(weights_[origin.weights].architecture);
   }
 
+  /// Of the diffusion model that the prompt names first.
+  std::string architecture() const {
+    for (const Weights& weights : weights_.all()) {
+      if (weights.role == WeightsRole::diffusion) return weights.architecture;
+    }
+    return {};
+  }
+
+  std::vector<LoadedMedia> loaded();
   void node(int i, NodeDemand& out);
   void load(NodeDemand& out);
   void sample(int i, NodeDemand& out);
@@ -95,10 +109,14 @@ class Estimate {
   std::int64_t result_bytes(int i);
   std::optional<Shape> main_picture(const PromptDemand& demand);
   void assume(const std::string& what);
+  bool plain_attention() const {
+    return machine_.flags.disable_xformers_and_pytorch_attention || card_.plain_attention;
+  }
   void general_notes();
 
   PromptGraph graph_;
   const Machine& machine_;
+  const CardRules card_;
   const SizeOverrides& sizes_;
   PromptWeights weights_;
   PromptValues values_;
@@ -147,7 +165,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   c.version = machine_.comfyui;
   const Weights& weights = weights_[out.uses.front()];
   c.element_bytes = weights.compute_type_bytes;
-  c.plain_attention = machine_.flags.disable_xformers_and_pytorch_attention;
+  c.plain_attention = plain_attention();
   c.quantised = is_quantised(weights);
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
   c.packed = latent.packed;
@@ -244,6 +262,7 @@ void Estimate::decode(int i, NodeDemand& out) {
                    1.0, 131072.0));
   }
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
+  c.kl_times = card_.kl_vae_times;
   out.demand = decodes_.get(c, decode_demand);
   if (terms_) *terms_ = decode_terms(c);
 }
@@ -312,6 +331,7 @@ void Estimate::encode_image(int i, NodeDemand& out) {
     c.tile_frames = kTileFrames;
   }
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
+  c.kl_times = card_.kl_vae_times;
   out.demand = encode_demand(c);
   if (terms_) *terms_ = encode_terms(c);
 }
@@ -412,7 +432,24 @@ void Estimate::node(int i, NodeDemand& out) {
     case StepKind::upscale: upscale(i, out); break;
     case StepKind::other: break;
   }
+  if (!card_.known && !out.uses.empty()) {
+    out.note = fmt::format("what ComfyUI does on {}'s cards is not known to Ebb",
+                           machine_.card.vendor == GpuVendor::apple ? "Apple" : "this maker");
+    set_unknown(out.demand, out.note);
+  }
   out.demand.result_bytes = std::min(kMostBytes, out.demand.result_bytes + result_bytes(i));
+}
+
+std::vector<LoadedMedia> Estimate::loaded() {
+  std::vector<LoadedMedia> all;
+  for (int i = 0; i < graph_.size(); ++i) {
+    const RuleRow* rule = find_rule(graph_.node(i).class_type);
+    if (!rule || !loads_media(*rule)) continue;
+    const SizeValue& value = values_.of({i, 0});
+    if (!value.is_shape()) continue;
+    all.push_back({graph_.node(i).id, value.shape, value.frames_per_second, value.size_kind});
+  }
+  return all;
 }
 
 /// The largest picture decoded; without one, the largest latent sampled, in pixels.
@@ -441,7 +478,7 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
 }
 
 void Estimate::general_notes() {
-  if (machine_.flags.disable_xformers_and_pytorch_attention) {
+  if (plain_attention()) {
     assume(
         "Attention keeps its scores in slices sized after what is free: a step needs at least the "
         "live bytes given, and at most the card");
@@ -464,6 +501,7 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
     if (values_.error()) return *values_.error();
   }
   demand.picture = main_picture(demand);
+  demand.loaded = loaded();
   demand.weights = weights_.take();
   demand.notes = std::move(notes_);
   return demand;
@@ -496,16 +534,18 @@ Result<Done> check_overrides(const SizeOverrides& sizes) {
 }  // namespace
 
 Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& find,
-                                     const Machine& machine, const SizeOverrides& sizes) {
+                                     const Machine& machine, const SizeOverrides& sizes,
+                                     const FindMedia& media) {
   if (auto ok = check_overrides(sizes); !ok) return ok.error();
-  return Estimate(prompt, machine, sizes).run(find);
+  return Estimate(prompt, machine, sizes, media).run(find);
 }
 
 Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes, int node) {
+                                   const Machine& machine, const SizeOverrides& sizes, int node,
+                                   const FindMedia& media) {
   if (auto ok = check_overrides(sizes); !ok) return ok.error();
   DemandTerms terms;
-  Estimate estimate(prompt, machine, sizes);
+  Estimate estimate(prompt, machine, sizes, media);
   estimate.explain(node, terms);
   if (auto demand = estimate.run(find); !demand) return demand.error();
   return terms;

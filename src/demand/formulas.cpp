@@ -45,6 +45,11 @@ Shape decoded_picture(const VaeRow& row, const Shape& latent) {
   return picture;
 }
 
+double card_times(const VaeCase& c, const VaeFormula& formula) {
+  constexpr double kDecode = 2178, kEncode = 1767;  // the KL autoencoder's, in comfy/sd.py
+  return formula.scale == kDecode || formula.scale == kEncode ? c.kl_times : 1;
+}
+
 double frames_counted(Frames rule, const Shape& shape) {
   const double t = static_cast<double>(shape.frames);
   switch (rule) {
@@ -176,18 +181,20 @@ Quantity reserved_quantity(double bytes, double factor, NumberKind kind, bool as
                   fmt::format("{} * live ({}); {}", short_number(factor), allocator, live));
 }
 
-double vae_bytes(const VaeFormula& formula, const Shape& shape, int element_bytes) {
-  return formula_scale(formula, shape) * frames_counted(formula.frames, shape) *
-         static_cast<double>(shape.height) * static_cast<double>(shape.width) * formula.unit *
-         element_bytes;
+double vae_bytes(const VaeFormula& formula, const VaeCase& c) {
+  return formula_scale(formula, c.shape) * frames_counted(formula.frames, c.shape) *
+         static_cast<double>(c.shape.height) * static_cast<double>(c.shape.width) * formula.unit *
+         c.element_bytes * card_times(c, formula);
 }
 
 std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* what) {
   const bool frames = formula.frames != Frames::none;
-  return fmt::format("{}{}*h*w*{}{} bytes, {} estimate of {} in {}",
+  const double times = card_times(c, formula);
+  return fmt::format("{}{}*h*w*{}{}{} bytes, {} estimate of {} in {}",
                      short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
                      formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
-                     what, c.row->key, to_string(rules_for(c.version).since));
+                     times == 1 ? "" : fmt::format("*{}", times), what, c.row->key,
+                     to_string(rules_for(c.version).since));
 }
 
 /// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
@@ -240,7 +247,7 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
         unknown_quantity(fmt::format("no formula for {}: {}", c.row->title, c.row->source));
     return demand;
   }
-  const double asked = vae_bytes(work.formula, c.shape, c.element_bytes);
+  const double asked = vae_bytes(work.formula, c);
   demand.asked = quantity(asked, NumberKind::computed, vae_source(c, work.formula, work.what));
   demand.minimum = demand.asked;
   const Tile tile = tile_of(c, work.picture);

@@ -56,6 +56,7 @@ struct VaeCase {
   std::int64_t tile = 0;         ///< pixels along a side; 0: not tiled
   std::int64_t tile_frames = 0;  ///< pictures in a tile; 0: all
   bool async_allocator = false;
+  double kl_times = 1;  ///< what the card multiplies the KL autoencoder's own estimate by
 
   bool operator==(const VaeCase&) const = default;
 };
@@ -98,6 +99,8 @@ const SampleLive& more_of(const SampleCase& c, const ControlRow& control);
 /// Reserved divided by live.
 double reserved_factor(const SampleCase& c);
 
+/// Of a VAE's estimate on this card: c.kl_times where the formula is the KL autoencoder's.
+double card_times(const VaeCase& c, const VaeFormula& formula);
 double frames_counted(Frames rule, const Shape& shape);
 double formula_scale(const VaeFormula& formula, const Shape& shape);
 Shape decoded_picture(const VaeRow& row, const Shape& latent);

@@ -62,17 +62,6 @@ SizeValue picture_decoded(RuleScope& s, const RuleRow&) {
   return s.made(shape);
 }
 
-SizeValue picture_loaded(RuleScope& s, const RuleRow&) {
-  if (s.sizes().width && s.sizes().height) {
-    s.assume(fmt::format("the picture that {} loads is assumed to be {}x{}", s.node().label(),
-                         *s.sizes().width, *s.sizes().height));
-    return s.made({1, 3, 1, *s.sizes().height, *s.sizes().width, false});
-  }
-  return unknown_value(
-      fmt::format("the size of the picture that {} loads is not in the workflow; give --size WxH",
-                  s.node().label()));
-}
-
 SizeValue picture_from_size(RuleScope& s, const RuleRow&) {
   const Whole width = s.sizes().width ? s.sizes().width : s.whole("width", 1, kMostPixels);
   const Whole height = s.sizes().height ? s.sizes().height : s.whole("height", 1, kMostPixels);
@@ -90,7 +79,8 @@ SizeValue picture_resized(RuleScope& s, const RuleRow& row) {
   if (!width || !height) return picture.is_shape() || !picture.known() ? s.unknown() : picture;
   if (*width > 0 && *height > 0) {
     SizeValue one = picture;
-    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};  // only the number is assumed
+    if (picture.size_kind == NumberKind::assumed) one.why.clear();  // its own size does not matter
+    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};    // only the number is assumed
     if (!picture.is_shape()) one.why.clear();
     return with_sides(s, one, *width, *height);
   }

@@ -33,7 +33,11 @@ SizeValue latent_separated(RuleScope& s, const RuleRow& row);
 
 // Pictures and videos.
 SizeValue picture_decoded(RuleScope& s, const RuleRow& row);
-SizeValue picture_loaded(RuleScope& s, const RuleRow& row);  ///< its size is in no workflow
+SizeValue picture_loaded(RuleScope& s, const RuleRow& row);  ///< its size is in a file
+SizeValue video_loaded_by_vhs(RuleScope& s, const RuleRow& row);
+SizeValue video_taken_apart(RuleScope& s, const RuleRow& row);  ///< pictures, and their rate
+SizeValue video_made(RuleScope& s, const RuleRow& row);
+SizeValue video_cut(RuleScope& s, const RuleRow& row);
 SizeValue picture_from_size(RuleScope& s, const RuleRow& row);
 SizeValue picture_resized(RuleScope& s,
                           const RuleRow& row);  ///< width and height, 0 keeps the ratio
@@ -61,5 +65,8 @@ SizeValue number_of_operation(RuleScope& s, const RuleRow& row);
 SizeValue steps_typed(RuleScope& s, const RuleRow& row);
 SizeValue steps_split(RuleScope& s, const RuleRow& row);
 SizeValue steps_listed(RuleScope& s, const RuleRow& row);
+
+/// Whether the rule is one of a class that loads a picture or a video from a file.
+bool loads_media(const RuleRow& row);
 
 }  // namespace ebb

@@ -175,7 +175,9 @@ Sum vae_estimate(const VaeCase& c, const VaeSide& side) {
   product.count(frames_counted(side.formula.frames, c.shape), "frames");
   product.times(static_cast<double>(c.shape.height)).times(static_cast<double>(c.shape.width));
   product.count(side.formula.unit, "");
-  product.times(c.element_bytes, "bytes").over(kMib);
+  product.times(c.element_bytes, "bytes");
+  if (const double times = card_times(c, side.formula); times != 1) product.times(times, "card's");
+  product.over(kMib);
   std::string source =
       fmt::format("{} of {} in comfy/sd.py {}", side.what, c.row->key, column_of(c.version));
   if (c.tile > 0) source += "; tiles change nothing here";

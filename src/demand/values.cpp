@@ -114,8 +114,16 @@ std::optional<std::int64_t> RuleScope::whole(std::string_view name, std::int64_t
   return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt;
 }
 
+std::optional<MediaSize> RuleScope::media(std::string_view file) const {
+  return values_.facts_.media ? values_.facts_.media(file) : std::nullopt;
+}
+
+std::string RuleScope::architecture() const {
+  return values_.facts_.architecture ? values_.facts_.architecture() : std::string();
+}
+
 const VaeRow* RuleScope::vae() {
-  const VaeRow* row = values_.vae_of_ ? values_.vae_of_(node_) : nullptr;
+  const VaeRow* row = values_.facts_.vae_of ? values_.facts_.vae_of(node_) : nullptr;
   if (!row) why_ = fmt::format("{} uses a VAE of an unknown kind", node().label());
   return row;
 }

@@ -22,11 +22,13 @@ struct SizeValue {
   Kind kind = Kind::unknown;
   double number = 0;  ///< for SIGMAS: how many steps
   Shape shape;
-  std::int64_t audio_elements = 0;  ///< latent of the sound beside the video's
-  bool packed = false;              ///< video and sound latent in one
-  std::int64_t guide_frames = 0;    ///< latent frames appended as guides
-  int made_by = -1;                 ///< node that allocated it; others hand it on
-  std::string why;                  ///< unknown: the reason; known: what was assumed on the way
+  std::int64_t audio_elements = 0;              ///< latent of the sound beside the video's
+  bool packed = false;                          ///< video and sound latent in one
+  std::int64_t guide_frames = 0;                ///< latent frames appended as guides
+  double frames_per_second = 0;                 ///< of a video; 0: not known
+  NumberKind size_kind = NumberKind::computed;  ///< assumed: nobody says how large a file is
+  int made_by = -1;                             ///< node that allocated it; others hand it on
+  std::string why;  ///< unknown: the reason; known: what was assumed on the way
 
   bool known() const { return kind != Kind::unknown; }
   bool is_shape() const { return kind == Kind::shape; }
@@ -65,6 +67,11 @@ class RuleScope {
   std::optional<double> real(std::string_view name, double least, double most,
                              std::optional<double> fallback = {});
 
+  /// What the header of a file says that a loader names; nothing if it is not at hand.
+  std::optional<MediaSize> media(std::string_view file) const;
+  /// Of the diffusion model that the prompt uses first; empty: not known.
+  std::string architecture() const;
+
   const VaeRow* vae();
   SizeValue made(Shape shape);  ///< a new tensor of this shape
   SizeValue unknown() const;    ///< for the reason noted last
@@ -96,11 +103,17 @@ SizeValue guess(RuleScope& scope);
 
 class PromptValues {
  public:
-  /// The row of the VAE that reaches a node's input `vae`, or null.
-  using VaeOf = std::function<const VaeRow*(int node)>;
+  /// What is known beside the prompt. Each may be empty.
+  struct Facts {
+    /// The row of the VAE that reaches a node's input `vae`, or null.
+    std::function<const VaeRow*(int node)> vae_of;
+    /// The architecture of the diffusion model that the prompt uses first.
+    std::function<std::string()> architecture;
+    FindMedia media;
+  };
 
-  PromptValues(const PromptGraph& graph, const SizeOverrides& sizes, VaeOf vae_of)
-      : graph_(graph), sizes_(sizes), vae_of_(std::move(vae_of)) {}
+  PromptValues(const PromptGraph& graph, const SizeOverrides& sizes, Facts facts)
+      : graph_(graph), sizes_(sizes), facts_(std::move(facts)) {}
 
   const SizeValue& of(const PromptGraph::Source& source);
   const SizeValue& input(int node, std::string_view name);  ///< of a linked input
@@ -123,7 +136,7 @@ class PromptValues {
 
   const PromptGraph& graph_;
   const SizeOverrides& sizes_;
-  VaeOf vae_of_;
+  Facts facts_;
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::optional<Error> error_;
 };

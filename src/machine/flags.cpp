@@ -17,6 +17,7 @@
 namespace ebb {
 namespace {
 
+constexpr double kMostGib = 1024;   // of --reserve-vram: no card has more
 constexpr int kDefaultStreams = 2;  // of --async-offload without a number
 
 enum class Values { none, one, maybe_one, maybe_two, some, any };
@@ -258,6 +259,10 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
     if (number < 0)
       return usage_error("--reserve-vram can't be negative",
                          "It is in GiB: --reserve-vram 0 reserves none.");
+    if (number > kMostGib)
+      return usage_error(fmt::format("--reserve-vram {} reserves more GiB than any card has",
+                                     given.values.empty() ? "" : given.values[0]),
+                         "It is in GiB: --reserve-vram 4.");
     flags.reserve_vram_gib = number;
   } else if (name == "--async-offload") {
     if (number < 0 || number > 64)

@@ -17,6 +17,7 @@
 
 #include "base/text.h"
 #include "ebb/machine.h"
+#include "machine/vendor.h"
 
 namespace ebb {
 namespace {
@@ -209,19 +210,52 @@ bool has_size(const Gpu& gpu, int gigabytes) {
   return std::llabs((gpu.vram_mib + 512) / 1024 - gigabytes) <= (gigabytes >= 16 ? 2 : 0);
 }
 
-Error unknown_gpu(std::string_view name, const std::string& plain) {
+/// Whether two names differ only in the order of their letters, as a slip of the fingers makes it.
+bool same_letters(std::string a, std::string b) {
+  std::sort(a.begin(), a.end());
+  std::sort(b.begin(), b.end());
+  return a == b;
+}
+
+/// Cards whose names are so near that one of them may be meant; three at most.
+std::vector<const Gpu*> near_ones(const std::string& plain) {
+  constexpr std::size_t kMost = 3;
+  if (plain.size() < 2) return {};
   std::vector<std::pair<int, const Gpu*>> near;
   for (const Gpu& gpu : gpus()) {
     const std::string id = plain_name(gpu.id);
-    const bool longer = !plain.empty() && id.find(plain) != std::string::npos;
-    near.emplace_back(longer ? 0 : edit_distance(plain, id), &gpu);
+    // What was typed may be the beginning of several; of short names one letter says too much.
+    const bool longer = id.starts_with(plain) && plain.size() >= 3;
+    const int edits = edit_distance(plain, id);
+    const bool same_kind = plain.substr(0, 2) == id.substr(0, 2);
+    const bool typo = edits == 1 || (edits == 2 && same_letters(plain, id));
+    if (longer || (same_kind && plain.size() >= 5 && typo)) {
+      near.emplace_back(longer ? 0 : edits, &gpu);
+    }
   }
   std::stable_sort(near.begin(), near.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::string hint = "The nearest known ones are ";
-  for (std::size_t i = 0; i < 3; ++i) hint += (i == 0 ? "" : ", ") + near[i].second->id;
+  std::vector<const Gpu*> result;
+  for (std::size_t i = 0; i < near.size() && i < kMost; ++i) result.push_back(near[i].second);
+  return result;
+}
+
+Error unknown_gpu(std::string_view name, const std::string& plain) {
+  const auto card = card_by_name(name);
+  if (card && card->vendor != GpuVendor::nvidia) {
+    const std::string whose = card->vendor == GpuVendor::other
+                                  ? "no card of NVIDIA's"
+                                  : fmt::format("a card of {}'s", to_string(card->vendor));
+    return usage_error(
+        fmt::format("\"{}\" is {}, and the table has NVIDIA's only", name, whose),
+        fmt::format("Say how much memory it has, such as --gpu \"{}\" --vram 16GB.", name));
+  }
+  std::string hint;
+  for (const Gpu* gpu : near_ones(plain))
+    hint += (hint.empty() ? "Near ones are " : ", ") + gpu->id;
   return usage_error(fmt::format("no card called \"{}\" is known", name),
-                     hint + "; for any other card give --vram SIZE.");
+                     hint + (hint.empty() ? "Say" : "; for any other say") +
+                         " how much memory it has, such as --vram 16GB.");
 }
 
 }  // namespace
@@ -240,14 +274,16 @@ Result<Gpu> find_gpu(std::string_view name) {
   if (name.size() > 200) return unknown_gpu(name.substr(0, 40), {});
   std::string plain = plain_name(name);
   // `4090` alone is an RTX 4090, `1080 Ti` a GTX.
+  const auto card = card_by_name(name);
+  if (card && card->vendor != GpuVendor::nvidia) return unknown_gpu(name, plain);
   if (!plain.empty() && plain[0] >= '0' && plain[0] <= '9')
     plain = (plain.starts_with("10") || plain.starts_with("16") ? "gtx" : "rtx") + plain;
   if (const Gpu* gpu = exact(plain)) return *gpu;
-  const auto [card, gigabytes] = split_size(plain);
+  const auto [stem, gigabytes] = split_size(plain);
   if (gigabytes > 0) {
     for (const Gpu& gpu : gpus()) {
       const std::string id = plain_name(gpu.id);
-      if ((id == card || split_size(id).first == card) && has_size(gpu, gigabytes)) return gpu;
+      if ((id == stem || split_size(id).first == stem) && has_size(gpu, gigabytes)) return gpu;
     }
   }
   return unknown_gpu(name, plain);

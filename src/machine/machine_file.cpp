@@ -149,13 +149,17 @@ class Reader {
     Quantity result{0, found->kind, found->source};
     if (!found->value) return result;
     if (const auto* text = found->value->as_string()) {
-      const auto size = parse_size(text->get());
+      const auto size = parse_memory_size(text->get());
       if (!size) return fail(key, size.error().message), std::nullopt;
       result.bytes = *size;
     } else if (const auto* number = found->value->as_integer()) {
-      result.bytes = number->get();
+      const bool bare = found->value == root_.get(key);  // `bytes = N` says what N is
+      const auto size = bare ? parse_memory_size(std::to_string(number->get()))
+                             : Result<std::int64_t>(number->get());
+      if (!size) return fail(key, size.error().message), std::nullopt;
+      result.bytes = *size;
     } else {
-      return fail(key, "must be a size such as \"24G\" or a number of bytes"), std::nullopt;
+      return fail(key, "must be a size such as \"24G\""), std::nullopt;
     }
     if (result.bytes < 0 || result.bytes > (1LL << 50))
       return fail(key, "is not a size that a machine has"), std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "machine/machine_file.h"
 #include "machine/probe.h"
+#include "machine/vendor.h"
 
 namespace ebb {
 namespace {
@@ -16,6 +17,9 @@ constexpr std::int64_t kVramOthersWindows = 1229_MiB;  // desktop, browser, CUDA
 constexpr std::int64_t kVramOthersLinux = 614_MiB;     // desktop, CUDA context: 0.6 GiB
 constexpr std::int64_t kContext = 410_MiB;             // ComfyUI's own CUDA context: 0.4 GiB
 constexpr std::int64_t kRam = 64_GiB;
+// What no card and no machine that runs ComfyUI is below or above: a unit was forgotten.
+constexpr std::int64_t kLeastVram = 256_MiB, kMostVram = 1024_GiB;
+constexpr std::int64_t kLeastRam = 512_MiB, kMostRam = 64 * 1024_GiB;
 constexpr std::int64_t kRamOthersWindows = 6_GiB;
 constexpr std::int64_t kRamOthersLinux = 3_GiB;
 constexpr std::int64_t kComfyIdle = 1_GiB;  // ComfyUI with torch and CUDA loaded and no model
@@ -106,8 +110,10 @@ class Resolver {
       if (gpu) {
         gpu_ = *gpu;
         machine_.gpu = gpu_->name;
-      } else if (options_.gpu.empty() && (file_.vram_total || options_.vram_bytes)) {
-        machine_.gpu = name;  // a card that the table lacks, as a probe found it
+        machine_.card.kind = NumberKind::given;  // the table has NVIDIA's only
+      } else if (file_.vram_total || options_.vram_bytes) {
+        machine_.gpu = name;  // a card that the table lacks
+        if (const auto card = card_by_name(name)) machine_.card = *card;
       } else {
         return gpu.error();
       }
@@ -134,6 +140,7 @@ class Resolver {
     found_ = *std::move(found);
     machine_.gpu = found_->name;
     machine_.vram_total = {found_->total_bytes, NumberKind::probed, "NVML: " + found_->name};
+    machine_.card.kind = NumberKind::probed;
     if (const auto gpu = find_gpu(found_->name)) {
       gpu_ = *gpu;
       machine_.gpu = gpu_->name;
@@ -220,7 +227,8 @@ class Resolver {
   std::optional<Error> check() const {
     const Quantity &total = machine_.vram_total, &free = machine_.vram_free;
     const auto size = [](const Quantity& q) {
-      return fmt::format("{} MiB ({})", format_mib(q.bytes), q.source);
+      return q.bytes < 1_MiB ? fmt::format("{} bytes ({})", q.bytes, q.source)
+                             : fmt::format("{} MiB ({})", format_mib(q.bytes), q.source);
     };
     if (total.bytes <= 0)
       return usage_error("a card without VRAM has no plan: " + size(total),
@@ -228,6 +236,16 @@ class Resolver {
     if (machine_.ram_total.bytes <= 0)
       return usage_error("a machine without RAM has no plan: " + size(machine_.ram_total),
                          "Give the machine's RAM: --ram 64G.");
+    if (total.bytes < kLeastVram || total.bytes > kMostVram)
+      return usage_error("no card has so much or so little VRAM: " + size(total),
+                         "Write it as on the box: --vram 24 or --vram 24GB.");
+    if (machine_.ram_total.bytes < kLeastRam || machine_.ram_total.bytes > kMostRam)
+      return usage_error("no machine has so much or so little RAM: " + size(machine_.ram_total),
+                         "Write it as on the box: --ram 64 or --ram 64GB.");
+    if (free.bytes > 0 && free.bytes < 1_MiB)
+      return usage_error(
+          fmt::format("{} bytes of free VRAM are no size ({})", free.bytes, free.source),
+          "Write it with its unit: --vram-free 22.5GB or --vram-free 22960MiB.");
     if (free.bytes > total.bytes)
       return usage_error("more VRAM is free than there is: " + size(free) + " of " + size(total),
                          "--vram-free is what is free before ComfyUI loads its first model.");

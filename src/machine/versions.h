@@ -104,9 +104,10 @@ constexpr const Rules& rules_for(const ComfyVersion& version) {
 
 /// Streams that copy offloaded weights beside the compute; with fewer than two, copies and compute
 /// take turns. From comfy/model_management.py: NUM_STREAMS, get_offload_stream.
-constexpr int offload_streams(const Rules& rules, const ComfyFlags& flags) {
-  if (flags.disable_async_offload) return 0;
-  return flags.async_offload.value_or(rules.streams);
+inline int offload_streams(const Machine& machine) {
+  if (machine.flags.disable_async_offload) return 0;
+  const int usual = card_rules(machine).streams ? rules_for(machine.comfyui).streams : 0;
+  return machine.flags.async_offload.value_or(usual);
 }
 
 /// A value for each row, oldest first. Rows at the end that are not mentioned have the last value

@@ -201,6 +201,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
   Passes result;
   result.weights = std::move(demand.weights);
   result.picture = demand.picture;
+  result.loaded = std::move(demand.loaded);
   result.notes = std::move(demand.notes);
   result.steps.reserve(order.nodes.size());
   std::vector<int> times(prompt.nodes.size());  // with --cache-none a node may run again

@@ -132,7 +132,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   if (before.outcome.offloaded_bytes > 0) {
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
   }
-  const bool in_turn = offload_streams(rules_for(base.machine.comfyui), flags) < 2;
+  const bool in_turn = offload_streams(base.machine) < 2;
   if (before.outcome.offloaded_bytes > 0 && in_turn && !flags.disable_async_offload) {
     Lever lever{"async-offload",
                 FixKind::flag,

@@ -141,7 +141,7 @@ void Simulation::compute_seconds(const Step& step) {
       seconds(static_cast<double>(state_.streamed_bytes), machine_.link_bytes_per_second);
   if (state_.streamed_bytes == 0)
     state_.stall_seconds = 0;
-  else if (offload_streams(manager_.settings().rules, machine_.flags) < 2)
+  else if (offload_streams(machine_) < 2)
     state_.stall_seconds = state_.stream_seconds;  // copies and compute take turns
   else if (state_.stream_seconds && state_.compute_seconds)
     state_.stall_seconds = std::max(0.0, *state_.stream_seconds - *state_.compute_seconds);

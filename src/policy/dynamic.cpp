@@ -21,9 +21,9 @@ std::int64_t span_pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / 
 
 bool uses_dynamic_vram(const Machine& machine) {
   const ComfyFlags& flags = machine.flags;
-  return machine.comfyui >= rules_for(machine.comfyui).paged_since && !flags.disable_dynamic_vram &&
-         !flags.gpu_only && !flags.cpu && flags.vram_state != VramState::high &&
-         flags.vram_state != VramState::none;
+  return machine.comfyui >= rules_for(machine.comfyui).paged_since && card_rules(machine).pages &&
+         !flags.disable_dynamic_vram && !flags.gpu_only && !flags.cpu &&
+         flags.vram_state != VramState::high && flags.vram_state != VramState::none;
 }
 
 int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {

@@ -52,7 +52,8 @@ ManagerSettings manager_settings(const Machine& machine) {
     settings.reserved_bytes = static_cast<double>(rules.reserve_windows_bytes);
   settings.vram_state = flags.gpu_only ? VramState::high : flags.vram_state;
   settings.smart_memory = !flags.disable_smart_memory;
-  settings.streams = rules.streaming_buffer ? offload_streams(rules, flags) : 0;
+  settings.streams = rules.streaming_buffer ? offload_streams(machine) : 0;
+  settings.weight_share = card_rules(machine).weight_share;
   settings.free_bytes = machine.vram_free.bytes;
   return settings;
 }
@@ -248,8 +249,7 @@ double Manager::budget_for(const State& state, double minimum_bytes, bool force_
   record.limited = settings_.vram_state != VramState::high && !force_full;
   if (!record.limited) return kNoLimit;
   const double free = static_cast<double>(record.free_bytes);
-  // NVIDIA asks for no share of the weights in VRAM: the ratio of the third term is zero.
-  const double share = std::min(0.0, free - settings_.inference_bytes());
+  const double share = std::min(free * settings_.weight_share, free - settings_.inference_bytes());
   double budget = std::max({rules.floor_bytes, free - minimum_bytes, share}) -
                   static_cast<double>(state.loaded_bytes);
   if (!rules.unloads_below_budget) budget = std::max(kAlmostNothing, budget);

@@ -25,6 +25,7 @@ struct ManagerSettings {
   VramState vram_state = VramState::normal;
   bool smart_memory = true;  ///< false: every request for memory empties everything else
   int streams = 0;
+  double weight_share = 0;      ///< of free memory, which weights get at least
   std::int64_t free_bytes = 0;  ///< before anything is loaded
 
   double inference_bytes() const { return rules.inference_bytes + reserved_bytes; }

@@ -73,7 +73,8 @@ void Pins::update(const Manager& manager) {
 
 std::int64_t pin_limit_bytes(const Machine& machine) {
   const Rules& rules = rules_for(machine.comfyui);
-  if (machine.flags.disable_pinned_memory || machine.flags.cpu || !machine.ram_total.known())
+  if (machine.flags.disable_pinned_memory || machine.flags.cpu || !machine.ram_total.known() ||
+      !card_rules(machine).pins)
     return 0;
   const double share =
       machine.os == Os::windows ? rules.pinned_ram_windows : rules.pinned_ram_linux;

@@ -93,6 +93,7 @@ class PlanWriter {
   void totals();
   void ids(std::string_view key, const std::vector<int>& weights);
   const std::string& id_of(int weights) const;
+  void loaded();
   void machine();
   void models();
   void passes();
@@ -178,10 +179,28 @@ void PlanWriter::ids(std::string_view key, const std::vector<int>& weights) {
   json_.end_array();
 }
 
+/// Pictures and videos from files.
+void PlanWriter::loaded() {
+  json_.key("loaded").begin_array();
+  for (const LoadedMedia& media : report_.prediction.passes->loaded) {
+    json_.begin_object();
+    text("node", media.node);
+    json_.member("width_px", media.shape.width);
+    json_.member("height_px", media.shape.height);
+    json_.member("pictures", media.shape.batch * media.shape.frames);
+    json_.member("frames_per_second", media.frames_per_second);
+    json_.member("kind", to_string(media.kind));
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
 void PlanWriter::machine() {
   const Machine& machine = report_.trial.machine;
   json_.key("machine").begin_object();
   text("gpu", machine.gpu);
+  json_.member("gpu_vendor", to_string(machine.card.vendor));
+  json_.member("gpu_vendor_kind", to_string(machine.card.kind));
   quantity("vram_total", machine.vram_total, 0);
   quantity("vram_free", machine.vram_free, 0);
   quantity("ram_total", machine.ram_total, 0);
@@ -359,7 +378,7 @@ void PlanWriter::fixes() {
     text("price", fix.price);
     json_.member("helps", fix.helps);
     json_.member("verdict", to_string(fix.verdict));
-    const std::string why = fix.id + " was not predicted in this respect";
+    const std::string why = "what the fix \"" + fix.id + "\" changes there was not predicted";
     maybe("vram_bytes", fix.vram_bytes, 0, why);
     maybe("ram_bytes", fix.ram_bytes, 0, why);
     maybe("seconds", fix.seconds, 0, kNoRate);
@@ -424,6 +443,7 @@ std::string PlanWriter::write() && {
   maybe("height_px", side(&Shape::height), 0, "the size of the picture could not be followed");
   maybe("frames", side(&Shape::frames), 0, "the size of the picture could not be followed");
   json_.end_object();
+  loaded();
   machine();
   text("policy", report_.prediction.timeline.policy);
   models();

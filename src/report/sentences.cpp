@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "report/machine_notes.h"
 #include "report/words.h"
 
 namespace ebb {
@@ -257,7 +258,7 @@ std::string machine_words(const Report& report) {
     text += exact ? " (" + printable(policy.substr(0, space)) + ")"
                   : " (by the rules of " + printable(policy) + ")";
   }
-  if (!machine.gpu.empty()) text += ", " + printable(machine.gpu);
+  if (!machine.gpu.empty()) text += ", " + card_words(machine);
   if (machine.vram_total.known() && machine.vram_free.known()) {
     text += fmt::format(", {} of {} MiB free", format_mib(machine.vram_free.bytes),
                         format_mib(machine.vram_total.bytes));
@@ -458,6 +459,7 @@ std::vector<std::string> assumptions(const Report& report) {
     if (assumed(figure))
       parts.push_back(fmt::format("{} {:.1f} GiB/s", what, figure.value / 0x1p30));
   };
+  if (m.card.kind == NumberKind::assumed && m.gpu.empty()) parts.push_back("a card of NVIDIA's");
   if (assumed(m.vram_total)) parts.push_back(format_mib(m.vram_total.bytes) + " MiB VRAM");
   if (assumed(m.vram_free)) {
     parts.push_back(format_mib(m.vram_others_bytes()) + " MiB VRAM held by others");
@@ -538,6 +540,8 @@ std::vector<std::string> all_notes(const Report& report, const View& view, bool 
   for (const auto& note : unknown ? unknown_notes(report, view) : std::vector<std::string>()) {
     add(note);
   }
+  add(card_note(report.trial.machine));
+  for (const auto& note : flag_notes(report.trial.machine)) add(note);
   add(frames_note(report));
   for (const auto& note : report.notes) add(note);
   for (const auto& note : report.prediction.passes->notes) add(note);

@@ -10,9 +10,12 @@
 namespace ebb {
 namespace {
 
-Result<std::optional<std::int64_t>> size_of(const std::string& text, const char* option) {
+using ParseSize = Result<std::int64_t> (*)(std::string_view);
+
+Result<std::optional<std::int64_t>> size_of(const std::string& text, const char* option,
+                                            ParseSize parse = parse_memory_size) {
   if (text.empty()) return std::optional<std::int64_t>();
-  auto size = parse_size(text);
+  auto size = parse(text);
   if (!size) {
     Error error = size.error();
     error.message = fmt::format("{}: {}", option, error.message);
@@ -108,6 +111,12 @@ Result<Done> read_comfyui(const RunArguments& arguments, RunOptions& options) {
   if (options.search.model_folders.empty() && !checkout.models.empty()) {
     options.search.model_folders = {checkout.models};
   }
+  const auto inside = [&](std::string& folder, const char* name) {
+    if (folder.empty()) folder = (std::filesystem::path(checkout.folder) / name).string();
+  };
+  inside(options.media.input, "input");
+  inside(options.media.output, "output");
+  inside(options.media.temp, "temp");
   options.notes.push_back(to_string(checkout));
   return Done{};
 }
@@ -135,6 +144,17 @@ Result<Done> read_machine(const RunArguments& arguments, MachineOptions& machine
 }
 
 constexpr std::int64_t kModelMax = std::int64_t{1} << 44;
+constexpr const char* kModelsHint =
+    "Give --models the folder that holds checkpoints, vae and so on.";
+constexpr const char* kInputHint = "Give --input the folder that ComfyUI loads pictures from.";
+
+/// A folder that is not there is told before anything of the workflow.
+Result<Done> check_folder(const std::string& folder, const char* hint) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return Done{};
+  const bool there = std::filesystem::exists(folder, error);
+  return input_error(there ? "is not a folder" : "is not there", folder, {}, hint);
+}
 
 Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
   search.model_folders = arguments.models;
@@ -144,7 +164,7 @@ Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
       return usage_error(fmt::format("--bytes: \"{}\" is not NAME=SIZE", text),
                          "Write it like --bytes my_model.safetensors=13.3GiB.");
     }
-    auto size = size_of(text.substr(equals + 1), "--bytes");
+    auto size = size_of(text.substr(equals + 1), "--bytes", parse_size);
     if (!size) return size.error();
     if (!*size) return usage_error(fmt::format("--bytes: \"{}\" has no size", text));
     if (**size > kModelMax) {
@@ -159,7 +179,12 @@ Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
 }  // namespace
 
 Result<RunOptions> understand(const RunArguments& arguments) {
+  for (const std::string& folder : arguments.models) {
+    if (auto done = check_folder(folder, kModelsHint); !done) return done.error();
+  }
+  if (auto done = check_folder(arguments.input, kInputHint); !done) return done.error();
   RunOptions options;
+  options.media = {arguments.input, arguments.output, arguments.temp};
   for (auto& done :
        {read_machine(arguments, options.machine), read_bytes(arguments, options.search),
         read_sizes(arguments, options), read_comfyui(arguments, options)}) {

@@ -28,14 +28,15 @@ FindWeights remembering(WeightsSearch search) {
 /// A trial through all steps: demand, passes, policy, verdict, checker. Trials that differ only in
 /// flags without a say in demand, or in levers, share their passes.
 Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Order> order,
-                  FindWeights find) {
+                  FindWeights find, FindMedia media) {
   struct Last {
     SizeOverrides sizes;
     ComfyFlags flags;
     std::shared_ptr<const Passes> passes;
   };
   auto last = std::make_shared<std::optional<Last>>();
-  return [prompt, order, find = std::move(find), last](const Trial& trial) -> Result<Prediction> {
+  return [prompt, order, find = std::move(find), media = std::move(media),
+          last](const Trial& trial) -> Result<Prediction> {
     // Of the flags a reserve is only subtracted, a cache only keeps, and streams only hide time.
     ComfyFlags flags = trial.machine.flags;
     flags.reserve_vram_gib.reset();
@@ -43,7 +44,7 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
     flags.async_offload.reset();
     flags.disable_async_offload = false;
     if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
-      auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes);
+      auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes, media);
       if (!demand) return demand.error();
       auto passes = build_passes(*prompt, *order, *std::move(demand));
       if (auto error = too_large(passes)) return *std::move(error);
@@ -65,6 +66,20 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
 }
 
 }  // namespace
+
+FindMedia find_media(MediaFolders folders) {
+  using Memo = std::map<std::string, std::optional<MediaSize>, std::less<>>;
+  return [folders = std::move(folders), memo = std::make_shared<Memo>()](std::string_view name) {
+    const auto found = memo->find(name);
+    if (found != memo->end()) return found->second;
+    const std::string path = locate_media(folders, name);
+    std::optional<MediaSize> size;
+    if (!path.empty()) {
+      if (auto read = read_media_size(path)) size = *read;
+    }
+    return memo->emplace(std::string(name), size).first->second;
+  };
+}
 
 std::optional<ComfyVersion> known_version(const Machine& machine) {
   if (machine.comfyui_kind == NumberKind::assumed) return std::nullopt;
@@ -101,8 +116,10 @@ Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Ma
   WeightsSearch search = options.search;
   search.comfyui = machine.comfyui;
   search.memo = make_folder_memo();
+  search.fp32_vaes = card_rules(machine).fp32_vaes;
   run.find = remembering(std::move(search));
-  run.predict = predictor(run.prompt, run.order, run.find);
+  run.media = find_media(options.media);
+  run.predict = predictor(run.prompt, run.order, run.find, run.media);
   run.report.file = file;
   run.report.trial = {machine, options.sizes, {}};
   auto prediction = run.predict(run.report.trial);

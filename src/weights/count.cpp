@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 #include "base/text.h"
@@ -321,6 +322,22 @@ std::int64_t sampling_table_bytes(std::string_view architecture) {
     if (architecture.starts_with(name)) return 40'000;
   }
   return 0;
+}
+
+void hold_vae_in_fp32(Weights& weights) {
+  // working_dtypes in comfy/sd.py.
+  static constexpr std::string_view kNames[] = {"kl-vae", "flux2-vae", "cascade-vae", "ltxv-vae",
+                                                "cosmos-vae"};
+  const bool may =
+      weights.role == WeightsRole::vae && weights.known() &&
+      weights.bytes_from != BytesFrom::given && weights.compute_type_bytes != 4 &&
+      std::find(std::begin(kNames), std::end(kNames), weights.architecture) != std::end(kNames);
+  if (!may) return;
+  weights.bytes *= 2;
+  weights.listed_bytes *= 2;
+  for (ModuleRun& run : weights.modules) run.bytes *= 2;
+  weights.compute_type_bytes = 4;
+  weights.source += "; held in fp32 on this card";
 }
 
 }  // namespace ebb

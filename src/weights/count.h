@@ -47,4 +47,8 @@ std::vector<ModuleRun> merge_modules(std::vector<ModuleRun> a, const std::vector
 /// ComfyUI keeps a sampling table with each diffusion model, in fp32: 1,000 or 10,000 values.
 std::int64_t sampling_table_bytes(std::string_view architecture);
 
+/// A VAE that ComfyUI may hold in bf16 or in fp32, but not in fp16, is held in four bytes a value
+/// on cards where bf16 is slow; others stay as they are.
+void hold_vae_in_fp32(Weights& weights);
+
 }  // namespace ebb

@@ -585,6 +585,7 @@ Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch&
                                 : nullptr;
     if (pair) set_row(weights, *pair);
   }
+  if (search.fp32_vaes) hold_vae_in_fp32(weights);
   name_weights(weights, request);
   return weights;
 }

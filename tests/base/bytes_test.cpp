@@ -25,6 +25,24 @@ TEST(Bytes, RefusesWhatIsNoSize) {
   }
 }
 
+TEST(Bytes, MemoryIsReadAsOnTheBox) {
+  for (const char* text :
+       {"24", "24G", "24GB", "24GiB", "24 gb", "24576MiB", "24576MB", "24.0", "25769803776"}) {
+    const auto size = parse_memory_size(text);
+    ASSERT_TRUE(size.ok()) << text;
+    EXPECT_EQ(*size, 24_GiB) << text;
+  }
+  EXPECT_EQ(*parse_memory_size("24564MiB"), 24564_MiB);
+  EXPECT_EQ(*parse_memory_size("0.5"), 512_MiB);
+  EXPECT_EQ(*parse_memory_size("24B"), 24);
+  EXPECT_EQ(*parse_memory_size("0"), 0);
+  for (const char* text : {"", "24X", "-24", "lots", "24576", "1024", "67108863"}) {
+    const auto size = parse_memory_size(text);
+    ASSERT_FALSE(size.ok()) << text;
+    EXPECT_NE(size.error().hint, "");
+  }
+}
+
 TEST(Bytes, FormatsWithSeparators) {
   EXPECT_EQ(format_mib(15298_MiB + 700_KiB), "15,299");
   EXPECT_EQ(format_mib(0), "0");

@@ -15,8 +15,10 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# For bad_input.test: `make NAME` writes a bad input, `plan FILE` must answer at once and in bounds.
+# For media.test: `pictures` writes a picture and a prompt that loads it. For bad_input.test: `make
+# NAME` writes a bad input, `plan FILE` must answer at once and in bounds.
 PRELUDE = f"""make() {{ python3 "{ROOT}/tests/cli/bad_input.py" "$1"; }}
+pictures() {{ python3 "{ROOT}/tests/cli/pictures.py"; }}
 plan() {{ local file=$1; shift; timeout 20 ebb plan "$file" --vram 24G --ram 64G --os linux \
   --html out.html --svg out.svg --save-machine m.toml "$@"; }}
 # For server.test: `serve KIND COMMAND ...` runs a command with $URL of a small server; the port,

@@ -99,7 +99,11 @@ void read_graph(std::string_view bytes) {
   convert(parse_workflow(std::string(bytes), "graph.json"));
 }
 
-void read_media(std::string_view bytes) { convert(read_workflow(memory_file(bytes))); }
+void read_media(std::string_view bytes) {
+  convert(read_workflow(memory_file(bytes)));
+  const auto size = read_media_size(memory_file(bytes));
+  check(!size || (size->width > 0 && size->height > 0 && size->frames >= 0));
+}
 
 // ---- model files --------------------------------------------------------------------------------
 
@@ -155,6 +159,7 @@ void read_machine(std::string_view bytes) {
 void read_flags(std::string_view bytes) {
   static_cast<void>(parse_comfy_version(bytes));
   static_cast<void>(parse_size(bytes));
+  static_cast<void>(parse_memory_size(bytes));
   static_cast<void>(find_gpu(bytes));
   const auto flags = parse_comfy_flags(bytes);
   if (!flags) return;
@@ -181,6 +186,8 @@ constexpr Target kTargets[] = {
     {"avif", read_media, "ftypavif", 4},
     {"mp4", read_media, "ftypisom", 4},
     {"webm", read_media, "\x1a\x45\xdf\xa3"},
+    {"gif", read_media, "GIF89a"},
+    {"bmp", read_media, "BM"},
     {"flac", read_media, "fLaC"},
     {"ogg", read_media, "OggS"},
     {"mp3", read_media, "ID3"},

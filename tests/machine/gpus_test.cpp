@@ -65,16 +65,52 @@ TEST(Gpus, NamesThatTheDriverGivesAreUnderstood) {
   EXPECT_EQ(id_of("Quadro RTX 6000"), "rtx6000");
 }
 
-TEST(Gpus, UnknownCardsNameTheNearest) {
+TEST(Gpus, UnknownCardsNameNearOnesAndNoOthers) {
   const auto gpu = find_gpu("RTX 4085");
   ASSERT_FALSE(gpu.ok());
   EXPECT_EQ(gpu.error().code, ErrorCode::usage);
   EXPECT_NE(gpu.error().hint.find("rtx408"), std::string::npos) << gpu.error().hint;
   EXPECT_NE(find_gpu("a100").error().hint.find("a100-40gb"), std::string::npos);
-  EXPECT_FALSE(find_gpu("").ok());
-  EXPECT_FALSE(find_gpu("NVIDIA").ok());
+  for (const char* name :
+       {"", "NVIDIA", "x", "banana", "my old card", "GT 730", "GB10", "rtx", "NVIDIA GB200"}) {
+    const auto far = find_gpu(name);
+    ASSERT_FALSE(far.ok()) << name;
+    EXPECT_NE(far.error().hint.find("--vram"), std::string::npos) << name;
+    const bool near = far.error().hint.find("Near ones") != std::string::npos;
+    EXPECT_EQ(near, std::string_view(name) == "rtx") << far.error().hint;
+  }
   EXPECT_FALSE(find_gpu("RTX 3080 20GB").ok());  // such cards exist, but not in the table
   EXPECT_FALSE(find_gpu(std::string(1'000'000, 'x')).ok());
+}
+
+TEST(Gpus, CardsOfOtherMakersAreCalledTheirs) {
+  struct Named {
+    const char* name;
+    const char* whose;
+  };
+  for (const Named& card : {Named{"RX 7900 XTX", "AMD"},
+                            {"rx580", "AMD"},
+                            {"rx 580", "AMD"},
+                            {"AMD Radeon RX 6800", "AMD"},
+                            {"Radeon VII", "AMD"},
+                            {"vega 64", "AMD"},
+                            {"Instinct MI300X", "AMD"},
+                            {"8060S", "AMD"},
+                            {"arc a770", "Intel"},
+                            {"Intel(R) Arc(TM) B580 Graphics", "Intel"},
+                            {"b580", "Intel"},
+                            {"m3", "Apple"},
+                            {"M4 Max", "Apple"},
+                            {"m1pro", "Apple"},
+                            {"Apple M2 Ultra", "Apple"},
+                            {"Ascend 910B", "no card of NVIDIA's"},
+                            {"Adreno X1", "no card of NVIDIA's"}}) {
+    const auto gpu = find_gpu(card.name);
+    ASSERT_FALSE(gpu.ok()) << card.name;
+    EXPECT_NE(gpu.error().message.find(card.whose), std::string::npos) << gpu.error().message;
+    EXPECT_NE(gpu.error().hint.find("--vram"), std::string::npos);
+    EXPECT_EQ(gpu.error().hint.find("rtx"), std::string::npos) << gpu.error().hint;
+  }
 }
 
 TEST(Gpus, DriverTotalsAreThoseOfPublishedListings) {

@@ -143,8 +143,70 @@ TEST(Machine, ImpossibleOnesAreRefused) {
   options.flags = "--nonsense";
   EXPECT_NE(error_of(options).find("--nonsense"), std::string::npos);
   options.flags.reset();
+  options.vram_bytes.reset();
   options.gpu = "rtx999999";
   EXPECT_NE(error_of(options).find("rtx999999"), std::string::npos);
+}
+
+TEST(Machine, SizesThatNoMachineHasAreRefused) {
+  test::TempDir dir;
+  MachineOptions options;
+  for (const std::int64_t bytes : {std::int64_t{24}, 32607_KiB, 10240_GiB}) {
+    options.vram_bytes = bytes;
+    EXPECT_NE(error_of(options).find("so little VRAM"), std::string::npos) << bytes;
+  }
+  options.vram_bytes = 24_GiB;
+  for (const std::int64_t bytes : {std::int64_t{32}, 64_KiB, 1024 * 1024_GiB}) {
+    options.ram_bytes = bytes;
+    EXPECT_NE(error_of(options).find("so little RAM"), std::string::npos) << bytes;
+  }
+  options.ram_bytes.reset();
+  options.vram_free_bytes = 22;
+  EXPECT_NE(error_of(options).find("22 bytes"), std::string::npos);
+  options = {};
+  options.flags = "--reserve-vram 4096";
+  options.vram_bytes = 24_GiB;
+  EXPECT_NE(error_of(options).find("It is in GiB"), std::string::npos);
+  options = {};
+  options.file = dir.write("m.toml", "vram_total = { bytes = 24 }\n");
+  EXPECT_NE(error_of(options).find("so little VRAM"), std::string::npos);
+  FakeProbe probe;
+  for (const char* size : {"24", "\"24\"", "\"24GB\"", "25769803776"}) {
+    options.file = dir.write("m.toml", std::string("vram_total = ") + size + "\nram_total = 64\n");
+    EXPECT_EQ(resolve(options, probe).vram_total.bytes, 24_GiB) << size;
+    EXPECT_EQ(resolve(options, probe).ram_total.bytes, 64_GiB) << size;
+  }
+  options.file = dir.write("m.toml", "vram_total = 24576\n");
+  EXPECT_NE(error_of(options).find("may be MiB"), std::string::npos);
+}
+
+TEST(Machine, ACardOfAnotherMakerHasItsOwnRules) {
+  FakeProbe probe;
+  MachineOptions options;
+  options.vram_bytes = 16_GiB;
+  options.comfyui = ComfyVersion{0, 33, 0};
+  const auto card = [&](const char* name) {
+    options.gpu = name;
+    return resolve(options, probe);
+  };
+  EXPECT_EQ(card("rx 580").card, (Card{GpuVendor::amd, "gfx803", NumberKind::given}));
+  EXPECT_EQ(card("Radeon RX 570").card.generation, "gfx803");
+  EXPECT_EQ(card("RX 5700 XT").card.generation, "gfx1010");
+  EXPECT_EQ(card("RX 7900 XTX").card.generation, "gfx1100");
+  EXPECT_EQ(card("gfx90a").card.generation, "gfx90a");
+  EXPECT_EQ(card("AMD Radeon Graphics").card.generation, "");
+  EXPECT_EQ(card("arc a770").card.vendor, GpuVendor::intel);
+  const CardRules old = card_rules(card("rx580"));
+  EXPECT_EQ(old.weight_share, 0.4);
+  EXPECT_TRUE(old.plain_attention && old.fp32_vaes && !old.pages && old.streams && old.pins);
+  const CardRules newest = card_rules(card("RX 9070 XT"));
+  EXPECT_FALSE(newest.plain_attention || newest.fp32_vaes);
+  EXPECT_EQ(newest.kl_vae_times, 2.73);
+  EXPECT_FALSE(card_rules(card("m3 max")).known);
+  EXPECT_EQ(card("gb10").card, (Card{GpuVendor::nvidia, "", NumberKind::given}));
+  EXPECT_EQ(card("banana").card, Card());  // assumed, and said to be
+  EXPECT_EQ(card("rtx4090").card.kind, NumberKind::given);
+  EXPECT_TRUE(card_rules(card("rtx4090")).pages);
 }
 
 TEST(Machine, SmallMachinesKeepSomethingForThePlan) {
