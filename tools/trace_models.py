@@ -284,7 +284,8 @@ MODELS = {
                                   nerf_hidden_size=64, nerf_mlp_ratio=4, nerf_depth=4,
                                   nerf_max_freqs=8, nerf_tile_size=512,
                                   nerf_final_head_type="conv", nerf_embedder_dtype="float32",
-                                  use_x0=False) | {"patch_size": 16}, PICTURES, channels=3,
+                                  use_x0=False, use_sequential_txt_ids=False)
+                             | {"patch_size": 16}, PICTURES, channels=3,
                              spatial=1, patch=16, hidden=3072, text=(512, 4096),
                              inputs=lambda make, shape: {"guidance": make(shape[0])}),
     "hidream": Model("comfy.ldm.hidream.model:HiDreamImageTransformer2DModel", HIDREAM,
@@ -427,6 +428,12 @@ MODELS = {
                                        txt_ids_dims=[1, 2]), sizes=PICTURES,
                            **{**FLUX, "text": (512, 3584)}),
 }
+for key, hidden, depth, single, context in (("flux2-klein-9b", 4096, 8, 24, 12288),
+                                            ("flux2-klein-4b", 3072, 5, 20, 7680)):
+    dev = vars(MODELS["flux2"])
+    MODELS[key] = Model(**{**dev, "hidden": hidden, "text": (512, context), "config": dict(
+        dev["config"], hidden_size=hidden, depth=depth, depth_single_blocks=single,
+        context_in_dim=context, num_heads=hidden // 128, guidance_embed=False)})
 MODELS["anima"] = Model(**{**vars(MODELS["cosmos-predict2"]), "place":
                            "comfy.ldm.anima.model:Anima", "sizes": PICTURES})
 

@@ -30,6 +30,15 @@ Result<std::int64_t> parse_size(std::string_view text);
 /// `24576MiB` are the same, as every unit is a power of 1024. A bare number below 1,024 is GiB, one
 /// from 2^26 on is bytes. Errors: what is between, for nobody knows what it means; as parse_size.
 Result<std::int64_t> parse_memory_size(std::string_view text);
+/// A size as people write it, `19.53 GB`, who mean powers of 1024 as often as powers of 1000.
+struct WrittenSize {
+  double number = 0;
+  double step = 1;               ///< of the last digit
+  int power = 0;                 ///< 1: kilo, 2: mega, 3: giga
+  bool binary = false;           ///< spelled `GiB`
+  bool bare = false;             ///< not in brackets
+  double bytes(int base) const;  ///< base 1000 or 1024
+};
 
 /// `11,329` for a number of bytes in whole MiB, rounded to nearest.
 std::string format_mib(std::int64_t bytes);

@@ -30,7 +30,14 @@ enum class WeightsRole {
 const char* to_string(WeightsRole role);
 
 /// Where the byte count of some weights comes from.
-enum class BytesFrom { header, known, given, unknown };
+enum class BytesFrom {
+  header,   ///< read from the file
+  known,    ///< the table of public files
+  stated,   ///< the workflow's own notes
+  assumed,  ///< the pattern of the name
+  given,    ///< the user
+  unknown,
+};
 const char* to_string(BytesFrom from);
 
 /// `count` consecutive modules of equal size in ComfyUI's load order.
@@ -51,6 +58,7 @@ struct Weights {
   std::string node;                ///< the loader's node id
   WeightsRole role = WeightsRole::other;
   std::string architecture;       ///< row of the demand table, such as `wan21-14b`; empty: unknown
+  std::string nearest;            ///< of an unknown one: the row whose marks its header has
   std::string comfyui_class;      ///< `WAN21_I2V`, by its tensors; empty: no header, or no class
   std::int64_t bytes = 0;         ///< ComfyUI's model_size: all tensors after loading
   std::int64_t listed_bytes = 0;  ///< sum over `modules`; the rest never counts in a partial load
@@ -90,6 +98,7 @@ struct WeightsSearch {
   std::map<std::string, std::int64_t> given_bytes;  ///< --bytes NAME=SIZE
   ComfyVersion comfyui;                             ///< decides how types are counted
   bool fp32_vaes = false;                           ///< CardRules::fp32_vaes
+  std::map<std::string, WrittenSize> stated = {};   ///< Prompt::stated_files
   /// A server's own folders for each kind, in its order, in place of model_folders. Those that are
   /// not there are passed over, as ComfyUI does.
   std::optional<std::map<std::string, std::vector<std::string>>> folders = {};

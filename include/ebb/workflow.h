@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ebb/bytes.h"
 #include "ebb/machine.h"
 #include "ebb/result.h"
 
@@ -78,6 +79,8 @@ struct Prompt {
   std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
   std::vector<Uncertain> uncertain;            ///< every value that is a guess or missing
   std::vector<Refusal> refused;  ///< of ComfyUI's own classes, by position of the nodes
+  /// Model files whose size the graph's notes state, by lower-case name without folder.
+  std::map<std::string, WrittenSize> stated_files;
 
   const PromptNode* find(std::string_view id) const;
   int position(std::string_view id) const;  ///< -1 if absent
@@ -100,8 +103,6 @@ class Workflow {
   std::string_view json() const;    ///< the JSON text of the graph or prompt itself
   /// `PNG`, `MP4`, ... of the media file that carries it; empty for JSON.
   const std::string& carrier() const;
-  /// Model files named in the graph's metadata: file name -> folder such as `diffusion_models`.
-  std::map<std::string, std::string> declared_models() const;
   /// The newest ComfyUI that one of its own nodes in the graph was made with, as the file says.
   std::optional<ComfyVersion> made_with() const;
 

@@ -82,6 +82,8 @@ std::string format_count(std::int64_t count) {
   return count < 0 ? "-" + digits : digits;
 }
 
+double WrittenSize::bytes(int base) const { return number * std::pow(base, power); }
+
 std::string format_mib(std::int64_t bytes) {
   return format_count(std::llround(static_cast<double>(bytes) / (1 << 20)));
 }

@@ -22,6 +22,11 @@ constexpr ByVersion<SampleLive> every(SampleLive live) { return {live}; }
 
 constexpr ByVersion<double> same(double factor) { return {factor}; }
 
+/// Flux 2's factor times the file's own width, which counts since 0.9.2; Klein came with it.
+constexpr ByVersion<double> klein(double width) {
+  return {0, 29.264, 3.1 * 4 * width / 2604, 3.1 * 4 * width / 2604};
+}
+
 // clang-format off
 constexpr DiffusionRow kRows[] = {
     // key, title, usage factor per version, how it is made,
@@ -93,6 +98,14 @@ constexpr DiffusionRow kRows[] = {
      LiveRule::tokens,
      {{18.128, 129.6, 1.85}, {18.128, 129.6, 1.85}, {17.128, 123.6, 2}, {17.128, 123.6, 2}},
      0.95, 1.25, kMeasured,
+     kTraced},
+    {"flux2-klein-9b", "Flux 2 Klein 9B", klein(4096), "3.1*4*4096/2604; before 0.8.0 as Flux 2",
+     Counted::reference_latents, 128, 16, 0, 1, 32, 4096, 288, 512, 6.98e9, 0,
+     LiveRule::tokens, every({17.191, 84.6, 2}), 0.95, 1.25, kMeasured,
+     kTraced},
+    {"flux2-klein-4b", "Flux 2 Klein 4B", klein(3072), "3.1*4*3072/2604; before 0.8.0 as Flux 2",
+     Counted::reference_latents, 128, 16, 0, 1, 25, 3072, 162, 512, 3.07e9, 0,
+     LiveRule::tokens, every({17.255, 62.1, 2}), 0.95, 1.25, kMeasured,
      kTraced},
     {"chroma", "Chroma", same(3.2), "",
      Counted::latent, 16, 8, 0, 2, 57, 3072, 126, 512, 6.47e9, 0,

@@ -229,7 +229,11 @@ void Estimate::sample(int i, NodeDemand& out) {
   if (!row || !latent.is_shape()) {
     out.note = !latent.is_shape()
                    ? latent.why
-                   : fmt::format("which kind of model {} is, is not known", weights.name);
+                   : fmt::format("which kind of model {} is, is not known{}", weights.name,
+                                 weights.nearest.empty()
+                                     ? ""
+                                     : fmt::format("; nearest is {}, which has other layers",
+                                                   weights.nearest));
     set_unknown(out.demand, out.note);
     return;
   }

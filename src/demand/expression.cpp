@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -140,8 +141,30 @@ class Evaluator {
   }
 
   double bits() {
+    double value = differing_bits();
+    while (!failed_ && take("|"))
+      value = static_cast<double>(whole(value) | whole(differing_bits()));
+    return value;
+  }
+  double differing_bits() {
+    double value = common_bits();
+    while (!failed_ && take("^")) value = static_cast<double>(whole(value) ^ whole(common_bits()));
+    return value;
+  }
+  double common_bits() {
+    double value = shifted();
+    while (!failed_ && take("&")) value = static_cast<double>(whole(value) & whole(shifted()));
+    return value;
+  }
+  double shifted() {
     double value = sum();
-    while (!failed_ && take("&")) value = static_cast<double>(whole(value) & whole(sum()));
+    while (!failed_) {
+      const bool left = take("<<");
+      if (!left && !take(">>")) break;
+      const double by = sum();
+      if (failed_ || !(by >= 0 && by <= 52)) return fail();
+      value = std::floor(static_cast<double>(whole(value)) * std::pow(2.0, left ? by : -by));
+    }
     return value;
   }
 
@@ -234,6 +257,11 @@ class Evaluator {
     const double first = arguments.front();
     if (name == "min") return *std::min_element(arguments.begin(), arguments.end());
     if (name == "max") return *std::max_element(arguments.begin(), arguments.end());
+    if (name == "sum") return std::accumulate(arguments.begin(), arguments.end(), 0.0);
+    if (name == "pow" && arguments.size() == 2) return std::pow(first, arguments[1]);
+    if (name == "log" && arguments.size() == 2 && first > 0 && arguments[1] > 0) {
+      return std::log(first) / std::log(arguments[1]);
+    }
     if (arguments.size() != 1) return fail();
     if (name == "round") return std::nearbyint(first);  // halves to even, as Python does
     if (name == "floor") return std::floor(first);
@@ -242,7 +270,12 @@ class Evaluator {
     if (name == "float") return first;
     if (name == "abs") return std::abs(first);
     if (name == "sqrt" && first >= 0) return std::sqrt(first);
+    if (name == "log" && first > 0) return std::log(first);
     if (name == "log2" && first > 0) return std::log2(first);
+    if (name == "log10" && first > 0) return std::log10(first);
+    if (name == "sin") return std::sin(first);
+    if (name == "cos") return std::cos(first);
+    if (name == "tan") return std::tan(first);
     return fail();
   }
 

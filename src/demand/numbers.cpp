@@ -118,6 +118,11 @@ SizeValue number_computed(RuleScope& s, const RuleRow&) {
   return number_value(whole ? std::trunc(*result) : *result);
 }
 
+/// Which of its options a CustomCombo has.
+SizeValue number_of_choice(RuleScope& s, const RuleRow&) {
+  return s.slot() == 1 && s.has("index") ? s.get("index") : unknown_value("not a number");
+}
+
 SizeValue number_of_operation(RuleScope& s, const RuleRow&) {
   const SizeValue a = s.get("a");
   const SizeValue b = s.get("b");

@@ -21,8 +21,10 @@ struct Strides {
 constexpr Strides kUsual[] = {{3, 1, 0},   {4, 8, 0},   {12, 8, 6},  {16, 8, 4},
                               {32, 16, 4}, {48, 16, 4}, {64, 32, 0}, {128, 32, 8}};
 
-std::int64_t scaled(std::int64_t side, double by) {
-  return std::max<std::int64_t>(1, std::llround(static_cast<double>(side) * by));
+/// Rounded as Python does, halves to even.
+std::int64_t scaled(std::int64_t side, double by, std::int64_t step = 1) {
+  const double steps = std::nearbyint(static_cast<double>(side) * by / static_cast<double>(step));
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps) * step);
 }
 
 /// The picture with other sides; assumptions stay.
@@ -102,22 +104,87 @@ SizeValue picture_scaled(RuleScope& s, const RuleRow&) {
                     scaled(picture.shape.height, *scale));
 }
 
-SizeValue picture_to_megapixels(RuleScope& s, const RuleRow&) {
-  const SizeValue picture = s.first({"IMAGE", "VIDEO"});
-  const auto megapixels = s.real("megapixels", 0.001, 1024);
-  if (s.pending()) return {};
-  if (!megapixels) return s.unknown();
-  const double pixels = *megapixels * 1024 * 1024;
+namespace {
+
+/// The picture at so many pixels; of an unknown one only their number counts.
+SizeValue at_pixels(RuleScope& s, const SizeValue& picture, double pixels, std::int64_t step) {
   if (!picture.is_shape()) {
-    const std::int64_t side = scaled(1, std::sqrt(pixels));
+    const std::int64_t side = scaled(1, std::sqrt(pixels), step);
     s.assume(fmt::format("{}: a square picture is assumed, whose size is all that counts",
                          s.node().label()));
     return s.made({1, 3, 1, side, side, false});
   }
   const double scale = std::sqrt(pixels / (static_cast<double>(picture.shape.width) *
                                            static_cast<double>(picture.shape.height)));
+  return with_sides(s, picture, scaled(picture.shape.width, scale, step),
+                    scaled(picture.shape.height, scale, step));
+}
+
+/// The picture with its longer or shorter side so long.
+SizeValue at_side(RuleScope& s, const SizeValue& picture, std::int64_t side, bool shorter) {
+  const std::int64_t from = shorter ? std::min(picture.shape.width, picture.shape.height)
+                                    : std::max(picture.shape.width, picture.shape.height);
+  const double scale = static_cast<double>(side) / static_cast<double>(from);
   return with_sides(s, picture, scaled(picture.shape.width, scale),
                     scaled(picture.shape.height, scale));
+}
+
+/// Cut to whole multiples.
+SizeValue at_multiple(RuleScope& s, const SizeValue& picture, std::int64_t multiple) {
+  const std::int64_t width = picture.shape.width / multiple * multiple;
+  const std::int64_t height = picture.shape.height / multiple * multiple;
+  return width == 0 || height == 0 ? picture : with_sides(s, picture, width, height);
+}
+
+}  // namespace
+
+SizeValue picture_to_megapixels(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.first({"IMAGE", "VIDEO"});
+  const auto megapixels = s.real("megapixels", 0.001, 1024);
+  const Whole step = s.whole("resolution_steps", 1, kMostPixels, 1);
+  if (s.pending()) return {};
+  if (!megapixels || !step) return s.unknown();
+  return at_pixels(s, picture, *megapixels * 1024 * 1024, *step);
+}
+
+/// ResizeImageMaskNode: nine ways to say a size, each with inputs of its own.
+SizeValue picture_resized_by_type(RuleScope& s, const RuleRow&) {
+  const SizeValue picture = s.get("input");
+  const std::string type = s.text("resize_type").value_or("");
+  const auto pixels = [&](const char* name) { return s.whole(name, 0, kMostPixels, 0); };
+  const Whole width = pixels("resize_type.width"), height = pixels("resize_type.height");
+  const Whole longer = pixels("resize_type.longer_size");
+  const Whole shorter = pixels("resize_type.shorter_size");
+  const Whole multiple = pixels("resize_type.multiple");
+  const auto megapixels = s.real("resize_type.megapixels", 0, 1024, 0.0);
+  const auto by = s.real("resize_type.multiplier", 0, 1024, 1.0);
+  const SizeValue match = type == "match size" ? s.get("resize_type.match") : SizeValue{};
+  if (s.pending()) return {};
+  if (!width || !height || !longer || !shorter || !multiple || !megapixels || !by) {
+    return s.unknown();
+  }
+  if (type == "scale dimensions" && *width > 0 && *height > 0) {
+    SizeValue one = picture;
+    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};  // only the number is assumed
+    if (!picture.is_shape()) one.why.clear();
+    return with_sides(s, one, *width, *height);
+  }
+  if (type == "scale total pixels" && *megapixels > 0) {
+    return at_pixels(s, picture, std::trunc(*megapixels * 1024 * 1024), 1);
+  }
+  if (type == "match size") return match;
+  if (!picture.is_shape()) return unknown_value(picture.why);
+  const double ratio =
+      static_cast<double>(picture.shape.width) / static_cast<double>(picture.shape.height);
+  if (*width > 0) return with_sides(s, picture, *width, scaled(*width, 1 / ratio));
+  if (*height > 0) return with_sides(s, picture, scaled(*height, ratio), *height);
+  if (type == "scale by multiplier") {
+    return with_sides(s, picture, scaled(picture.shape.width, *by),
+                      scaled(picture.shape.height, *by));
+  }
+  if (*longer > 0) return at_side(s, picture, *longer, false);
+  if (*shorter > 0) return at_side(s, picture, *shorter, true);
+  return *multiple > 1 ? at_multiple(s, picture, *multiple) : picture;
 }
 
 SizeValue picture_to_side(RuleScope& s, const RuleRow& row) {
@@ -130,11 +197,7 @@ SizeValue picture_to_side(RuleScope& s, const RuleRow& row) {
   if (s.pending()) return {};
   if (!picture.is_shape()) return unknown_value(picture.why);
   if (!side) return s.unknown();
-  const std::int64_t from = shorter ? std::min(picture.shape.width, picture.shape.height)
-                                    : std::max(picture.shape.width, picture.shape.height);
-  const double scale = static_cast<double>(*side) / static_cast<double>(from);
-  return with_sides(s, picture, scaled(picture.shape.width, scale),
-                    scaled(picture.shape.height, scale));
+  return at_side(s, picture, *side, shorter);
 }
 
 SizeValue picture_for_kontext(RuleScope& s, const RuleRow&) {

@@ -41,6 +41,7 @@ SizeValue video_cut(RuleScope& s, const RuleRow& row);
 SizeValue picture_from_size(RuleScope& s, const RuleRow& row);
 SizeValue picture_resized(RuleScope& s,
                           const RuleRow& row);  ///< width and height, 0 keeps the ratio
+SizeValue picture_resized_by_type(RuleScope& s, const RuleRow& row);
 SizeValue picture_scaled(RuleScope& s, const RuleRow& row);
 SizeValue picture_to_megapixels(RuleScope& s, const RuleRow& row);
 SizeValue picture_to_side(RuleScope& s, const RuleRow& row);
@@ -59,6 +60,7 @@ SizeValue value_switched(RuleScope& s, const RuleRow& row);    ///< the side tha
 SizeValue number_converted(RuleScope& s, const RuleRow& row);  ///< to a fraction, or a whole one
 SizeValue number_of_proportion(RuleScope& s, const RuleRow& row);  ///< and of megapixels
 SizeValue number_of_picture(RuleScope& s, const RuleRow& row);
+SizeValue number_of_choice(RuleScope& s, const RuleRow& row);
 SizeValue number_of_camera(RuleScope& s, const RuleRow& row);
 SizeValue number_computed(RuleScope& s, const RuleRow& row);  ///< an expression in a text input
 SizeValue number_of_operation(RuleScope& s, const RuleRow& row);

@@ -36,7 +36,12 @@ std::string weights_source(const Weights& weights) {
 }
 
 NumberKind weights_kind(const Weights& weights) {
-  return weights.bytes_from == BytesFrom::given ? NumberKind::given : kComputed;
+  switch (weights.bytes_from) {
+    case BytesFrom::given: return NumberKind::given;
+    case BytesFrom::stated:
+    case BytesFrom::assumed: return NumberKind::assumed;
+    default: return kComputed;
+  }
 }
 
 Term reserve_term(const ExplainedPass& it, const Load& load) {
@@ -287,8 +292,7 @@ std::optional<Sum> seconds_sum(const ExplainedPass& it) {
   if (times.compute > 0) sum.terms.push_back(compute_term(it, times.compute));
   if (times.stall > 0) {
     sum.terms.push_back({std::llround(times.stall * 100), "", "waiting for streamed weights",
-                         machine.link_bytes_per_second.kind,
-                         "what streaming adds to computing"});
+                         machine.link_bytes_per_second.kind, "what streaming adds to computing"});
   }
   if (sum.terms.empty()) return std::nullopt;
   return sum;

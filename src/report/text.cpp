@@ -115,9 +115,9 @@ void put_models(std::string& out, const Report& report) {
     if (w.absent()) continue;
     std::string from = bytes_from_words(w.bytes_from);
     if (!w.known()) from += ", see note";
-    if (w.known() && !w.modules_exact) from += ", modules assumed";
-    table.row({printable(w.name.empty() ? w.id : w.name), role_words(w.role),
-               architecture_words(w),
+    const bool listed = w.bytes_from == BytesFrom::known || w.bytes_from == BytesFrom::header;
+    if (listed && !w.modules_exact && !w.modules.empty()) from += ", modules assumed";
+    table.row({printable(w.name.empty() ? w.id : w.name), role_words(w.role), architecture_words(w),
                w.known() ? format_mib(w.bytes) : kUnknown, from});
   }
   if (weights.size() > kModelsMax) {

@@ -210,6 +210,8 @@ std::string bytes_from_words(BytesFrom from) {
   switch (from) {
     case BytesFrom::header: return "header read";
     case BytesFrom::known: return "known file";
+    case BytesFrom::stated: return "stated in the workflow";
+    case BytesFrom::assumed: return "assumed from its name";
     case BytesFrom::given: return "given";
     case BytesFrom::unknown: return "unknown";
   }

@@ -117,6 +117,7 @@ Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Ma
   search.comfyui = machine.comfyui;
   search.memo = make_folder_memo();
   search.fp32_vaes = card_rules(machine).fp32_vaes;
+  search.stated = run.prompt->stated_files;
   run.find = remembering(std::move(search));
   run.media = find_media(options.media);
   run.predict = predictor(run.prompt, run.order, run.find, run.media);

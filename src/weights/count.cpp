@@ -154,12 +154,20 @@ class Counter {
     return rules_.architecture.starts_with("wan-") && contains(one.name, "patch_embedding.");
   }
 
+  /// ComfyUI-GGUF makes fp16 of the token embeddings of encoders with large vocabularies.
+  bool dequantised_embedding(const NamedTensor& one) const {
+    const TensorInfo& tensor = *one.tensor;
+    return rules_.role == WeightsRole::text_encoder && one.name == "token_embd.weight" &&
+           tensor.dtype->kind == DtypeClass::quantised && !tensor.shape.empty() &&
+           tensor.shape[0] >= kLargeVocabulary;
+  }
+
   std::int64_t element_bytes(const NamedTensor& one, bool linear, bool in_linear) const {
     const TensorInfo& tensor = *one.tensor;
     const std::int64_t stored =
         tensor.elements > 0 ? std::max<std::int64_t>(1, tensor.bytes / tensor.elements) : 0;
-    if (rules_.role == WeightsRole::vae) return 2;
     if (rules_.fp32) return 4;
+    if (rules_.role == WeightsRole::vae) return 2;
     if (stays_fp32(one)) return 4;
     if (one_byte_everywhere()) return 1;
     if (!storage_.scaled) return tensor.dtype->kind == DtypeClass::fp8 ? 2 : std::min(stored, 2L);
@@ -171,7 +179,10 @@ class Counter {
     const TensorInfo& tensor = *one.tensor;
     const DtypeClass kind = tensor.dtype->kind;
     const bool value = kind == DtypeClass::floating || kind == DtypeClass::fp8;
-    if (!value || is_scale(one.name) || rules_.format == HeaderFormat::gguf) return tensor.bytes;
+    if (rules_.format == HeaderFormat::gguf) {
+      return dequantised_embedding(one) ? 2 * tensor.elements : tensor.bytes;
+    }
+    if (!value || is_scale(one.name)) return tensor.bytes;
     const bool in_linear = one.name.ends_with(".weight") || one.name.ends_with(".bias");
     return tensor.elements * element_bytes(one, linear, in_linear);
   }

@@ -18,9 +18,12 @@ struct CountRules {
   ComfyVersion comfyui;
   HeaderFormat format = HeaderFormat::safetensors;
   bool cast_to_fp8 = false;  ///< UNETLoader's weight_dtype asks for one byte a value
-  bool fp32 = false;         ///< upscalers: spandrel builds them so, whatever the file holds
+  bool fp32 = false;         ///< held so, whatever the file holds: upscalers, LTX's audio VAE
   std::string architecture;  ///< decides the size of the sampling table beside the weights
 };
+
+/// Rows of a token embedding from which on ComfyUI-GGUF keeps it in fp16.
+constexpr std::int64_t kLargeVocabulary = 65'536;
 
 struct Count {
   std::int64_t bytes = 0;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "weights/layers.h"
 
 namespace ebb {
 namespace {
@@ -38,7 +39,13 @@ std::string detect_flux_like(const TensorSet& part) {
     return part.dimensions("img_in.proj.weight") == 4 ? "hunyuan-image-21" : "hunyuan-video";
   }
   if (part.has("latent_in.weight")) return "hunyuan3d";
-  if (part.has_prefix("double_stream_modulation_img.")) return "flux2";
+  if (part.has_prefix("double_stream_modulation_img.")) {
+    switch (part.dimension("img_in.weight", 0)) {
+      case 4096: return "flux2-klein-9b";
+      case 3072: return "flux2-klein-4b";
+      default: return "flux2";
+    }
+  }
   if (part.has_prefix("distilled_guidance_layer.")) {
     return part.has_prefix("nerf_blocks.") ? "chroma-radiance" : "chroma";
   }
@@ -92,6 +99,22 @@ std::string detect_diffusers(const TensorSet& part) {
   return part.dimension("pos_embed.proj.weight", 0) >= 2432 ? "sd35-large" : "sd3-medium";
 }
 
+/// Files in diffusers' layout have other layers than ComfyUI's classes; what is asked of them is
+/// what only this model of that layout has.
+bool is_exact_diffusers(const TensorSet& part, std::string_view architecture) {
+  if (architecture != "flux") return true;
+  return part.has_prefix("time_text_embed.text_embedder.") &&
+         part.has_prefix("context_embedder.") &&
+         part.dimension("context_embedder.weight", 1) == 4096;
+}
+
+/// Layouts that ComfyUI renames while loading, so that its class's own names prove nothing.
+bool is_renamed(const TensorSet& part, std::string_view architecture) {
+  if (architecture.starts_with("hunyuan-")) return part.has_prefix("double_blocks.0.img_attn_qkv.");
+  if (architecture == "kl-vae") return part.has_prefix("decoder.up_blocks.0.resnets.");
+  return part.has_prefix("down_blocks.0.") && part.has("conv_in.weight");
+}
+
 std::string detect_lumina(const TensorSet& part) {
   if (part.has_prefix("time_caption_embed.")) return "omnigen2";
   if (!part.has_prefix("cap_embedder.")) return {};
@@ -138,26 +161,59 @@ std::string detect_diffusion(const TensorSet& part) {
   return {};
 }
 
-/// One language model by the width and rows of its embedding table.
-std::string detect_language_model(std::int64_t vocabulary, std::int64_t width) {
-  switch (width) {
-    case 1024: return "qwen3-0.6b";
-    case 2048: return "qwen25-vl-3b";
-    case 2304: return "gemma-2-2b";
-    case 2560: return "qwen3-4b";
-    case 3584: return "qwen25-vl-7b";
-    case 3840: return "gemma3-12b";
-    case 5120: return "mistral3-24b";
-    case 4096:
-      if (vocabulary == 128256) return "llama31-8b";
-      return vocabulary > 140'000 ? "qwen3-8b" : "llava-llama3";
-    default: return {};
+/// A language model that Ebb knows, by its embedding table.
+struct LanguageModel {
+  std::int64_t width;
+  std::int64_t least_rows, most_rows;  ///< of the table
+  std::string_view architecture;
+};
+constexpr LanguageModel kLanguageModels[] = {
+    {1024, 151'669, 151'936, "qwen3-0.6b"},   {2048, 151'936, 151'936, "qwen25-vl-3b"},
+    {2304, 256'000, 256'128, "gemma-2-2b"},   {2560, 151'936, 151'936, "qwen3-4b"},
+    {3584, 151'936, 152'064, "qwen25-vl-7b"}, {3840, 262'144, 262'208, "gemma3-12b"},
+    {4096, 128'256, 128'256, "llama31-8b"},   {4096, 128'257, 128'320, "llava-llama3"},
+    {4096, 151'669, 151'936, "qwen3-8b"},     {5120, 131'072, 131'072, "mistral3-24b"},
+};
+
+/// One language model by the width and rows of its embedding table; empty for one that is not
+/// known. `nearest`: the one of its width with most nearly as many rows.
+std::string detect_language_model(std::int64_t vocabulary, std::int64_t width, bool nearest) {
+  const LanguageModel* closest = nullptr;
+  const auto distance = [&](const LanguageModel& model) {
+    return std::max({model.least_rows - vocabulary, vocabulary - model.most_rows, std::int64_t{0}});
+  };
+  for (const LanguageModel& model : kLanguageModels) {
+    if (model.width != width) continue;
+    if (!closest || distance(model) < distance(*closest)) closest = &model;
   }
+  if (!closest || (!nearest && distance(*closest) > 0)) return {};
+  return std::string(closest->architecture);
 }
 
-std::string detect_t5(std::int64_t vocabulary, std::int64_t width) {
-  if (width == 4096) return vocabulary > 200'000 ? "umt5-xxl" : "t5-xxl";
-  if (width == 768) return "t5-base";
+/// Another model with the same table: its layers tell, by the marks that ComfyUI goes by.
+std::string by_layers(const TensorSet& part, std::string_view table, std::string found) {
+  const std::string_view before =
+      table.substr(0, table.size() - std::string_view("embed_tokens.weight").size());
+  const auto has = [&](std::string_view name) {
+    return part.has(std::string(before) + std::string(name));
+  };
+  const bool visual = std::ranges::any_of(part.tensors(), [](const NamedTensor& one) {
+    return contains(one.name, "visual.deepstack_merger_list.");
+  });
+  if (visual && found == "qwen3-4b") return "qwen3vl-4b";
+  if (visual && found == "qwen3-8b") return "qwen3vl-8b";
+  const bool layers =
+      has("layers.0.self_attn.q_proj.weight") && has("layers.5.self_attn.q_proj.weight");
+  if (found == "gemma3-12b" && layers && !has("layers.5.self_attn.v_proj.weight")) return {};
+  const bool normed = has("layers.0.self_attn.q_norm.weight");
+  if (found == "qwen25-vl-3b" && normed) return {};
+  return found;
+}
+
+std::string detect_t5(std::int64_t vocabulary, std::int64_t width, bool nearest) {
+  if (width == 4096 && vocabulary > 200'000) return "umt5-xxl";
+  if (width == 4096 && (vocabulary <= 32'128 || nearest)) return "t5-xxl";
+  if (width == 768 && (vocabulary <= 32'128 || nearest)) return "t5-base";
   return width == 1472 ? "byt5-small" : "";
 }
 
@@ -177,18 +233,19 @@ int layer_number(std::string_view name) {
 }
 
 /// All encoders in a set, each found by its embedding table or its layers.
-std::string detect_text_encoder(const TensorSet& part) {
+std::string detect_text_encoder(const TensorSet& part, bool nearest) {
   std::vector<std::string> found;
   std::map<std::string_view, int> clip_layers;  // by the prefix before the layers
   for (const NamedTensor& one : part.tensors()) {
     const auto& shape = one.tensor->shape;
     if (shape.size() == 2 &&
         (one.name == "shared.weight" || one.name.ends_with(".shared.weight"))) {
-      found.push_back(detect_t5(shape[0], shape[1]));
+      found.push_back(detect_t5(shape[0], shape[1], nearest));
     }
     if (shape.size() == 2 && one.name.ends_with("embed_tokens.weight") &&
         !contains(one.name, "encoder.")) {
-      found.push_back(detect_language_model(shape[0], shape[1]));
+      const std::string model = detect_language_model(shape[0], shape[1], nearest);
+      found.push_back(nearest ? model : by_layers(part, one.name, model));
     }
     for (const std::string_view mark : {"text_model.encoder.layers.", "transformer.resblocks."}) {
       const auto at = one.name.find(mark);
@@ -203,12 +260,13 @@ std::string detect_text_encoder(const TensorSet& part) {
   return join_text_encoders(found);
 }
 
-std::string detect_gguf_text_encoder(const TensorSet& part, std::string_view architecture) {
+std::string detect_gguf_text_encoder(const TensorSet& part, std::string_view architecture,
+                                     bool nearest) {
   const std::int64_t vocabulary = part.dimension("token_embd.weight", 0);
   const std::int64_t width = part.dimension("token_embd.weight", 1);
   if (vocabulary == 0) return {};
-  if (architecture.starts_with("t5")) return detect_t5(vocabulary, width);
-  return detect_language_model(vocabulary, width);
+  if (architecture.starts_with("t5")) return detect_t5(vocabulary, width, nearest);
+  return detect_language_model(vocabulary, width, nearest);
 }
 
 std::string detect_vae(const TensorSet& part) {
@@ -226,6 +284,8 @@ std::string detect_vae(const TensorSet& part) {
       part.has_prefix("mel_encoder.") || part.has_prefix("decoder.mid.block_1.conv1.conv.bias1d")) {
     return "audio-vae";
   }
+  if (part.has_prefix("decoder.conv_in_x_t.") || part.has_prefix("student.dconv_encoder."))
+    return {};
   if (part.has("decoder.conv_in.conv.weight")) {
     const auto latent = part.dimension("decoder.conv_in.conv.weight", 1);
     if (part.dimensions("decoder.conv_in.conv.weight") == 4) return "audio-vae";
@@ -297,13 +357,13 @@ std::string join_text_encoders(std::vector<std::string> architectures) {
   return architectures[0];
 }
 
-std::string detect_architecture(const TensorSet& part, WeightsRole role,
-                                std::string_view gguf_architecture) {
+std::string nearest_architecture(const TensorSet& part, WeightsRole role,
+                                 std::string_view gguf_architecture) {
   switch (role) {
     case WeightsRole::diffusion: return detect_diffusion(part);
     case WeightsRole::text_encoder: {
-      std::string found = detect_text_encoder(part);
-      return found.empty() ? detect_gguf_text_encoder(part, gguf_architecture) : found;
+      std::string found = detect_text_encoder(part, true);
+      return found.empty() ? detect_gguf_text_encoder(part, gguf_architecture, true) : found;
     }
     case WeightsRole::vae: return detect_vae(part);
     case WeightsRole::vision_encoder: return detect_vision(part);
@@ -313,6 +373,20 @@ std::string detect_architecture(const TensorSet& part, WeightsRole role,
     case WeightsRole::other: break;
   }
   return {};
+}
+
+std::string detect_architecture(const TensorSet& part, WeightsRole role,
+                                std::string_view gguf_architecture) {
+  if (role == WeightsRole::text_encoder) {
+    std::string found = detect_text_encoder(part, false);
+    return found.empty() ? detect_gguf_text_encoder(part, gguf_architecture, false) : found;
+  }
+  std::string found = nearest_architecture(part, role, gguf_architecture);
+  if (role != WeightsRole::diffusion && role != WeightsRole::vae) return found;
+  const bool diffusers = !detect_diffusers(part).empty();
+  const bool exact = diffusers ? is_exact_diffusers(part, found)
+                               : is_renamed(part, found) || has_layers_of(part, found);
+  return exact ? found : std::string();
 }
 
 }  // namespace ebb

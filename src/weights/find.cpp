@@ -10,6 +10,7 @@
 #include "ebb/file.h"
 #include "ebb/weights.h"
 #include "machine/versions.h"
+#include "weights/by_name.h"
 #include "weights/comfyui_class.h"
 #include "weights/count.h"
 #include "weights/detect.h"
@@ -22,28 +23,7 @@
 namespace ebb {
 namespace {
 
-constexpr double kSameModelTolerance = 0.0002;   // of the size: headers differ by less
 constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text projection
-
-std::string version_text(const ComfyVersion& version) {
-  return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
-}
-
-bool is_diffusers(const WeightsRequest& request) { return request.folder == "diffusers"; }
-
-/// Whether one name stands for several models.
-bool is_checkpoint(const WeightsRequest& request) {
-  return folder_kind(request.folder) == "checkpoints" || is_diffusers(request) ||
-         !request.id_suffix.empty();
-}
-
-bool loads_audio(const WeightsRequest& request) {
-  return request.role == WeightsRole::vae && contains(request.loader_class, "Audio");
-}
-
-bool casts_to_fp8(const WeightsRequest& request) {
-  return request.role == WeightsRole::diffusion && request.weight_type.starts_with("fp8_");
-}
 
 std::string_view default_folder(WeightsRole role) {
   switch (role) {
@@ -57,60 +37,6 @@ std::string_view default_folder(WeightsRole role) {
     case WeightsRole::other: break;
   }
   return {};
-}
-
-/// Models that ComfyUI loads module by module; a LoRA is merged into one of them instead.
-bool has_modules(WeightsRole role) { return role != WeightsRole::lora; }
-
-/// Streaming room per byte of a module, from 0.8.0 on, for weights whose modules are assumed.
-double offload_ratio(WeightsRole role, std::int64_t bytes, std::int64_t parameters,
-                     const ComfyVersion& version) {
-  if (!rules_for(version).streaming_buffer || parameters <= 0 || bytes <= 0) return 0;
-  const double values_per_byte = static_cast<double>(parameters) / static_cast<double>(bytes);
-  if (role == WeightsRole::text_encoder) return 4 * values_per_byte;
-  const bool quantised = values_per_byte > 0.75;
-  return role == WeightsRole::diffusion && quantised ? 2 * values_per_byte : 0;
-}
-
-void set_row(Weights& weights, const ModuleRow& row) {
-  weights.bytes = row.bytes;
-  weights.listed_bytes = row.listed_bytes;
-  weights.modules.assign(row.runs.begin(), row.runs.end());
-  weights.modules_exact = true;
-}
-
-/// Modules for a known size: a relative's proportions, or equal ones.
-void assume_modules(Weights& weights, std::string_view structure, const ComfyVersion& version) {
-  weights.modules_exact = false;
-  weights.modules.clear();
-  weights.listed_bytes = 0;
-  if (!has_modules(weights.role) || weights.bytes <= 0) return;
-  const double ratio = offload_ratio(weights.role, weights.bytes, weights.parameters, version);
-  weights.listed_bytes = weights.bytes;
-  const ModuleRow* row = find_module_row(structure, version);
-  if (!row) {
-    weights.modules = uniform_modules(weights.bytes, ratio);
-    return;
-  }
-  weights.modules = scaled_modules({row->runs.begin(), row->runs.end()}, weights.bytes);
-  for (ModuleRun& run : weights.modules) {
-    run.extra_offload_bytes =
-        static_cast<std::int64_t>(std::llround(static_cast<double>(run.bytes) * ratio));
-  }
-}
-
-std::int64_t bytes_of(std::int64_t parameters, double bits) {
-  return static_cast<std::int64_t>(static_cast<double>(parameters) * std::min(bits, 16.0) / 8);
-}
-
-/// Counted size of a known model; 0 if nothing but its file's size tells.
-std::int64_t counted_bytes(const KnownModel& model, const ComfyVersion& version) {
-  if (const ModuleRow* row = find_module_row(model.key, version)) return row->bytes;
-  if (model.bytes > 0) return model.bytes;
-  const double bits = bits_per_value(model.stored_type);
-  if (model.parameters == 0 || bits == 0) return 0;
-  return bytes_of(model.parameters, bits) +
-         (model.role == WeightsRole::diffusion ? sampling_table_bytes(model.architecture) : 0);
 }
 
 // ---- from a header ------------------------------------------------------------------------
@@ -134,6 +60,15 @@ const ModuleRow* same_recorded_model(const Weights& weights, const ComfyVersion&
   return best;
 }
 
+/// LTX's audio VAE with its vocoder, which works in fp32 alone.
+bool is_ltx_audio(const TensorSet& part) {
+  for (const std::string_view mark :
+       {"vocoder.resblocks.", "vocoder.vocoder.resblocks.", "resblocks.0.convs1."}) {
+    if (part.has_prefix(mark)) return true;
+  }
+  return false;
+}
+
 void count_header(Weights& weights, const TensorSet& part, const Header& header,
                   const WeightsRequest& request, const ComfyVersion& version) {
   const CountRules rules{
@@ -141,7 +76,7 @@ void count_header(Weights& weights, const TensorSet& part, const Header& header,
       .comfyui = version,
       .format = header.format,
       .cast_to_fp8 = casts_to_fp8(request) && header.format != HeaderFormat::gguf,
-      .fp32 = request.folder == "upscale_models",
+      .fp32 = request.folder == "upscale_models" || is_ltx_audio(part),
       .architecture = weights.architecture};
   Count count = count_tensors(part, rules);
   weights.bytes = count.bytes;
@@ -185,6 +120,9 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   }
   weights.bytes_from = BytesFrom::header;
   weights.architecture = detect_architecture(part, request.role, header.architecture);
+  if (weights.architecture.empty()) {
+    weights.nearest = nearest_architecture(part, request.role, header.architecture);
+  }
   if (request.role == WeightsRole::diffusion) {
     weights.comfyui_class = comfyui_class(part, weights.architecture);
   }
@@ -194,166 +132,6 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
     weights.loader_bytes = 2 * values;
   }
   if (!found.exact) weights.source += " (found by its name in another folder)";
-  return weights;
-}
-
-// ---- known by name ------------------------------------------------------------------------
-
-Weights weights_from_model(const KnownModel& model, const KnownFile& file,
-                           const WeightsRequest& request, const ComfyVersion& version) {
-  Weights weights;
-  weights.role = model.role;
-  weights.architecture = model.architecture;
-  weights.stored_type = model.stored_type;
-  weights.parameters = model.parameters;
-  weights.file_bytes = file.file_bytes;
-  weights.bytes_from = BytesFrom::known;
-  const bool whole_file = file.clip.empty() && file.vae.empty();
-  const ModuleRow* row = find_module_row(model.key, version);
-  const bool cast =
-      casts_to_fp8(request) && model.parameters > 0 && bits_per_value(model.stored_type) >= 16;
-  if (row && !cast) {
-    set_row(weights, *row);
-    weights.source = fmt::format("known file: {}, as recorded with ComfyUI {}", model.key,
-                                 version_text(row->version));
-  } else if (cast) {
-    weights.bytes = model.parameters + sampling_table_bytes(model.architecture);
-    weights.source = fmt::format("known file: {} values, loaded as {} (one byte each)",
-                                 format_count(model.parameters), request.weight_type);
-  } else if (const std::int64_t bytes = counted_bytes(model, version); bytes > 0) {
-    weights.bytes = bytes;
-    weights.source = fmt::format("known file: computed from {} values in {}",
-                                 format_count(model.parameters), model.stored_type);
-    if (model.parameters == 0) weights.source = "known file: computed from its layers";
-  } else if (file.file_bytes > 0) {
-    weights.bytes = model.stored_type == "fp32" ? file.file_bytes / 2 : file.file_bytes;
-    weights.source = "known file: counted from its size";
-    if (!whole_file) {
-      for (const std::string_view other : {file.clip, file.vae, file.audio_vae}) {
-        if (const KnownModel* part = find_known_model(other)) {
-          weights.bytes -= counted_bytes(*part, version);
-        }
-      }
-      weights.source = "known file: its size less the other models in it";
-    }
-  } else {
-    weights.bytes_from = BytesFrom::unknown;
-    weights.source = fmt::format("the size of {} is in no table", file.name);
-  }
-  if (weights.known() && file.file_bytes > 0 && !file.repository.empty()) {
-    weights.source += fmt::format("; file size from public listings of {}", file.repository);
-  }
-  if (!weights.modules_exact) assume_modules(weights, model.structure, version);
-  if (cast) {  // The recorded list in that type, where there is one.
-    const std::size_t end = model.key.rfind('_');
-    const std::string fp8 = std::string(model.key.substr(0, end)) + "_fp8_e4m3fn";
-    if (const ModuleRow* in_fp8 = find_module_row(fp8, version)) set_row(weights, *in_fp8);
-  }
-  if (weights.role == WeightsRole::text_encoder) {
-    weights.loader_bytes = 2 * std::max(model.parameters, model.loader_parameters);
-  }
-  // What is read from disk for one part of a checkpoint is that part.
-  if (!whole_file || weights.file_bytes == 0) {
-    const double bits = bits_per_value(model.stored_type);
-    weights.file_bytes = bits > 16 ? 2 * weights.bytes : weights.bytes;
-  }
-  return weights;
-}
-
-Weights weights_from_guess(const NameGuess& guess, std::string_view name,
-                           const WeightsRequest& request, const ComfyVersion& version) {
-  Weights weights;
-  weights.role = request.role;
-  weights.architecture = guess.architecture;
-  weights.stored_type = guess.stored_type;
-  weights.parameters = guess.parameters;
-  const bool gguf = guess.stored_type.starts_with("Q") || guess.stored_type.starts_with("IQ");
-  // Whatever the file holds, ComfyUI keeps VAEs and the models of checkpoints in two bytes, and
-  // nobody stores CLIP in less.
-  const bool two_bytes_anyway =
-      request.role == WeightsRole::vae ||
-      (guess.architecture.starts_with("clip-") && guess.stored_type.empty()) ||
-      (is_checkpoint(request) && guess.stored_type.empty() && guess.parameters > 0);
-  double bits = two_bytes_anyway ? 16 : guess.bits;
-  if (casts_to_fp8(request) && !gguf && guess.parameters > 0) bits = 8;
-  if (guess.parameters == 0 || bits == 0) {
-    weights.parameters = 0;
-    weights.source =
-        fmt::format("{} is in no table; {} is guessed from its name. Give --models or --bytes.",
-                    cut_text(name, 200), guess.architecture);
-    return weights;
-  }
-  weights.bytes_from = BytesFrom::known;
-  weights.bytes =
-      bytes_of(guess.parameters, bits) + (request.role == WeightsRole::diffusion && !gguf
-                                              ? sampling_table_bytes(guess.architecture)
-                                              : 0);
-  weights.file_bytes = bytes_of(guess.parameters, guess.bits > 0 ? guess.bits : 16);
-  weights.source =
-      guess.lora_rank > 0
-          ? fmt::format("assumed: rank {} in every linear layer of the blocks, {}", guess.lora_rank,
-                        guess.stored_type)
-          : fmt::format("computed: {}, guessed from the name, has {} values at {} bits",
-                        guess.architecture, format_count(guess.parameters), std::min(bits, 16.0));
-  if (guess.within_percent > 0) {
-    weights.source += fmt::format(", within about {}%", guess.within_percent);
-  }
-  if (const ModuleRow* row = find_module_row(guess.structure, version);
-      row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
-                 kSameModelTolerance * static_cast<double>(row->bytes)) {
-    set_row(weights, *row);
-    weights.source += fmt::format(", modules as recorded for {}", row->model);
-  } else {
-    assume_modules(weights, guess.structure, version);
-  }
-  if (request.role == WeightsRole::text_encoder) weights.loader_bytes = 2 * guess.parameters;
-  return weights;
-}
-
-/// The model of a known file that a request means: one of a checkpoint's parts, or the only one.
-/// A loader of text encoders or VAEs that names a checkpoint takes that part of it.
-std::string_view known_part(const KnownFile& file, const WeightsRequest& request) {
-  const KnownModel* main = find_known_model(file.model);
-  const bool other_role = main && main->role != request.role;
-  if (loads_audio(request) && (other_role || !file.audio_vae.empty())) return file.audio_vae;
-  if (request.id_suffix == ".clip" || (request.role == WeightsRole::text_encoder && other_role)) {
-    return file.clip;
-  }
-  if (request.id_suffix == ".vae" || (request.role == WeightsRole::vae && other_role)) {
-    return file.vae;
-  }
-  return file.model;
-}
-
-Weights weights_by_name(const std::string& name, const WeightsRequest& request,
-                        const ComfyVersion& version) {
-  if (const KnownFile* file = find_known_file(name)) {
-    const std::string_view key = known_part(*file, request);
-    const bool part = is_checkpoint(request);
-    const KnownModel* model = find_known_model(key);
-    if (model && model->role == request.role) {
-      return weights_from_model(*model, *file, request, version);
-    }
-    if (part && !request.id_suffix.empty() && (key.empty() || key == kNoPart)) {
-      Weights weights;
-      weights.role = request.role;
-      if (key == kNoPart) weights.bytes_from = BytesFrom::known;
-      weights.source =
-          key == kNoPart
-              ? fmt::format("known file: {} holds no {}", name, to_string(request.role))
-              : fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
-      return weights;
-    }
-  }
-  if (const auto guess =
-          guess_from_name(name, request.role, is_checkpoint(request), request.id_suffix)) {
-    return weights_from_guess(*guess, name, request, version);
-  }
-  Weights weights;
-  weights.role = request.role;
-  if (request.role == WeightsRole::lora) weights.architecture = "lora";
-  if (request.role == WeightsRole::upscaler) weights.architecture = "upscaler";
-  weights.source = fmt::format("{} is in no table. Give --models or --bytes.", cut_text(name, 200));
   return weights;
 }
 
@@ -392,14 +170,14 @@ void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
 
 /// A file that lists no tensors: known by its name, else counted as it lies on the disk.
 Weights weights_by_size(const Header& header, const std::string& name,
-                        const WeightsRequest& request, const ComfyVersion& version) {
-  Weights weights = weights_by_name(name, request, version);
+                        const WeightsRequest& request, const WeightsSearch& search) {
+  Weights weights = weights_by_name(name, request, search);
   weights.file_bytes = header.file_bytes;
   if (weights.known() || !request.id_suffix.empty()) return weights;
   weights.bytes = header.file_bytes;
   weights.bytes_from = BytesFrom::header;
   weights.source = fmt::format("size of {}; {}", header.file, header.note);
-  assume_modules(weights, {}, version);
+  assume_modules(weights, {}, search.comfyui);
   return weights;
 }
 
@@ -409,12 +187,12 @@ Result<Weights> weights_of_file(const std::string& name, const WeightsRequest& r
   const FoundFile found = locate_file(folders, name, search.memo.get());
   Weights weights;
   if (found.path.empty()) {
-    weights = weights_by_name(name, request, search.comfyui);
+    weights = weights_by_name(name, request, search);
   } else {
     const auto header = read_header(found.path);
     if (!header) return header.error();
     weights = header->note.empty() ? weights_from_header(*header, found, request, search.comfyui)
-                                   : weights_by_size(*header, name, request, search.comfyui);
+                                   : weights_by_size(*header, name, request, search);
   }
   if (const std::int64_t* bytes = given_size(search, request, name)) {
     apply_given(weights, *bytes, name, search.comfyui);
@@ -435,10 +213,10 @@ Result<std::vector<Weights>> weights_of_folder(const std::string& name,
     if (!header) return header.error();
     parts.push_back(header->note.empty()
                         ? weights_from_header(*header, {path, true}, request, search.comfyui)
-                        : weights_by_size(*header, name, request, search.comfyui));
+                        : weights_by_size(*header, name, request, search));
   }
   if (!parts.empty()) return parts;
-  Weights weights = weights_by_name(name, request, search.comfyui);
+  Weights weights = weights_by_name(name, request, search);
   if (!found.path.empty()) {
     weights = {};
     weights.role = request.role;
@@ -464,6 +242,15 @@ const ModuleRow* recorded_pair(const std::vector<std::string>& files, const Comf
   return nullptr;
 }
 
+/// Of two answers put together, the one to be told: a guess before what is read.
+BytesFrom weaker(BytesFrom a, BytesFrom b) {
+  for (const BytesFrom from :
+       {BytesFrom::assumed, BytesFrom::stated, BytesFrom::given, BytesFrom::known}) {
+    if (a == from || b == from) return from;
+  }
+  return a;
+}
+
 Weights join(std::vector<Weights> parts) {
   Weights all = std::move(parts[0]);
   std::vector<std::string> architectures = {all.architecture};
@@ -474,9 +261,7 @@ Weights join(std::vector<Weights> parts) {
       all.bytes_from = BytesFrom::unknown;
       all.source = part.source;
     } else if (all.known()) {
-      if (part.bytes_from == BytesFrom::given || all.bytes_from == BytesFrom::header) {
-        all.bytes_from = part.bytes_from;
-      }
+      all.bytes_from = weaker(all.bytes_from, part.bytes_from);
       all.source += "; " + part.source;
     }
     all.bytes += part.bytes;
@@ -536,6 +321,8 @@ const char* to_string(BytesFrom from) {
   switch (from) {
     case BytesFrom::header: return "header";
     case BytesFrom::known: return "known";
+    case BytesFrom::stated: return "stated";
+    case BytesFrom::assumed: return "assumed";
     case BytesFrom::given: return "given";
     case BytesFrom::unknown: break;
   }

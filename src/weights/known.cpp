@@ -63,153 +63,19 @@ constexpr TypeMark kTypeMarks[] = {
     {"fp32", "fp32", 32},
 };
 
-/// Words that a normalised name must hold; `a|b` means either, `!a` forbids.
+/// Words that a normalised name must hold; `a|b` means either, `!a` forbids, `^a` begins the name.
 struct NameFamily {
   std::array<std::string_view, 4> words;
+  std::string_view versions;  ///< numbers that may stand in the name: `2-1|2-2`; others: a sibling
   WeightsRole role;
   std::string_view architecture;
   std::int64_t parameters = 0;
   std::string_view structure = {};
   int gguf_within_percent = 8;  ///< how far the files of different publishers differ
+  std::int64_t kept = 0;        ///< values that quantised files keep in 16 bits, beyond the others'
 };
 
-// The first that fits wins. Parameters are counted from the architectures, see known_models.inc.
-constexpr NameFamily kFamilies[] = {
-    {{"wan", "vace", "1-3b"}, diffusion, "wan-vace-1.3b", 2154071872, "wan21_t2v_1.3b_fp16"},
-    {{"wan", "vace", "14b", "!module"},
-     diffusion,
-     "wan-vace-14b",
-     17337592896,
-     "wan22_i2v_14b_fp16"},
-    {{"wan", "vace"}, diffusion, "wan-vace-14b"},
-    {{"wan", "animate"}, diffusion, "wan-animate-14b"},
-    {{"wan", "s2v"}, diffusion, "wan-s2v-14b", 16295755609, "wan22_i2v_14b_fp16"},
-    {{"wan", "humo", "14b|17b"}, diffusion, "wan-14b", 17055925312, "wan22_i2v_14b_fp16"},
-    {{"wan", "humo|infinitetalk|multitalk|ati-|wanmove"}, diffusion, "wan-14b"},
-    {{"wan", "ti2v|-5b-"}, diffusion, "wan-5b", 4999787712, "wan22_ti2v_5b_fp16"},
-    {{"wan", "1-3b", "!fun|control|camera|inp"},
-     diffusion,
-     "wan-1.3b",
-     1419096640,
-     "wan21_t2v_1.3b_fp16"},
-    {{"wan", "1-3b", "fun", "camera"}, diffusion, "wan-1.3b", 1616313152, "wan21_t2v_1.3b_fp16"},
-    {{"wan", "1-3b", "fun", "inp"}, diffusion, "wan-1.3b", 1564428608, "wan21_t2v_1.3b_fp16"},
-    {{"wan", "1-3b", "fun", "control"}, diffusion, "wan-1.3b", 1564502336, "wan21_t2v_1.3b_fp16"},
-    {{"wan", "1-3b"}, diffusion, "wan-1.3b"},
-    {{"wan2-1|wan-2-1", "fun", "14b", "camera"},
-     diffusion,
-     "wan-14b",
-     16898128704,
-     "wan22_i2v_14b_fp16"},
-    {{"wan2-1|wan-2-1", "fun", "14b", "inp|control"},
-     diffusion,
-     "wan-14b",
-     16395124544,
-     "wan22_i2v_14b_fp16"},
-    {{"wan2-1|wan-2-1", "i2v|flf2v", "14b"},
-     diffusion,
-     "wan-14b",
-     16394878784,
-     "wan22_i2v_14b_fp16"},
-    {{"wan", "14b", "i2v", "480p|720p"}, diffusion, "wan-14b", 16394878784, "wan22_i2v_14b_fp16"},
-    {{"wan2-2|wan-2-2", "i2v|fun", "14b"}, diffusion, "wan-14b", 14288901184, "wan22_i2v_14b_fp16"},
-    {{"wan2-1|wan-2-1", "fun", "14b"}, diffusion, "wan-14b"},
-    {{"wan", "t2v", "14b"}, diffusion, "wan-14b", 14288491584, "wan22_i2v_14b_fp16"},
-    {{"wan2|wan-2|wanvideo"}, diffusion, "wan-14b"},
-    {{"qwen", "image", "!lora|lightning|controlnet"},
-     diffusion,
-     "qwen-image",
-     20430401088,
-     "qwen_image_fp8_e4m3fn"},
-    {{"flux2|flux-2", "klein", "9b"}, diffusion, "flux2", 9078581248},
-    {{"flux2|flux-2", "klein", "4b"}, diffusion, "flux2", 3875544576},
-    {{"flux2|flux-2", "dev", "!lora"}, diffusion, "flux2", 32223281152},
-    {{"flux2|flux-2"}, diffusion, "flux2"},
-    {{"chroma", "radiance"}, diffusion, "chroma-radiance"},
-    {{"chroma"}, diffusion, "chroma", 8900000000},
-    {{"flux", "fill", "!lora"}, diffusion, "flux", 11902391360, "flux1_dev_bf16"},
-    {{"flux", "schnell", "!lora"}, diffusion, "flux", 11891178560, "flux1_dev_bf16"},
-    {{"flux", "canny-dev|depth-dev", "!lora"}, diffusion, "flux", 11901604928, "flux1_dev_bf16"},
-    {{"flux", "dev|krea|kontext", "!lora"}, diffusion, "flux", 11901408320, "flux1_dev_bf16"},
-    {{"flux", "!lora"}, diffusion, "flux"},
-    {{"hunyuan", "video1-5|video-1-5|video15"}, diffusion, "hunyuan-video-15", 8326000000},
-    {{"hunyuan", "image", "!refiner|distilled"}, diffusion, "hunyuan-image-21", 17425795520},
-    {{"hunyuan", "image"}, diffusion, "hunyuan-image-21"},
-    {{"hunyuan", "3d", "2.1|2_1|2-1|v21"}, diffusion, "hunyuan3d-21"},
-    {{"hunyuan", "3d"}, diffusion, "hunyuan3d"},
-    {{"hunyuan", "video|i2v|t2v"},
-     diffusion,
-     "hunyuan-video",
-     12821012544,
-     "hunyuan_video_t2v_bf16"},
-    {{"ltx", "13b"}, diffusion, "ltxv-13b", 13042569344, "ltxv_13b_bf16"},
-    {{"ltxv|ltx-video", "2b"}, diffusion, "ltxv-2b", 1923385472, "ltxv_2b_bf16"},
-    {{"ltx-2-19b|ltx2-19b"}, diffusion, "ltxav", 19585115392, {}, 20},
-    {{"ltx-2-3-22b|ltx2-3-22b|ltx23-22b"}, diffusion, "ltxav", 21010000000, {}, 20},
-    {{"ltx"}, diffusion, "ltxav"},
-    {{"z-image|zimage"}, diffusion, "z-image", 6154900000},
-    {{"lumina"}, diffusion, "lumina2"},
-    {{"hidream"}, diffusion, "hidream", 17105900000},
-    {{"omnigen2"}, diffusion, "omnigen2"},
-    {{"cosmos", "predict2"}, diffusion, "cosmos-predict2"},
-    {{"cosmos"}, diffusion, "cosmos"},
-    {{"mochi"}, diffusion, "mochi"},
-    {{"sd3-5|sd35", "large"}, diffusion, "sd35-large", 8146280768},
-    {{"sd3"}, diffusion, "sd3-medium"},
-    {{"svd"}, diffusion, "svd"},
-    {{"cascade", "-b-|-b"}, diffusion, "stable-cascade-b"},
-    {{"cascade"}, diffusion, "stable-cascade-c"},
-    {{"refiner", "xl"}, diffusion, "sdxl-refiner"},
-    {{"umt5", "xxl"}, text_encoder, "umt5-xxl", 5680910336, "umt5_xxl_fp16"},
-    {{"t5xxl|t5-xxl|t5-v1-1-xxl"}, text_encoder, "t5-xxl", 4762310656, "t5xxl_fp16"},
-    {{"llava", "llama"}, text_encoder, "llava-llama3", 7505186816, "llava_llama3_fp8_scaled"},
-    {{"llama-3-1|llama3-1", "8b"}, text_encoder, "llama31-8b", 7504924672},
-    {{"qwen", "2-5-vl|2-5vl", "7b|fp16"},
-     text_encoder,
-     "qwen25-vl-7b",
-     7747169280,
-     "qwen_2.5_vl_7b_fp8_scaled"},
-    {{"gemma-3|gemma3", "12b"}, text_encoder, "gemma3-12b", 12187325040},
-    {{"gemma-2|gemma2", "2b"}, text_encoder, "gemma-2-2b", 2614341888},
-    {{"qwen-3-8b|qwen3-8b"}, text_encoder, "qwen3-8b", 7568405504},
-    {{"qwen-3-vl-4b|qwen3-vl-4b|qwen3vl-4b|qwen3vl4b"}, text_encoder, "qwen3vl-4b", 4437817344},
-    {{"qwen-3-4b|qwen3-4b"}, text_encoder, "qwen3-4b", 4022468096},
-    {{"mistral", "flux2|24b|small"}, text_encoder, "mistral3-24b"},
-    {{"clip-g|bigg"}, text_encoder, "clip-g", 694659840, "clip_g"},
-    {{"clip-l|vit-l"}, text_encoder, "clip-l", 123650304, "clip_l"},
-    {{"wan2-2|wan-2-2"}, vae, "wan22-vae", 704688668, "wan2.2_vae"},
-    {{"wan|qwen"}, vae, "wan21-vae", 126892531, "wan_2.1_vae"},
-    {{"hunyuan", "15|1-5"}, vae, "hunyuan-video-15-vae"},
-    {{"hunyuan", "image"}, vae, "hunyuan-image-21-vae"},
-    {{"hunyuan|hyvid"}, vae, "hunyuan-video-vae", 246478803, "hunyuan_video_vae"},
-    {{"ltx", "audio"}, vae, "audio-vae"},
-    {{"ltx"}, vae, "ltxv-vae"},
-    {{"flux2|flux-2"}, vae, "flux2-vae"},
-    {{"flux|z-image"}, vae, "kl-vae", 83819683, "ae_flux"},
-    {{"sdxl|sd-xl|xl-vae|mse-840000|kl-f8|orangemix|blessed|nyanmix"},
-     vae,
-     "kl-vae",
-     83653863,
-     "sdxl_vae"},
-    {{"bigg|clip-vision-g"}, vision_encoder, "clip-vision-g"},
-    {{"vit-h|clip-vision-h|huge"}, vision_encoder, "clip-vision-h"},
-    {{"sigclip|siglip"}, vision_encoder, "sigclip"},
-};
-
-// Checkpoints of a family keep its shape whoever trained them on; names often say the family.
-constexpr NameFamily kCheckpointFamilies[] = {
-    {{"refiner", "xl"}, diffusion, "sdxl-refiner"},
-    {{"flux"}, diffusion, "flux", 11901408320, "flux1_dev_bf16"},
-    {{"ltx", "13b"}, diffusion, "ltxv-13b", 13042569344, "ltxv_13b_bf16"},
-    {{"ltxv|ltx-video", "2b"}, diffusion, "ltxv-2b", 1923385472, "ltxv_2b_bf16"},
-    {{"sdxl|xl-|-xl|xl1|xllight|xlsfw|xl09|pony|illustrious|noobai|animagine"},
-     diffusion,
-     "sdxl",
-     2567463684,
-     "sdxl"},
-    {{"sd21|v2-1|sd2-1"}, diffusion, "sd21", 865910724},
-    {{"sd15|sd1-5|v1-5|v15-"}, diffusion, "sd15", 859520964},
-};
+#include "weights/known_names.inc"
 
 /// LoRAs of a family hold, for each unit of rank, one value per input and output of the layers that
 /// they change: here all linear layers of the blocks (Qwen's but for the modulation), which is what
@@ -250,7 +116,8 @@ std::string normalise(std::string_view name) {
 
 bool holds_any(std::string_view text, std::string_view words) {
   for (const std::string_view word : split(words, '|')) {
-    if (contains(text, word)) return true;
+    const bool first = word.starts_with('^');
+    if (first ? text.substr(1).starts_with(word.substr(1)) : contains(text, word)) return true;
   }
   return false;
 }
@@ -262,6 +129,68 @@ bool fits(std::string_view text, const std::array<std::string_view, 4>& all_word
     if (holds_any(text, forbidden ? words.substr(1) : words) == forbidden) return false;
   }
   return true;
+}
+
+bool all_digits(std::string_view token) {
+  return !token.empty() && token.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Whether `versions` lists all numbers of a name but those of a size (`14b`), a type (`q4-0`) or
+/// a training (`v29-5`): a number that a family does not have is that of a sibling.
+bool knows_numbers(std::string_view text, std::string_view versions) {
+  if (versions == kAny) return true;
+  std::string plain(text);
+  for (const TypeMark& mark : kTypeMarks) {
+    if (const auto at = plain.find(mark.mark); at != std::string::npos) {
+      plain.replace(at, mark.mark.size(), "-");
+    }
+  }
+  // `flux1`, `video15`: a word of a family with its version.
+  for (std::size_t i = 3; i < plain.size(); ++i) {
+    const auto letter = [&](std::size_t at) { return plain[at] >= 'a' && plain[at] <= 'z'; };
+    const std::size_t end = plain.find('-', i);
+    const std::string_view rest = std::string_view(plain).substr(i, end - i);
+    if (letter(i - 1) && letter(i - 2) && letter(i - 3) && all_digits(rest)) plain.insert(i, "-");
+  }
+  const std::vector<std::string_view> tokens = split(plain, '-');
+  std::string group;
+  const auto listed = [&] {
+    const auto known = split(versions, '|');
+    return group.empty() || std::find(known.begin(), known.end(), group) != known.end();
+  };
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool sized = i + 1 < tokens.size() && tokens[i + 1].size() > 1 &&
+                       tokens[i + 1].ends_with('b') &&
+                       all_digits(tokens[i + 1].substr(0, tokens[i + 1].size() - 1));
+    const bool half = sized && tokens[i + 1].size() == 2 && tokens[i] == "1";  // `1-3b`
+    const bool trained = i > 0 && tokens[i - 1].starts_with('v') && group.empty() &&
+                         all_digits(tokens[i - 1].substr(1));
+    if (all_digits(tokens[i]) && !half && !trained) {
+      group += (group.empty() ? "" : "-") + std::string(tokens[i]);
+      continue;
+    }
+    if (!listed()) return false;
+    group.clear();
+  }
+  return listed();
+}
+
+/// A name without what publishers put before a model's own: `svdq-int4_r32-flux.1-dev`.
+std::string_view without_publisher(std::string_view text) {
+  for (bool more = true; more;) {
+    more = false;
+    for (const std::string_view word : {"-svdq", "-int4", "-fp4", "-r32", "-r128", "-nunchaku",
+                                        "-comfyui", "-comfy", "-fast", "-skyreels", "-nvidia"}) {
+      if (!text.starts_with(std::string(word) + "-")) continue;
+      text.remove_prefix(word.size());
+      more = true;
+    }
+  }
+  return text;
+}
+
+bool is_of(std::string_view text, const NameFamily& family) {
+  return fits(text, family.words) && knows_numbers(text, family.versions);
 }
 
 /// The number after `rank`; 0 without one.
@@ -313,6 +242,7 @@ NameGuess to_guess(const NameFamily& family) {
   guess.architecture = family.architecture;
   guess.parameters = family.parameters;
   guess.structure = family.structure;
+  guess.kept_values = family.kept;
   return guess;
 }
 
@@ -350,6 +280,14 @@ const KnownFile* find_known_file(std::string_view name) {
   return nullptr;
 }
 
+std::string_view type_in_name(std::string_view name) {
+  const std::string text = normalise(base_name(name));
+  for (const TypeMark& mark : kTypeMarks) {
+    if (contains(text, mark.mark)) return mark.type;
+  }
+  return {};
+}
+
 double bits_per_value(std::string_view stored_type) {
   for (const TypeMark& mark : kTypeMarks) {
     if (mark.type == stored_type) return mark.bits;
@@ -359,20 +297,23 @@ double bits_per_value(std::string_view stored_type) {
 
 std::optional<NameGuess> guess_from_name(std::string_view name, WeightsRole role, bool checkpoint,
                                          std::string_view part) {
-  const std::string text = normalise(name);
-  if (role == lora) return guess_lora(text);
+  const std::string path = normalise(name);
+  if (role == lora) return guess_lora(path);
+  const std::string base = normalise(base_name(name));
+  const std::string_view text = without_publisher(base);
   std::optional<NameGuess> guess;
   int gguf_within_percent = 0;
   if (checkpoint) {
     for (const NameFamily& family : kCheckpointFamilies) {
-      if (!fits(text, family.words)) continue;
+      // Users sort checkpoints into folders that say their family.
+      if (!is_of(text, family) && !is_of(path, family)) continue;
       guess = to_guess(family);
       break;
     }
   }
   if (!guess && (!checkpoint || part.empty())) {
     for (const NameFamily& family : kFamilies) {
-      if (family.role != role || !fits(text, family.words)) continue;
+      if (family.role != role || !is_of(text, family)) continue;
       guess = to_guess(family);
       gguf_within_percent = family.gguf_within_percent;
       break;
@@ -386,12 +327,8 @@ std::optional<NameGuess> guess_from_name(std::string_view name, WeightsRole role
     }
     return std::nullopt;
   }
-  for (const TypeMark& mark : kTypeMarks) {
-    if (!contains(text, mark.mark)) continue;
-    guess->stored_type = mark.type;
-    guess->bits = mark.bits;
-    break;
-  }
+  guess->stored_type = type_in_name(name);
+  guess->bits = bits_per_value(guess->stored_type);
   // Mixes of types, whose share publishers choose.
   const std::string_view type = guess->stored_type;
   if (type.starts_with('Q') || type.starts_with("IQ")) guess->within_percent = gguf_within_percent;

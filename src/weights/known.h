@@ -53,17 +53,21 @@ const KnownFile* find_known_file(std::string_view name);
 struct NameGuess {
   WeightsRole role = WeightsRole::other;
   std::string architecture;
-  std::string stored_type;      ///< empty: the name does not say
-  std::int64_t parameters = 0;  ///< 0: not known for this family
-  double bits = 0;              ///< per value as stored; 0: not known
-  std::string structure;        ///< module-table key of a relative; may be empty
-  int within_percent = 0;       ///< how far off files of this kind are; 0: the count is exact
-  int lora_rank = 0;            ///< LoRAs: the rank that the name says
+  std::string stored_type;       ///< empty: the name does not say
+  std::int64_t parameters = 0;   ///< 0: not known for this family
+  double bits = 0;               ///< per value as stored; 0: not known
+  std::string structure;         ///< module-table key of a relative; may be empty
+  int within_percent = 0;        ///< how far off files of this kind are; 0: the count is exact
+  std::int64_t kept_values = 0;  ///< of the parameters, those that quantised files keep in 16 bits
+  int lora_rank = 0;             ///< LoRAs: the rank that the name says
 };
 
 /// `part`: the id suffix of a checkpoint's part (`.clip`, `.vae`), which changes what is meant.
 std::optional<NameGuess> guess_from_name(std::string_view name, WeightsRole role, bool checkpoint,
                                          std::string_view part);
+
+/// The element type that a name says, `fp8_e4m3fn`; empty if none.
+std::string_view type_in_name(std::string_view name);
 
 /// Bits per value of an element type as stored, `Q4_K_M` mixes included; 0 if unknown.
 double bits_per_value(std::string_view stored_type);

@@ -250,10 +250,13 @@ class Refuser {
     }
     if (!read.number) return false;
     const long double seed = kSeedMax - 1.0L;
-    const bool below = wanted.min && *read.number < static_cast<long double>(*wanted.min);
+    // A typed 0.1 is the limit 0.1, which more digits than Python's would tell apart.
+    const long double number =
+        wanted.type == "INT" ? *read.number : static_cast<double>(*read.number);
+    const bool below = wanted.min && number < static_cast<long double>(*wanted.min);
     const bool above =
         wanted.max &&
-        *read.number > (*wanted.max == kSeedMax ? seed : static_cast<long double>(*wanted.max));
+        number > (*wanted.max == kSeedMax ? seed : static_cast<long double>(*wanted.max));
     if (!below && !above) return false;
     return add(node, input,
                fmt::format("is {}; ComfyUI refuses {} than {}", shown(input.value),

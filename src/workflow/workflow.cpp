@@ -10,6 +10,7 @@
 #include "ebb/file.h"
 #include "workflow/embedded.h"
 #include "workflow/state.h"
+#include "workflow/stated.h"
 
 namespace ebb {
 namespace {
@@ -176,19 +177,6 @@ Result<std::string> read_bytes(const std::string& path) {
   return read_file(path, kFileMax);
 }
 
-void collect_models(const JsonValue& list, std::map<std::string, std::string>& models) {
-  for (const JsonValue model : list) {
-    const std::string name = model.find("name").text_or("");
-    if (!name.empty()) models.try_emplace(name, model.find("directory").text_or(""));
-  }
-}
-
-void collect_node_models(const JsonValue& nodes, std::map<std::string, std::string>& models) {
-  for (const JsonValue node : nodes) {
-    collect_models(node.find("properties").find("models"), models);
-  }
-}
-
 }  // namespace
 
 Workflow::Workflow() = default;
@@ -200,18 +188,6 @@ WorkflowFormat Workflow::format() const { return state_->format; }
 const std::string& Workflow::file() const { return state_->file; }
 const std::string& Workflow::carrier() const { return state_->carrier; }
 std::string_view Workflow::json() const { return state_->root.raw(); }
-
-std::map<std::string, std::string> Workflow::declared_models() const {
-  std::map<std::string, std::string> models;
-  const JsonValue& root = state_->root;
-  if (state_->format != WorkflowFormat::ui_graph) return models;
-  collect_node_models(root.find("nodes"), models);
-  for (const JsonValue definition : root.find("definitions").find("subgraphs")) {
-    collect_node_models(definition.find("nodes"), models);
-  }
-  collect_models(root.find("models"), models);
-  return models;
-}
 
 std::optional<ComfyVersion> Workflow::made_with() const { return ebb::made_with(state_->root); }
 
@@ -263,6 +239,9 @@ Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options)
                     ? read_api_prompt(state.root, state.file, convert)
                     : convert_graph(state.root, state.file, convert);
   const std::string note = options.definitions ? note_of(*options.definitions) : "";
+  if (prompt && state.format == WorkflowFormat::ui_graph) {
+    prompt->stated_files = stated_files(state.root);
+  }
   if (prompt && !note.empty()) prompt->notes.insert(prompt->notes.begin(), note);
   return prompt;
 }

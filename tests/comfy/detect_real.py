@@ -8,6 +8,8 @@ ComfyUI's own classes are built without memory (device meta) in the dimensions o
 their names and shapes written as headers of files that hold nothing. ComfyUI says which class of
 supported_models it would take; Ebb must say the same class, and the row of its tables that the
 model belongs to. The number of values of each is compared with Ebb's table of known models, too.
+Classes that no such model has are built in the dimensions of their networks' defaults: of those
+Ebb must say the class or nothing at all.
 """
 
 import json
@@ -19,16 +21,11 @@ import tempfile
 
 import support
 
+sys.path.insert(0, str(support.ROOT / "tools"))
+from model_variants import ROWS
+
 BUILD = pathlib.Path(__file__).with_name("build_models.py")
 
-# Traced on their own, but of another row.
-ROWS = {
-    "wan-14b-i2v": "wan-14b",
-    "wan-14b-i2v-clip": "wan-14b",
-    "ltxav-23": "ltxav",
-    "z-image-pixel": "z-image",
-    "hunyuan image 2.1 refiner": "hunyuan-image-21-refiner",
-}
 # Models of src/weights/known_models.inc that must have as many values.
 KNOWN = {
     "wan-14b": "wan21_t2v_14b_fp16",
@@ -94,6 +91,11 @@ def differences(row, answer, known, classes):
     Ebb names the class that the newest version would; where this one lacks it, it takes the model
     for something else.
     """
+    if not row["key"]:
+        answered = answer.get("architecture") or answer.get("class")
+        if answered and answer.get("class") != row["class"]:
+            yield f"{row['name']}: taken for {answer.get('architecture')} ({answer.get('class')})"
+        return
     wanted = {
         "architecture": ROWS.get(row["name"], row["key"]),
         "class": row["class"],

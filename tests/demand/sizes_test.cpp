@@ -413,5 +413,60 @@ TEST(Expressions, ComputeWhatPeopleType) {
   EXPECT_FALSE(evaluate(std::string(100'000, '1'), name));
 }
 
+// What ComfyUI 0.33.0's own node gives; tests/comfy/numbers_real.py asks it for many more.
+TEST(Sizes, PicturesAreResizedInNineWays) {
+  const auto resized = [](std::vector<test::In> how) {
+    PromptBuilder b;
+    b.add("1", "EmptyImage", {num("width", 500), num("height", 300)}, {"IMAGE"});
+    how.push_back(link("input", "IMAGE", "1"));
+    b.add("2", "ResizeImageMaskNode", std::move(how), {"IMAGE"});
+    return text(size_of(b, "2"));
+  };
+  const auto by = [](const char* kind, const char* name, const char* value) {
+    return std::vector<test::In>{str("resize_type", kind),
+                                 val(std::string("resize_type.") + name, value)};
+  };
+  EXPECT_EQ(resized(by("scale longer dimension", "longer_size", "250")), "1x3x1x150x250");
+  EXPECT_EQ(resized(by("scale shorter dimension", "shorter_size", "150")), "1x3x1x150x250");
+  EXPECT_EQ(resized(by("scale width", "width", "100")), "1x3x1x60x100");
+  EXPECT_EQ(resized(by("scale height", "height", "60")), "1x3x1x60x100");
+  EXPECT_EQ(resized(by("scale by multiplier", "multiplier", "0.5")), "1x3x1x150x250");
+  EXPECT_EQ(resized(by("scale to multiple", "multiple", "64")), "1x3x1x256x448");
+  EXPECT_EQ(resized(by("scale total pixels", "megapixels", "0.1")), "1x3x1x251x418");
+  EXPECT_EQ(resized({str("resize_type", "scale dimensions"), val("resize_type.width", "64"),
+                     val("resize_type.height", "32")}),
+            "1x3x1x32x64");
+}
+
+TEST(Sizes, MegapixelsInStepsRoundAsPythonDoes) {
+  PromptBuilder b;
+  b.add("1", "EmptyImage", {num("width", 500), num("height", 300)}, {"IMAGE"});
+  b.add(
+      "2", "ImageScaleToTotalPixels",
+      {link("image", "IMAGE", "1"), val("megapixels", "0.1", "FLOAT"), num("resolution_steps", 32)},
+      {"IMAGE"});
+  EXPECT_EQ(text(size_of(b, "2")), "1x3x1x256x416");
+}
+
+TEST(Sizes, AChoiceOfTextsIsItsNumber) {
+  const auto combo =
+      one("CustomCombo", {str("choice", "Turbo"), num("index", 2)}, {"STRING", "INT"});
+  EXPECT_EQ(size_of(combo, "1", 1).number, 2);
+}
+
+TEST(Expressions, KnowWhatComfyUIsMathNodeDoes) {
+  const auto value = [](const char* text) {
+    return evaluate(text, [](std::string_view name) -> std::optional<double> {
+      return name == "a" ? std::optional(12.0) : std::nullopt;
+    });
+  };
+  EXPECT_EQ(value("(a ^ 5) + (a | 3) + (a << 2) + (a >> 1)"), 9 + 15 + 48 + 6);
+  EXPECT_EQ(value("sum(a, 1, 2) + pow(2, 5) + log10(100)"), 15 + 32 + 2);
+  EXPECT_EQ(value("log(8, 2) + log(1) + sin(0) + cos(0) + tan(0)"), 4);
+  for (const char* bad : {"a | 1.5", "1 << 99", "1 << -1", "pow(2)", "log(0)", "pow(10, 999)"}) {
+    EXPECT_FALSE(value(bad)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace ebb

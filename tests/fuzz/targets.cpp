@@ -88,7 +88,6 @@ void read_info(std::string_view bytes) {
 
 void convert(const Result<Workflow>& workflow) {
   if (!workflow) return check(!to_string(workflow.error()).empty());
-  static_cast<void>(workflow->declared_models());
   const auto prompt = to_prompt(*workflow);
   if (!prompt) return check(!to_string(prompt.error()).empty());
   // What Ebb writes it can read.

@@ -17,11 +17,20 @@ struct Case {
   std::vector<std::pair<std::string, std::vector<std::int64_t>>> tensors;
 };
 
-std::string detect(const Case& c) {
+Header header_of(const Case& c) {
   test::ModelHeader model;
   for (const auto& [name, shape] : c.tensors) model.add(name, "F16", shape);
-  const Header header = model.header();
+  return model.header();
+}
+
+std::string detect(const Case& c) {
+  const Header header = header_of(c);
   return detect_architecture(TensorSet(header, {""}), c.role);
+}
+
+std::string nearest(const Case& c) {
+  const Header header = header_of(c);
+  return nearest_architecture(TensorSet(header, {""}), c.role);
 }
 
 // Names and shapes as the public files of each family have them.
@@ -184,6 +193,92 @@ TEST(Detect, UpscalersOfTheEsrganKind) {
       {"upscaler", upscaler, {{"body.0.weight", {64, 3, 3, 3}}}},
   };
   for (const Case& c : cases) EXPECT_EQ(detect(c), c.architecture);
+}
+
+// Marks of a known model beside layers or widths that it does not have: relatives that came later.
+TEST(Detect, WhatOnlyResemblesIsUnknown) {
+  const Case cases[] = {
+      {"omnigen2",
+       diffusion,
+       {{"time_caption_embed.timestep_embedder.linear_1.bias", {1024}},
+        {"layers.0.attn.to_q.weight", {2520, 2520}},
+        {"double_stream_layers.0.img_instruct_attn.processor.img_to_q.weight", {3360, 3360}}}},
+      {"flux",
+       diffusion,
+       {{"double_blocks.0.attn.img_attn_qkv.weight", {12288, 4096}},
+        {"double_blocks.0.attn.img_attn_q_norm.weight", {128}},
+        {"img_in.weight", {4096, 16, 1, 2, 2}}}},
+      {"qwen-image",  // its caption embedding is narrower
+       diffusion,
+       {{"transformer_blocks.0.img_mod.1.weight", {18432, 3072}},
+        {"txt_norm.weight", {2560}},
+        {"proj_out.bias", {128}}}},
+      {"qwen-image",  // a gated perceptron
+       diffusion,
+       {{"transformer_blocks.0.img_mod.1.weight", {6144, 1024}},
+        {"transformer_blocks.0.img_mlp.w1.weight", {4096, 1536}}}},
+      {"wan-14b",
+       diffusion,
+       {{"patch_embedding.weight", {5120, 36, 1, 2, 2}},
+        {"blocks.0.ffn.0.weight", {13824, 5120}},
+        {"music_injector.injector.0.q.weight", {5120, 5120}}}},
+      {"z-image",
+       diffusion,
+       {{"cap_embedder.1.weight", {4096, 2304}}, {"cap_embedder.1.bias", {4096}}}},
+      {"flux2",
+       diffusion,
+       {{"double_stream_modulation_img.lin.weight", {12288, 2048}},
+        {"img_in.weight", {2048, 128}},
+        {"double_blocks.0.img_attn.norm.key_norm.weight", {64}}}},
+      {"flux",  // LongCat's caption width, in diffusers' layout
+       diffusion,
+       {{"transformer_blocks.0.attn.add_q_proj.weight", {3072, 3072}},
+        {"single_transformer_blocks.0.attn.to_q.weight", {3072, 3072}},
+        {"x_embedder.weight", {3072, 64}},
+        {"context_embedder.weight", {3072, 3584}}}},
+      {"flux2-vae",
+       vae,
+       {{"decoder.conv_in.weight", {384, 32, 3, 3}}, {"decoder.conv_in.bias", {384}}}},
+      {"hunyuan-video-vae",
+       vae,
+       {{"decoder.conv_in.conv.weight", {512, 16, 3, 3, 3}},
+        {"decoder.mid_block.resnets.0.conv1.conv.weight", {512, 512, 3, 3, 3}}}},
+      {"qwen3-8b", text_encoder, {{"model.language_model.embed_tokens.weight", {248320, 4096}}}},
+      {"qwen3-4b", text_encoder, {{"model.embed_tokens.weight", {262208, 2560}}}},
+      {"qwen3-4b", text_encoder, {{"model.embed_tokens.weight", {217204, 2560}}}},
+      {"mistral3-24b", text_encoder, {{"model.embed_tokens.weight", {151936, 5120}}}},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(detect(c), "") << c.architecture;
+    EXPECT_EQ(nearest(c), c.architecture);
+  }
+}
+
+TEST(Detect, EncodersWithOneTableByTheirLayers) {
+  const std::pair<std::string, std::vector<std::int64_t>> gemma[] = {
+      {"model.embed_tokens.weight", {262144, 3840}},
+      {"model.layers.0.self_attn.q_proj.weight", {4096, 3840}},
+      {"model.layers.5.self_attn.q_proj.weight", {4096, 3840}}};
+  Case c{"", text_encoder, {gemma[0], gemma[1], gemma[2]}};
+  EXPECT_EQ(detect(c), "");  // Gemma 4 drops every sixth layer's values
+  c.tensors.push_back({"model.layers.5.self_attn.v_proj.weight", {2048, 3840}});
+  EXPECT_EQ(detect(c), "gemma3-12b");
+  c.tensors = {{"model.embed_tokens.weight", {151936, 2560}},
+               {"model.visual.deepstack_merger_list.0.norm.weight", {4096}}};
+  EXPECT_EQ(detect(c), "qwen3vl-4b");
+}
+
+TEST(Detect, KleinIsTheModelOfItsWidth) {
+  const auto klein = [](std::int64_t width) {
+    return Case{"",
+                diffusion,
+                {{"double_stream_modulation_img.lin.weight", {6 * width, width}},
+                 {"double_blocks.0.img_attn.norm.key_norm.scale", {128}},
+                 {"img_in.weight", {width, 128}}}};
+  };
+  EXPECT_EQ(detect(klein(6144)), "flux2");
+  EXPECT_EQ(detect(klein(4096)), "flux2-klein-9b");
+  EXPECT_EQ(detect(klein(3072)), "flux2-klein-4b");
 }
 
 TEST(Detect, JoinedEncodersHaveOneName) {

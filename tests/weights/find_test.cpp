@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <ctime>
 
 #include "base/text.h"
 #include "ebb/weights.h"
 #include "tests/weights/model_headers.h"
 #include "weights/count.h"
+#include "weights/known.h"
 
 namespace ebb {
 namespace {
@@ -70,7 +72,8 @@ TEST(Find, AHeaderGivesTheSameAsTheTable) {
   test::wan_header("scaled", 5120, 13824, 40, 36).write(dir, "unet/mine.safetensors");
   const WeightsSearch search{{dir.path().string()}, {}, {0, 3, 73}};
   const Weights read = find(unet("mine.safetensors"), search);
-  const Weights known = find(unet("wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors"));
+  const Weights known = find(unet("wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors"),
+                             {.model_folders = {}, .given_bytes = {}, .comfyui = {0, 3, 73}});
   EXPECT_EQ(read.bytes_from, BytesFrom::header);
   EXPECT_EQ(read.bytes, known.bytes);
   EXPECT_EQ(read.modules, known.modules);
@@ -111,7 +114,7 @@ TEST(Find, AnUnknownFileIsAnAnswer) {
   EXPECT_EQ(w.bytes_from, BytesFrom::unknown);
   EXPECT_EQ(w.bytes, 0);
   EXPECT_TRUE(contains(w.source, "mystery_model")) << w.source;
-  const Weights guessed = find(unet("my_ltx_merge.safetensors"));
+  const Weights guessed = find(unet("ltx-2-merge.safetensors"));
   EXPECT_EQ(guessed.bytes_from, BytesFrom::unknown);
   EXPECT_EQ(guessed.architecture, "ltxav");
   EXPECT_TRUE(contains(guessed.source, "guessed")) << guessed.source;
@@ -165,7 +168,8 @@ TEST(Find, PairsOfTextEncodersAreTheRecordedPair) {
 }
 
 TEST(Find, AnFp8EncoderIsJudgedByItsValuesInTwoBytes) {
-  const Weights w = find(clip({"umt5_xxl_fp8_e4m3fn_scaled.safetensors"}));
+  const Weights w = find(clip({"umt5_xxl_fp8_e4m3fn_scaled.safetensors"}),
+                         {.model_folders = {}, .given_bytes = {}, .comfyui = {0, 3, 73}});
   EXPECT_EQ(w.bytes, 6'731'309'732);
   EXPECT_EQ(w.loader_bytes, 2 * 5'680'910'336);
 }
@@ -254,7 +258,7 @@ TEST(Find, EverythingKnownAddsUp) {
           "qwen_image_edit_2511_fp8mixed.safetensors", "Wan2.2-I2V-A14B-HighNoise-Q5_K_M.gguf",
           "ltx-2.3-22b-dev.safetensors", "flux1-dev-Q4_K_S.gguf"}) {
       const Weights w = find(unet(file), {{}, {}, version});
-      EXPECT_EQ(w.bytes_from, BytesFrom::known) << file;
+      EXPECT_TRUE(w.known()) << file;
       EXPECT_GT(w.bytes, 1_GiB) << file;
       EXPECT_EQ(sum_of(w.modules), w.listed_bytes) << file;
       EXPECT_LE(w.listed_bytes, w.bytes) << file;
@@ -333,6 +337,114 @@ TEST(Find, DiffusersFoldersByTheirHeaders) {
   EXPECT_FALSE(find(diffusers("../../secret", ""), search).known());
   EXPECT_FALSE(find(diffusers("missing", ""), search).known());
   EXPECT_EQ(find(diffusers("stable-diffusion-xl-base-1.0", ""), search).architecture, "sdxl");
+}
+
+WeightsSearch stating(std::map<std::string, WrittenSize> sizes) {
+  WeightsSearch search;
+  search.stated = std::move(sizes);
+  return search;
+}
+
+WrittenSize gigabytes(double number, bool bare = false) {
+  return {.number = number, .step = 0.01, .power = 3, .binary = false, .bare = bare};
+}
+
+TEST(Find, ASizeStatedInTheWorkflowFillsWhatNoTableHas) {
+  const char* file = "krea9_int8_convrot.safetensors";
+  const Weights weights = find(unet(file), stating({{file, gigabytes(19.53)}}));
+  EXPECT_EQ(weights.bytes_from, BytesFrom::stated);
+  EXPECT_EQ(weights.bytes, std::llround(19.53 * 1073741824));  // brackets: powers of 1024
+  EXPECT_EQ(weights.architecture, "");
+  EXPECT_TRUE(contains(weights.source, "19.53 GB")) << weights.source;
+  EXPECT_EQ(find(unet(file), stating({{file, gigabytes(19.53, true)}})).bytes, 19530000000);
+  // A table, a header and the user know better.
+  const char* known = "flux1-dev.safetensors";
+  EXPECT_EQ(find(unet(known), stating({{known, gigabytes(1)}})).bytes_from, BytesFrom::known);
+  WeightsSearch given = stating({{file, gigabytes(19.53)}});
+  given.given_bytes[file] = 5;
+  EXPECT_EQ(find(unet(file), given).bytes_from, BytesFrom::given);
+}
+
+// Files of known size beside it show which powers the author meant.
+TEST(Find, AStatedSizeIsReadAsItsNeighboursAre) {
+  const char* file = "new_model.safetensors";
+  const auto with = [&](double known) {
+    return find(unet(file),
+                stating({{file, gigabytes(10)}, {"t5xxl_fp16.safetensors", gigabytes(known)}}));
+  };
+  EXPECT_EQ(with(9.12).bytes, 10LL << 30);  // 9,787,841,024 bytes
+  EXPECT_EQ(with(9.79).bytes, 10000000000);
+}
+
+TEST(Find, StatedSizesAreHeldAsTheirTypeAndRoleSay) {
+  const auto bytes = [](WeightsRequest request, const std::string& file) {
+    request.files = {file};
+    return find(request, stating({{file, gigabytes(2)}})).bytes;
+  };
+  WeightsRequest vae = unet("");
+  vae.role = WeightsRole::vae;
+  vae.folder = "vae";
+  vae.loader_class = "VAELoader";
+  EXPECT_EQ(bytes(vae, "some_video_vae_fp32.safetensors"), 1LL << 30);
+  EXPECT_EQ(bytes(vae, "some_video_vae_fp16.safetensors"), 2LL << 30);
+  EXPECT_EQ(bytes(vae, "some_audio_vae_fp32.safetensors"), 2LL << 30);  // held in fp32
+  EXPECT_EQ(bytes(unet("", "fp8_e4m3fn"), "new_bf16.safetensors"), 1LL << 30);
+  // How much of a checkpoint is its diffusion model is not stated.
+  const char* file = "all_in_one.safetensors";
+  const Weights whole = find(checkpoint(file, ""), stating({{file, gigabytes(7)}}));
+  EXPECT_FALSE(whole.known());
+  EXPECT_TRUE(contains(whole.source, "7.00 GB")) << whole.source;
+}
+
+// Qwen-Image's name, a third of its size.
+TEST(Find, ANameThatTheStatedSizeContradictsIsNoGuess) {
+  const char* file = "qwen_image_small_bf16.safetensors";
+  EXPECT_EQ(find(unet(file)).architecture, "qwen-image");
+  const Weights weights = find(unet(file), stating({{file, gigabytes(7)}}));
+  EXPECT_EQ(weights.architecture, "");
+  EXPECT_EQ(weights.nearest, "qwen-image");
+  EXPECT_EQ(find(unet(file), stating({{file, gigabytes(38.1)}})).architecture, "qwen-image");
+}
+
+TEST(Find, ASizeGuessedFromANameIsAssumed) {
+  EXPECT_EQ(find(unet("flux1-dev-Q4_K_S.gguf")).bytes_from, BytesFrom::assumed);
+  EXPECT_EQ(find(unet("flux1-dev.safetensors")).bytes_from, BytesFrom::known);
+  // A pair is as sure as the less sure of the two.
+  EXPECT_EQ(find(clip({"clip_l.safetensors", "t5xxl_q8_0.gguf"})).bytes_from, BytesFrom::assumed);
+}
+
+TEST(Find, AGgufFileIsAtLeastAsLargeAsItsListing) {
+  for (const KnownFile& file : known_files()) {
+    const KnownModel* model = find_known_model(file.model);
+    if (!file.name.ends_with(".gguf") || file.file_bytes == 0) continue;
+    WeightsRequest request = unet(std::string(file.name));
+    request.role = model->role;
+    const Weights weights = find(request);
+    EXPECT_GE(weights.bytes, file.file_bytes) << file.name;
+  }
+  // Z-Image keeps some layers in 16 bits, UMT5 its token embedding.
+  EXPECT_NEAR(static_cast<double>(find(unet("z_image_turbo-Q8_0.gguf")).bytes) / (1 << 20), 6973.32,
+              80);
+  EXPECT_NEAR(static_cast<double>(find(clip({"umt5-xxl-encoder-Q6_K.gguf"})).bytes) / (1 << 20),
+              5626.45, 30);
+}
+
+TEST(Find, TheLargestLayersOfAKnownClassSetTheStreamingBuffer) {
+  WeightsSearch search;
+  search.comfyui = {0, 8, 0};
+  const Weights weights = find(unet("flux2_dev_fp8mixed.safetensors"), search);
+  ASSERT_FALSE(weights.modules.empty());
+  EXPECT_NEAR(static_cast<double>(weights.modules[0].bytes) / (1 << 20), 357, 20);
+  EXPECT_EQ(sum_of(weights.modules), weights.bytes);
+}
+
+TEST(Find, LoadersJudgeEveryEncoderByItsValues) {
+  for (const char* file : {"gemma_3_12b_it.safetensors", "mistral_3_small_flux2_fp8.safetensors",
+                           "qwen3vl_8b_fp8_scaled.safetensors", "t5-base.safetensors"}) {
+    const Weights weights = find(clip({file}));
+    EXPECT_GT(weights.loader_bytes, weights.bytes * 9 / 10) << file;
+  }
+  EXPECT_EQ(find(clip({"gemma_3_12b_it.safetensors"})).loader_bytes, 2 * 12187325040);
 }
 
 }  // namespace

@@ -91,6 +91,54 @@ TEST(Known, SpellingsOfOtherPublishersAreUnderstoodByPattern) {
   EXPECT_FALSE(guess_from_name("dreamshaper_8.safetensors", WeightsRole::diffusion, true, ""));
 }
 
+// A sibling's number, another model's word in front, or a version alone is not the family.
+TEST(Known, ABareResemblanceOfNameIsNoModel) {
+  for (const char* name :
+       {"flux3-image-klein-int8-convrot.safetensors",
+        "pid_flux1_1024_to_4096_4step_bf16.safetensors", "hidream_o1_image_bf16.safetensors",
+        "qwen_image_2.1_int8_convrot.safetensors", "wan2.1_14B_SCAIL_2_fp16.safetensors",
+        "wan_animate_2_distill_14b_int8.safetensors",
+        "wan2.2_bernini_r_high_noise_fp8_scaled.safetensors",
+        "wan2.2_dancer_14b_global_fp8_scaled.safetensors", "wan3_t2v_14b_fp16.safetensors",
+        "qwen3.5_9b_qwen_image_2.1_pe_t2i.int8_convrot.safetensors",
+        "hunyuanimage3_fp8.safetensors", "z_image_2_bf16.safetensors",
+        "zavychromaxl_v70.safetensors", "SD3.5-L.safetensors", "omnigen3_fp16.safetensors",
+        "cosmos_predict2_14B_t2i.safetensors", "flux_4_dev_fp8.safetensors"}) {
+    EXPECT_FALSE(guess_from_name(name, WeightsRole::diffusion, false, "")) << name;
+  }
+  for (const char* name :
+       {"hunyuan_3d_v2.1.safetensors", "ace_step_v1.5_turbo_aio.safetensors",
+        "acestep_v1.5_xl_turbo_bf16.safetensors", "HV15-Rapid-AIO-v1.safetensors",
+        "powerpaint_v2.1.safetensors", "umt5xxl_v1-5.safetensors"}) {
+    const auto guess = guess_from_name(name, WeightsRole::diffusion, true, "");
+    EXPECT_TRUE(!guess || guess->parameters == 0) << name << ": " << guess->architecture;
+  }
+  for (const char* name : {"qwen_image_2.1_vae_bf16.safetensors", "unwantedV10x.pt",
+                           "qwen3vl_8b_int8_convrot.safetensors", "flux2-vae_small.safetensors"}) {
+    EXPECT_FALSE(guess_from_name(name, WeightsRole::vae, false, "")) << name;
+  }
+  EXPECT_FALSE(
+      guess_from_name("qwen_2.5_vl_3b_fp16.safetensors", WeightsRole::text_encoder, false, ""));
+  EXPECT_FALSE(
+      guess_from_name("dino_v3_vit_h.safetensors", WeightsRole::vision_encoder, false, ""));
+}
+
+TEST(Known, KleinIsNotDev) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"flux-2-klein-9b.safetensors", "flux2-klein-9b"},
+      {"flux-2-klein-base-4b.safetensors", "flux2-klein-4b"},
+      {"flux2_dev_bf16.safetensors", "flux2"}};
+  for (const auto& [name, architecture] : cases) {
+    const auto guess = guess_from_name(name, WeightsRole::diffusion, false, "");
+    ASSERT_TRUE(guess) << name;
+    EXPECT_EQ(guess->architecture, architecture);
+  }
+  // Another file than the plain one: what its cache adds nobody has listed.
+  EXPECT_EQ(guess_from_name("flux-2-klein-9b-kv-fp8.safetensors", WeightsRole::diffusion, false, "")
+                ->parameters,
+            0);
+}
+
 // The sizes that bits per value gives against files whose size is listed.
 TEST(Known, GgufMixesAreWithinTenPercent) {
   for (const KnownFile& file : known_files()) {
@@ -238,9 +286,32 @@ TEST(Known, LtxCheckpointsAreCountedByPart) {
   }
   const char* av = "ltx-2-19b-dev-fp8.safetensors";
   const Weights audio = find_part(av, ".audio_vae", WeightsRole::vae, "LTXVAudioVAELoader");
-  EXPECT_EQ(audio.bytes, 2 * (53248402 + 55592802));
+  EXPECT_EQ(audio.bytes, 4 * (53248402 + 55592802));  // held in fp32
+  EXPECT_EQ(audio.file_bytes, 2 * (53248402 + 55592802));
+  EXPECT_NEAR(static_cast<double>(model.file_bytes + vae.file_bytes), 9.37e9, 5e6);
   EXPECT_EQ(find_part(av, ".vae", WeightsRole::vae, "CheckpointLoaderSimple").bytes,
             2LL * 1222479857);
+}
+
+TEST(Known, ConnectorsOfLtx2ChangeTheirModel) {
+  const auto parts = [](const ComfyVersion& version) {
+    std::pair<std::int64_t, std::int64_t> bytes;
+    for (const WeightsRole role : {WeightsRole::diffusion, WeightsRole::text_encoder}) {
+      WeightsRequest request;
+      request.files = {"ltx-2-19b-dev-fp8.safetensors"};
+      request.folder = "checkpoints";
+      request.role = role;
+      request.id_suffix = role == WeightsRole::diffusion ? "" : ".clip";
+      WeightsSearch search;
+      search.comfyui = version;
+      const auto weights = find_weights(request, search);
+      (role == WeightsRole::diffusion ? bytes.first : bytes.second) = weights->bytes;
+    }
+    return bytes;
+  };
+  const auto before = parts({0, 14, 1}), after = parts({0, 15, 0});
+  EXPECT_EQ(after.first - before.first, 1417881600);
+  EXPECT_EQ(before.second - after.second, 1417881600);
 }
 
 TEST(Known, CoverageOfTheCorpusFamilies) {
