@@ -57,7 +57,7 @@ def main(folders):
         for name, (is_async, unique) in found.items():
             old = traits.get(name, [False, False])
             traits[name] = [old[0] or is_async, old[1] or unique]
-    print("// Made by tools/comfy_classes.py from ComfyUI " + ", ".join(versions))
+    print("// Made by tools/comfy_classes.py from ComfyUI\n// " + ", ".join(versions))
     for name in sorted(traits, key=lambda x: x.encode()):
         is_async, unique = traits[name]
         if is_async or unique:

@@ -11,12 +11,12 @@ import re
 import subprocess
 import sys
 
-# Memory flags of releases that no checkout is at hand of, from ComfyUI's release notes.
+# Flags of releases that no checkout is at hand of, from ComfyUI's release notes and threads.
 LATER = {
-    "--high-ram": ["none", "text", ""], "--vram-headroom": ["one", "real", ""],
-    "--fast-disk": ["none", "text", ""], "--disable-fast-disk": ["none", "text", ""],
-    "--disable-nvml-pressure": ["none", "text", ""], "--disable-cuda-graphs": ["none", "text", ""],
-    "--cache-ram": ["maybe_two", "real", "cache_classic"],
+    "--assert-graph-breaks": ["none", "text", ""], "--date-based-output": ["none", "text", ""],
+    "--disable-assets": ["none", "text", ""], "--disable-comfy-compiler": ["none", "text", ""],
+    "--disable-fast-disk": ["none", "text", ""], "--disable-partner-nodes": ["none", "text", ""],
+    "--disabled-nodes-config": ["one", "text", ""], "--offline": ["none", "text", ""],
 }
 NARGS = {None: "one", 0: "none", "?": "maybe_one", "+": "some", "*": "any"}
 
@@ -29,7 +29,9 @@ def dump(folder):
 
     groups = {}
     for group in cli_args.parser._mutually_exclusive_groups:
-        name = group._group_actions[0].dest
+        # The same name in every version, whichever flag a version adds or lists first.
+        name = "cache" if any("cache" in a.dest for a in group._group_actions) else \
+            group._group_actions[0].dest
         groups.update({action.dest: name for action in group._group_actions})
     flags = {}
     for action in cli_args.parser._actions:
@@ -58,9 +60,9 @@ def main(folders):
             # A value that became optional is optional: older command lines still parse.
             if row[0] != "none" or name not in flags:
                 flags[name] = row
-    flags.update(LATER)
+    flags = {**LATER, **flags}
     versions = ", ".join(version_of(folder) for folder in folders)
-    print(f"// Made by tools/comfy_flags.py from comfy/cli_args.py of ComfyUI {versions}")
+    print(f"// Made by tools/comfy_flags.py from comfy/cli_args.py of ComfyUI\n// {versions}")
     for name, (values, kind, group) in sorted(flags.items()):
         print(f'{{"{name}", Values::{values}, ValueType::{kind}, "{group}"}},')
 

@@ -12,7 +12,8 @@ a node asks for all of its lazy inputs, a coroutine (`"async": true` in its clas
 nothing else can run.
 
 A line with `queue` (a list of objects with prompt and outputs) in place of prompt runs them one
-after another through one node cache, `cache` being classic, lru (with `entries`), ram or none.
+after another through one node cache, `cache` being classic, lru (with `entries`), ram (from 0.23 on
+with `ram_free_gib`, and `idle_limit_gib` below which results of earlier prompts go) or none.
 Output: id, and runs: for each its order, served, and kept: nodes whose results were there before.
 """
 import asyncio
@@ -21,6 +22,10 @@ import json
 import os
 import sys
 import types
+
+
+GIB = 1 << 30
+RAM = {"available": 0}  # what psutil says is free, set by each job
 
 
 def stub(name, **members):
@@ -38,8 +43,10 @@ def import_scheduler(folder):
     stub("comfy.comfy_types", __path__=[])
     stub("comfy.comfy_types.node_typing", ComfyNodeABC=object, InputTypeDict=dict,
          InputTypeOptions=dict)
-    for name in ("torch", "psutil"):
-        stub(name)
+    stub("torch", Tensor=type("Tensor", (), {}))
+    stub("psutil", virtual_memory=lambda: types.SimpleNamespace(available=RAM["available"]))
+    stub("comfy.model_patcher", ModelPatcher=type("ModelPatcher", (), {}),
+         is_model_patcher_output=lambda output: False)
     stub("comfy_api", __path__=[])
     stub("comfy_api.latest", __path__=[])
     stub("comfy_api.latest._caching", CacheProvider=object, CacheContext=object, CacheValue=object)
@@ -102,7 +109,8 @@ def make_cache(caching, kind, entries):
 
 
 class Executor:
-    def __init__(self, modules, prompt, classes, cache):
+    def __init__(self, modules, prompt, classes, cache, idle_limit):
+        self.idle_limit = idle_limit
         self.nodes, self.graph, self.caching = modules
         self.prompt, self.classes, self.cache = prompt, classes, cache
         self.order, self.served, self.asked = [], [], set()
@@ -160,6 +168,8 @@ class Executor:
                 self.list.complete_node_execution()
             else:
                 self.list.unstage_node_execution()
+            if hasattr(self.cache, "ram_release"):  # as execution.py does after each node
+                self.cache.ram_release(self.idle_limit)
         return {"order": self.order, "served": self.served, "kept": self.kept}
 
     async def execute(self, node):
@@ -208,13 +218,15 @@ def answer(modules, job, known):
     classes = job.get("classes", known)
     queue = job.get("queue", [job])
     cache = make_cache(modules[2], job.get("cache", "classic"), job.get("entries", 0))
+    RAM["available"] = job.get("ram_free_gib", 0) * GIB
+    idle_limit = job.get("idle_limit_gib", 0) * GIB
     runs = []
     for item in queue:
         prompt, outputs = item["prompt"], item.get("outputs")
         if outputs is None:
             outputs = [node for node, value in prompt.items()
                        if classes.get(value.get("class_type"), {}).get("output_node")]
-        runs.append(asyncio.run(Executor(modules, prompt, classes, cache).run(outputs)))
+        runs.append(asyncio.run(Executor(modules, prompt, classes, cache, idle_limit).run(outputs)))
     if "queue" in job:
         return {"runs": runs}
     return {key: value for key, value in runs[0].items() if key != "kept"}

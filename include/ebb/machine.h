@@ -41,11 +41,13 @@ enum class CacheKind { standard, classic, lru, none, ram };  ///< standard = the
 /// ComfyUI's own command line, as far as it changes memory. Flags that change nothing here are
 /// kept in `other`, so that a launch script can be rewritten without losing them.
 struct ComfyFlags {
-  std::optional<double> reserve_vram_gib;  ///< --reserve-vram
+  std::optional<double> reserve_vram_gib;   ///< --reserve-vram
+  std::optional<double> vram_headroom_gib;  ///< --vram-headroom
   VramState vram_state = VramState::normal;
   CacheKind cache = CacheKind::standard;
   int cache_lru_entries = 0;
-  double cache_ram_gib = 0;  ///< --cache-ram's headroom, 0 where it isn't given
+  double cache_ram_gib = 0;       ///< --cache-ram's headroom, 0 where it isn't given
+  double cache_ram_idle_gib = 0;  ///< its second number, for results of earlier prompts
   bool disable_smart_memory = false;
   bool gpu_only = false;
   bool cpu = false;
@@ -66,6 +68,8 @@ struct ComfyFlags {
 /// ComfyUI version has, a value that is missing or not a number, flags that exclude each other.
 Result<ComfyFlags> parse_comfy_flags(std::string_view text);
 std::string to_string(const ComfyFlags& flags);
+/// The node cache of a release that is started like this; never `standard`.
+CacheKind cache_of(const ComfyVersion& version, const ComfyFlags& flags);
 
 /// A flag that a release does not have, and so would not start with.
 struct AbsentFlag {

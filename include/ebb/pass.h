@@ -59,9 +59,12 @@ struct Queued {
 
 /// ComfyUI's node cache over several prompts, the first of which finds it empty: what a second
 /// queue runs again. Assumes that every prompt runs to its end, that files named by inputs don't
-/// change, and that RAM does not run short (--cache-ram). Errors: as order_steps.
+/// change, and that RAM does not run short of what a running prompt needs. `ram_free_bytes`, free
+/// while it runs, decides whether results of earlier prompts stay from 0.23.0 on; 0: not known, as
+/// little as most machines have. Errors: as order_steps.
 Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
-                                      const ComfyVersion& version, const ComfyFlags& flags);
+                                      const ComfyVersion& version, const ComfyFlags& flags,
+                                      std::int64_t ram_free_bytes = 0);
 
 /// One execution of one node.
 struct Step {
@@ -191,6 +194,8 @@ struct Timeline {
   std::string policy;  ///< `classic 0.3.73`
   std::vector<StepState> steps;
   bool paged = false;  ///< weights are paged in on demand: what nobody uses leaves by itself
+  /// This release holds more in RAM than is counted here: peaks of RAM are lower bounds.
+  bool ram_open = false;
   std::int64_t vram_limit_bytes = 0;
   std::int64_t ram_limit_bytes = 0;
   std::vector<std::string> notes;
@@ -211,6 +216,7 @@ struct PassOutcome {
   std::optional<std::int64_t> offloaded_bytes;
   std::optional<std::int64_t> vram_peak_bytes;
   std::optional<std::int64_t> ram_peak_bytes;  ///< without pages of files, which can be given back
+  std::int64_t ram_at_least_bytes = 0;         ///< the same, known or not
   /// Expected demand beyond the card: it spills, runs out of memory, or is retried in tiles.
   std::int64_t above_bytes = 0;
   std::int64_t ram_pinned_bytes = 0;      ///< of the RAM at the peak, page-locked
@@ -232,6 +238,7 @@ struct Outcome {
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;
   std::int64_t ram_peak_bytes = 0;  ///< as in its passes
+  bool ram_open = false;            ///< as in the timeline: no peak of RAM is known
   std::int64_t read_bytes = 0;
   double known_seconds = 0;       ///< of all that is known
   std::optional<double> seconds;  ///< of the whole run; nothing where a part is not known

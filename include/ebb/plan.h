@@ -32,7 +32,7 @@ struct Prediction {
 /// Predicts a trial. The plan layer does not know the policy; its caller hands it in.
 using Predict = std::function<Result<Prediction>(const Trial&)>;
 
-enum class FixKind { nothing, flag, node, parameter, order };
+enum class FixKind { nothing, flag, node, parameter, order, version };
 const char* to_string(FixKind kind);
 
 struct Fix {

@@ -29,6 +29,7 @@ struct Again {
   std::vector<std::string> ids;      // of the nodes that run
   std::vector<std::string> weights;  // that they use
   std::int64_t read_bytes = 0, moved_bytes = 0, ram_peak_bytes = 0;
+  bool ram_open = false;  ///< as in the timeline
 };
 
 /// `seed`, `text`, `frames`, or nothing for inputs that people don't change from run to run.
@@ -72,6 +73,7 @@ Prompt with_another_value(Prompt prompt, const Change& change) {
 Again sum_up(Change change, const Passes& passes, const Timeline& timeline) {
   Again again;
   again.change = std::move(change);
+  again.ram_open = timeline.ram_open;
   for (std::size_t s = 0; s < passes.steps.size(); ++s) {
     again.ids.push_back(passes.steps[s].id);
     for (const int w : passes.steps[s].uses) {
@@ -103,11 +105,14 @@ Result<std::vector<Again>> play(const Prompt& prompt, const Machine& machine,
   const Passes passes = build_passes(prompt, *first, *demand);
   if (auto error = too_large(passes)) return *std::move(error);
   std::vector<Again> runs{sum_up({"first run"}, passes, simulate(passes, machine))};
+  const std::int64_t ram_free =
+      std::max<std::int64_t>(0, machine.ram_total.bytes - machine.ram_others.bytes);
   std::vector<Change> changes = changes_of(prompt, *first);
   changes.insert(changes.begin(), Change{"nothing"});
   for (const Change& change : changes) {
     const Prompt second = change.node < 0 ? prompt : with_another_value(prompt, change);
-    const auto queue = run_queue({{&prompt, {}}, {&second, {}}}, machine.comfyui, machine.flags);
+    const auto queue =
+        run_queue({{&prompt, {}}, {&second, {}}}, machine.comfyui, machine.flags, ram_free);
     if (!queue) return queue.error();
     const Passes again = build_passes(second, queue->back().order, *demand);
     runs.push_back(sum_up(change, again, simulate_again(passes, again, machine)));
@@ -132,9 +137,9 @@ std::string list(const std::string& label, const std::vector<std::string>& items
   return text + '\n';
 }
 
-std::string cache_name(const ComfyFlags& flags) {
-  switch (flags.cache) {
-    case CacheKind::lru: return fmt::format("LRU, {} results", flags.cache_lru_entries);
+std::string cache_name(const Machine& machine) {
+  switch (cache_of(machine.comfyui, machine.flags)) {
+    case CacheKind::lru: return fmt::format("LRU, {} results", machine.flags.cache_lru_entries);
     case CacheKind::none: return "none";
     case CacheKind::ram: return "as RAM allows";
     default: return "classic";
@@ -145,10 +150,9 @@ std::string gib_or_dash(std::int64_t bytes) { return bytes > 0 ? format_gib(byte
 
 std::string to_text(const std::string& file, const Prompt& prompt, const Machine& machine,
                     const std::vector<Again>& runs) {
-  std::string text =
-      fmt::format("{}: queued again with one value changed\nComfyUI {}, node cache: {}\n\n",
-                  file.substr(file.find_last_of('/') + 1), to_string(machine.comfyui),
-                  cache_name(machine.flags));
+  std::string text = fmt::format(
+      "{}: queued again with one value changed\nComfyUI {}, node cache: {}\n\n",
+      file.substr(file.find_last_of('/') + 1), to_string(machine.comfyui), cache_name(machine));
   std::size_t wide = 0;
   std::vector<std::string> labels;
   for (const Again& run : runs) {
@@ -164,7 +168,7 @@ std::string to_text(const std::string& file, const Prompt& prompt, const Machine
     text += fmt::format("  {:<{}}  {:>5}  {:>9}  {:>9}  {:>8}\n", labels[i], wide,
                         run.ids.empty() ? "-" : std::to_string(run.ids.size()),
                         gib_or_dash(run.read_bytes), gib_or_dash(run.moved_bytes),
-                        gib_or_dash(run.ram_peak_bytes));
+                        (run.ram_open ? ">" : "") + gib_or_dash(run.ram_peak_bytes));
     if (i == 0 || run.ids.empty()) continue;
     text += list("runs", run.ids);
     if (!run.weights.empty()) text += list("with", run.weights);
@@ -181,7 +185,7 @@ std::string to_json(const std::string& file, const Prompt& prompt, const Machine
   };
   std::string text = fmt::format(
       "{{\"schema\": \"ebb.again/1\", \"file\": {}, \"comfyui\": {}, \"cache\": {}, \"runs\": [",
-      quoted(file), quoted(to_string(machine.comfyui)), quoted(cache_name(machine.flags)));
+      quoted(file), quoted(to_string(machine.comfyui)), quoted(cache_name(machine)));
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Again& run = runs[i];
     std::string node = "null", input = "null";
@@ -194,7 +198,8 @@ std::string to_json(const std::string& file, const Prompt& prompt, const Machine
         "{}\n  {{\"change\": {}, \"node\": {}, \"input\": {}, \"nodes\": {}, \"weights\": {}, "
         "\"read_bytes\": {}, \"moved_bytes\": {}, \"ram_peak_bytes\": {}}}",
         i ? "," : "", quoted(run.change.what), node, input, strings(run.ids), strings(run.weights),
-        run.read_bytes, run.moved_bytes, run.ram_peak_bytes);
+        run.read_bytes, run.moved_bytes,
+        run.ram_open ? "null" : std::to_string(run.ram_peak_bytes));
   }
   return text + "\n]}\n";
 }

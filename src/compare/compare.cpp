@@ -45,7 +45,7 @@ const std::vector<ResultColumn>& result_columns() {
       {"RAM peak", "GiB", Align::right,
        [](const ComparedRun& run) {
          const std::string text = format_gib(run.outcome.ram_peak_bytes);
-         return text.substr(0, text.find(' '));
+         return (run.outcome.ram_open ? ">" : "") + text.substr(0, text.find(' '));
        }},
       {"seconds", "", Align::right,
        [](const ComparedRun& run) {
@@ -196,7 +196,9 @@ std::string to_json(const Comparison& it) {
     json.member("loaded_bytes", run.loaded_bytes);
     json.member("offloaded_bytes", run.offloaded_bytes);
     json.member("vram_peak_bytes", run.outcome.vram_peak_bytes);
-    json.member("ram_peak_bytes", run.outcome.ram_peak_bytes);
+    json.member("ram_peak_bytes", run.outcome.ram_open ? std::optional<std::int64_t>()
+                                                       : std::optional(run.outcome.ram_peak_bytes));
+    json.member("ram_at_least_bytes", run.outcome.ram_peak_bytes);
     json.member("seconds", run.outcome.seconds);
     json.end_object();
   }

@@ -12,13 +12,13 @@
 
 namespace ebb {
 
-/// The column for a version is its row in machine/versions.h: the newest that is not newer.
+/// The column for a version: the newest that is not newer.
 inline int table_column(const ComfyVersion& version) {
-  return static_cast<int>(rules_index(version));
+  return static_cast<int>(column_index(version));
 }
 /// The version that a column was read from.
 inline const ComfyVersion& column_version(int column) {
-  return kVersionRules[static_cast<std::size_t>(column)].since;
+  return kColumns[static_cast<std::size_t>(column)];
 }
 
 /// What the live coefficient of a row counts.

@@ -487,7 +487,7 @@ void Estimate::general_notes() {
         "Attention keeps its scores in slices sized after what is free: a step needs at least the "
         "live bytes given, and at most the card");
   }
-  const ComfyVersion known = rules_for(machine_.comfyui).since;
+  const ComfyVersion known = kColumns[column_index(machine_.comfyui)];
   if (known != machine_.comfyui) {
     assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",
                        to_string(known)));

@@ -103,7 +103,10 @@ std::string factor_source(const SampleCase& c, const UsageFactor& factor, const 
   if (*c.row->factor_text) text += fmt::format(" ({})", c.row->factor_text);
   if (factor.of_a_later_version) text += ": the chosen version lacks this model";
   if (c.packed) text += ", over the packed latent's channels too";
-  if (c.reference_area > 0) text += ", reference latents counted";
+  if (c.reference_area > 0) {
+    text += counts_references(c) ? ", reference latents counted"
+                                 : ", reference latents left out before 0.3.43";
+  }
   return text;
 }
 
@@ -194,7 +197,7 @@ std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* 
                      short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
                      formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
                      times == 1 ? "" : fmt::format("*{}", times), what, c.row->key,
-                     to_string(rules_for(c.version).since));
+                     to_string(kColumns[column_index(c.version)]));
 }
 
 /// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
@@ -289,6 +292,10 @@ void set_bounds(const SampleCase& c, Demand& demand) {
   if (c.controlnets > (control ? control->nets : 0)) demand.high *= 1.5;
 }
 
+bool counts_references(const SampleCase& c) {
+  return std::string_view(c.row->key) != "flux" || rules_for(c.version).flux_counts_references;
+}
+
 Demand sample_demand(const SampleCase& c) {
   const UsageFactor factor = usage_factor(*c.row, c.version);
   const double per_area = (c.plain_attention ? 0.15 : c.element_bytes * 0.01) * factor.value * kMib;
@@ -300,10 +307,11 @@ Demand sample_demand(const SampleCase& c) {
   }
   const NumberKind kind = factor.of_a_later_version ? NumberKind::assumed : NumberKind::computed;
   Demand demand;
-  const double minimum = (area + c.reference_most) * per_area;
+  const double counted = counts_references(c) ? 1 : 0;
+  const double minimum = (area + counted * c.reference_most) * per_area;
   demand.minimum = quantity(minimum, kind, factor_source(c, factor, "B*"));
-  demand.asked =
-      quantity((2 * area + c.reference_area) * per_area, kind, factor_source(c, factor, "2*B*"));
+  demand.asked = quantity((2 * area + counted * c.reference_area) * per_area, kind,
+                          factor_source(c, factor, "2*B*"));
   const double live = live_bytes(c, minimum);
   demand.live = quantity(live, c.row->kind, live_source(c));
   demand.reserved = reserved_quantity(live * reserved_factor(c), reserved_factor(c), c.row->kind,

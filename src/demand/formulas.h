@@ -44,6 +44,9 @@ struct SampleCase {
 };
 Demand sample_demand(const SampleCase& c);
 
+/// Whether ComfyUI's estimate counts the reference latents; they are live in any case.
+bool counts_references(const SampleCase& c);
+
 /// Floating-point operations of one forward; 0 if the row lacks what it takes.
 double forward_flops(const DiffusionRow& row, const Shape& latent, double reference_area = 0);
 

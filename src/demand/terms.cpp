@@ -26,7 +26,9 @@ Product latent_pixels(const Shape& s) {
   return product.times(static_cast<double>(s.height)).times(static_cast<double>(s.width));
 }
 
-std::string column_of(const ComfyVersion& version) { return to_string(rules_for(version).since); }
+std::string column_of(const ComfyVersion& version) {
+  return to_string(kColumns[column_index(version)]);
+}
 
 // ---- samplers --------------------------------------------------------------------------------
 
@@ -42,7 +44,8 @@ Product hidden_states(const SampleCase& c) {
 /// What ComfyUI multiplies, where it is more than the pixels of the latent.
 Sum sampled_area(const SampleCase& c) {
   Sum sum{"area", "Latent values that ComfyUI counts", "", {}, "counted"};
-  if (!c.packed && c.reference_most == 0) return sum;
+  const bool references = c.reference_most > 0 && counts_references(c);
+  if (!c.packed && !references) return sum;
   const double batch = static_cast<double>(c.latent.batch);
   Product latent = latent_pixels(c.latent);
   if (c.packed) latent.times(static_cast<double>(c.latent.channels), "channels");
@@ -52,7 +55,7 @@ Sum sampled_area(const SampleCase& c) {
     sound.count(batch, "items").times(static_cast<double>(c.audio_elements));
     sum.terms.push_back(sound.term("sound, in the same row", NumberKind::computed, kEstimate));
   }
-  if (c.reference_most > 0) {
+  if (references) {
     sum.terms.push_back(Product()
                             .times(c.reference_most)
                             .term("reference latents", NumberKind::computed, "the workflow"));

@@ -198,7 +198,13 @@ Sum ram_sum(const ExplainedPass& it) {
     if (state.ram_needed_bytes > peak->ram_needed_bytes) peak = &state;
   }
   const Quantity& others = it.machine().ram_others;
-  Sum sum{"ram", "What RAM holds at the peak of the pass", "MiB", {}, ""};
+  const bool open = it.report.prediction.timeline.ram_open;
+  Sum sum{"ram",
+          open ? "What RAM holds at least at the peak of the pass"
+               : "What RAM holds at the peak of the pass",
+          "MiB",
+          {},
+          ""};
   sum.terms.push_back(bytes_term(others.bytes, "others", others.kind, others.source));
   const std::int64_t least = peak->ram_needed_bytes / kSmallPart;
   std::int64_t small = 0;

@@ -178,7 +178,9 @@ void put_outcome(JsonWriter& json, const char* key, const Outcome& outcome,
   json.key(key).begin_object().member("verdict", to_string(outcome.verdict));
   json.member("offloaded_bytes", outcome.offloaded_bytes);
   json.member("vram_peak_bytes", outcome.vram_peak_bytes);
-  json.member("ram_peak_bytes", outcome.ram_peak_bytes);
+  json.member("ram_peak_bytes", outcome.ram_open ? std::optional<std::int64_t>()
+                                                 : std::optional(outcome.ram_peak_bytes));
+  json.member("ram_at_least_bytes", outcome.ram_peak_bytes);
   json.member("seconds", outcome.seconds);
   json.member("largest_resident_frames", frames).end_object();
 }

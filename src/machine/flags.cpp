@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ComfyUI's command line. The table names every flag of comfy/cli_args.py in 0.3.64, 0.3.73, 0.8.0
-// and 0.18.2 and the memory flags of later releases.
+// ComfyUI's command line. The table names every flag of comfy/cli_args.py in 0.3.64, 0.3.73, 0.8.0,
+// 0.18.2, 0.25.0 and 0.33.0 and some of later releases.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 constexpr double kMostGib = 1024;   // of --reserve-vram: no card has more
 constexpr int kDefaultStreams = 2;  // of --async-offload without a number
 
-enum class Values { none, one, maybe_one, maybe_two, some, any };
+enum class Values { none, one, maybe_one, some, any };
 enum class ValueType { text, whole, real };
 
 struct Flag {
@@ -153,7 +153,6 @@ std::size_t values_max(Values values) {
     case Values::none: return 0;
     case Values::one:
     case Values::maybe_one: return 1;
-    case Values::maybe_two: return 2;
     case Values::some:
     case Values::any: return SIZE_MAX;
   }
@@ -264,6 +263,8 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
                                      given.values.empty() ? "" : given.values[0]),
                          "It is in GiB: --reserve-vram 4.");
     flags.reserve_vram_gib = number;
+  } else if (name == "--vram-headroom") {
+    flags.vram_headroom_gib = number;
   } else if (name == "--async-offload") {
     if (number < 0 || number > 64)
       return usage_error("--async-offload needs a count of streams", "Such as --async-offload 2.");
@@ -276,7 +277,8 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
   } else if (name == "--cache-ram") {
     flags.cache = CacheKind::ram;
     flags.cache_ram_gib = number;
-    if (given.values.size() > 1) keep(flags, given);
+    flags.cache_ram_idle_gib =
+        given.values.size() > 1 ? parse_double(given.values[1]).value_or(0) : 0;
   } else {
     // The attention of these two needs more memory, and ComfyUI's estimate says so.
     flags.disable_xformers_and_pytorch_attention |=
@@ -309,6 +311,9 @@ FlagWords cache_flag(const ComfyFlags& flags) {
     case CacheKind::lru: return {"--cache-lru", std::to_string(flags.cache_lru_entries)};
     case CacheKind::none: return {"--cache-none"};
     case CacheKind::ram:
+      if (flags.cache_ram_idle_gib != 0)
+        return {"--cache-ram", fmt::format("{}", flags.cache_ram_gib),
+                fmt::format("{}", flags.cache_ram_idle_gib)};
       if (flags.cache_ram_gib == 0) return {"--cache-ram"};
       return {"--cache-ram", fmt::format("{}", flags.cache_ram_gib)};
   }
@@ -337,6 +342,8 @@ std::vector<FlagWords> to_words(const ComfyFlags& flags) {
   if (FlagWords flag = cache_flag(flags); !flag.empty()) words.push_back(std::move(flag));
   if (flags.reserve_vram_gib)
     words.push_back({"--reserve-vram", fmt::format("{}", *flags.reserve_vram_gib)});
+  if (flags.vram_headroom_gib)
+    words.push_back({"--vram-headroom", fmt::format("{}", *flags.vram_headroom_gib)});
   const std::pair<bool, const char*> switches[] = {
       {flags.cpu, "--cpu"},
       {flags.cpu_vae, "--cpu-vae"},

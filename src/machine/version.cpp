@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// ComfyUI's version number, read and written.
+// ComfyUI's version number, read and written, and the node cache that comes with it.
+#include <algorithm>
 #include <optional>
 
 #include "base/text.h"
-#include "ebb/machine.h"
+#include "machine/versions.h"
 
 namespace ebb {
 namespace {
@@ -33,6 +34,12 @@ Result<ComfyVersion> parse_comfy_version(std::string_view text) {
   }
   return usage_error("\"" + std::string(given) + "\" is not a ComfyUI version",
                      "Give three numbers as comfyui_version.py has them, such as 0.3.73.");
+}
+
+CacheKind cache_of(const ComfyVersion& version, const ComfyFlags& flags) {
+  if (flags.cache != CacheKind::standard) return flags.cache;
+  const bool plenty = std::ranges::find(flags.other, "--high-ram") != flags.other.end();
+  return rules_for(version).ram_cache && !plenty ? CacheKind::ram : CacheKind::classic;
 }
 
 std::string to_string(const ComfyVersion& version) {

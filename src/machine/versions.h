@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What changed between ComfyUI's versions, in one table: a row per version. docs/new-version.md
-// says how a row is added. Tables that scripts write from ComfyUI itself have rows of their own.
+// What changed between ComfyUI's releases, in one table: a row per release that changed something.
+// docs/new-version.md says how one is added. Tables that scripts write from ComfyUI itself have
+// rows of their own, and demand has columns, one per version whose models were traced.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -32,74 +34,144 @@ struct Rules {
   double floor_bytes = 0;                        ///< least budget before subtracting what is loaded
   bool unloads_below_budget = false;    ///< a budget below what is loaded unloads the difference
   bool streaming_buffer = false;        ///< room for streaming is counted and kept free of weights
+  bool looks_ahead = false;             ///< the room is for the next modules, and for cast copies
   int streams = 0;                      ///< that copy weights beside the compute, by default
   bool frees_when_just_enough = false;  ///< exactly enough free memory still frees one module
   LoadLog log = LoadLog::numbers;
-  double pinned_ram_windows = 0;   ///< most RAM that offloaded weights may lock, as a fraction
-  double pinned_ram_linux = 0;     ///< 0: nothing is locked
-  bool pins_repatched = true;      ///< weights whose LoRA set was replaced are locked too
-  bool norms_castable = false;     ///< norms of Flux and HunyuanVideo can stay in RAM
-  bool text_encoders_ask = false;  ///< those that have an estimate of their own (Gemma 3)
-  /// From here on weights are paged where the card allows it; beyond every version: they are not.
-  ComfyVersion paged_since = {1'000, 0, 0};
+  double pinned_ram_windows = 0;        ///< most RAM that offloaded weights may lock, as a fraction
+  double pinned_ram_linux = 0;          ///< 0: nothing is locked
+  bool pins_without_limit = false;      ///< of models that are not paged, whatever the fraction
+  bool pins_repatched = true;           ///< weights whose LoRA set was replaced are locked too
+  bool norms_castable = false;          ///< norms of Flux and HunyuanVideo can stay in RAM
+  bool text_encoders_ask = false;       ///< those that have an estimate of their own (Gemma 3)
+  bool flux_counts_references = false;  ///< Flux asks for its reference pictures, too
+  bool pages_on_wish = false;           ///< `--fast dynamic_vram` pages weights
+  bool pages = false;                   ///< weights are paged where the card allows it
+  bool last_loads_first = false;        ///< of the models of one request
+  bool headroom_flags = false;          ///< --reserve-vram and --vram-headroom act on pages, too
+  double cache_ram_share = 0;           ///< of RAM: what --cache-ram keeps free, 4 to 32 GiB
+  bool ram_cache = false;               ///< the default node cache lets go where RAM runs short
+  double idle_results_gib = 0;   ///< below this much free RAM earlier prompts' results leave it
+  bool copies_resident = false;  ///< a weight with pages keeps a locked copy in RAM as well
 };
 
-// From comfy/model_management.py and comfy/model_patcher.py: reserves EXTRA_RESERVED_VRAM, floor
-// load_models_gpu, unloading below the budget ModelPatcher.partially_load, buffer ModelPatcher.load
-// and partially_unload, streams NUM_STREAMS, just enough free_memory, pinned MAX_PINNED_MEMORY.
-// Norms: the operations that comfy/ldm/flux/layers.py takes. Text encoders: comfy/sd.py.
-// 0.3.64: Comfy-Org/ComfyUI commit a125cd84b054; 0.3.73, 0.8.0 and 0.18.2 (its classic path, that
-// is with --disable-dynamic-vram): public forks that carry these versions.
-constexpr std::array<Rules, 4> make_rules() {
+// Each release from 0.3.10 to 0.33.0 was compared with the one before, function by function, and a
+// row made wherever one of these changed. From comfy/model_management.py and model_patcher.py:
+// reserves EXTRA_RESERVED_VRAM, floor load_models_gpu, unloading below the budget
+// ModelPatcher.partially_load, buffer ModelPatcher.load and partially_unload, streams NUM_STREAMS,
+// just enough free_memory, pinned MAX_PINNED_MEMORY. Norms: the operations that
+// comfy/ldm/flux/layers.py takes. Text encoders: comfy/sd.py. References: Flux's
+// memory_usage_factor_conds in comfy/model_base.py. Paging: enables_dynamic_vram in
+// comfy/cli_args.py, main.py. Node cache: main.py. Copies: comfy/ops.py.
+// Commits: those that carry the releases' names in Comfy-Org/ComfyUI.
+struct Change {
+  ComfyVersion since;
+  void (*make)(Rules&);
+};
+inline constexpr std::array kChanges = {
+    Change{{0, 3, 25},
+           [](Rules& r) {
+             r.reserve_linux_bytes = 400_MiB;
+             r.reserve_windows_bytes = r.reserve_windows_large_bytes = 600_MiB;
+             r.large_card_mib = 15 * 1024;
+             r.inference_bytes = 0.8 * 1024 * 1024 * 1024;
+             r.floor_bytes = 128.0 * 1024 * 1024;
+             r.frees_when_just_enough = true;
+           }},
+    Change{{0, 3, 43}, [](Rules& r) { r.flux_counts_references = true; }},
+    Change{{0, 3, 47}, [](Rules& r) { r.reserve_windows_large_bytes = 700_MiB; }},
+    Change{{0, 3, 68},
+           [](Rules& r) {
+             r.log = LoadLog::usable;
+             r.pinned_ram_windows = 0.45;
+             r.pinned_ram_linux = 0.95;
+             // Observed in all four recordings of 0.3.73 that replace a set, and in none of 0.8.0;
+             // where it changed is not known.
+             r.pins_repatched = false;
+           }},
+    Change{{0, 3, 69}, [](Rules& r) { r.unloads_below_budget = true; }},
+    Change{{0, 3, 76},
+           [](Rules& r) {
+             r.floor_bytes = 0;
+             r.streaming_buffer = true;
+             r.streams = 2;
+             r.log = LoadLog::buffer;
+           }},
+    Change{{0, 4, 0}, [](Rules& r) { r.looks_ahead = true; }},
+    Change{{0, 8, 0}, [](Rules& r) { r.pins_repatched = true; }},
+    Change{{0, 8, 1},
+           [](Rules& r) {
+             r.log = LoadLog::buffer_bounded;
+             r.text_encoders_ask = true;
+           }},
+    Change{{0, 12, 0},
+           [](Rules& r) {
+             r.frees_when_just_enough = false;
+             r.pages_on_wish = true;
+           }},
+    Change{{0, 14, 0}, [](Rules& r) { r.norms_castable = true; }},
+    Change{{0, 16, 0},
+           [](Rules& r) {
+             r.pages_on_wish = false;
+             r.pages = true;
+           }},
+    Change{{0, 19, 0},
+           [](Rules& r) {
+             r.pinned_ram_windows = 0.40;
+             r.pinned_ram_linux = 0.90;
+             r.cache_ram_share = 0.25;
+           }},
+    Change{{0, 21, 0}, [](Rules& r) { r.last_loads_first = true; }},
+    Change{{0, 23, 0},
+           [](Rules& r) {
+             r.pins_without_limit = true;
+             r.ram_cache = true;
+             r.idle_results_gib = 96;
+           }},
+    Change{{0, 25, 0}, [](Rules& r) { r.headroom_flags = true; }},
+    Change{{0, 29, 0}, [](Rules& r) { r.idle_results_gib = 128; }},
+    Change{{0, 30, 0}, [](Rules& r) { r.copies_resident = true; }},
+};
+
+/// A row per change, oldest first.
+constexpr auto make_rules() {
+  std::array<Rules, kChanges.size()> rows;
   Rules rules;
-  rules.since = {0, 3, 64};
-  rules.reserve_linux_bytes = 400_MiB;
-  rules.reserve_windows_bytes = 600_MiB;
-  rules.reserve_windows_large_bytes = 700_MiB;
-  rules.large_card_mib = 15 * 1024;
-  rules.inference_bytes = 0.8 * 1024 * 1024 * 1024;
-  rules.floor_bytes = 128.0 * 1024 * 1024;
-  rules.frees_when_just_enough = true;
-  const Rules v0_3_64 = rules;
-
-  rules.since = {0, 3, 73};
-  rules.unloads_below_budget = true;
-  rules.log = LoadLog::usable;
-  rules.pinned_ram_windows = 0.45;
-  rules.pinned_ram_linux = 0.95;
-  rules.pins_repatched = false;  // observed in all four recordings that replace a set
-  const Rules v0_3_73 = rules;
-
-  rules.since = {0, 8, 0};
-  rules.floor_bytes = 0;
-  rules.streaming_buffer = true;
-  rules.pins_repatched = true;
-  rules.streams = 2;
-  rules.log = LoadLog::buffer;
-  rules.paged_since = {0, 16, 0};  // between two rows: a release whose classic path is this one
-  const Rules v0_8_0 = rules;
-
-  rules.since = {0, 18, 2};
-  rules.frees_when_just_enough = false;
-  rules.log = LoadLog::buffer_bounded;
-  rules.norms_castable = true;
-  rules.text_encoders_ask = true;
-  const Rules v0_18_2 = rules;
-
-  return {v0_3_64, v0_3_73, v0_8_0, v0_18_2};
+  for (std::size_t i = 0; i < kChanges.size(); ++i) {
+    rules.since = kChanges[i].since;
+    kChanges[i].make(rules);
+    rows[i] = rules;
+  }
+  return rows;
 }
-
 inline constexpr auto kVersionRules = make_rules();
 
-/// The position of the row at or below `version`; of the first row for anything older.
-constexpr std::size_t rules_index(const ComfyVersion& version) {
+/// The row at or below `version`; the first row for anything older.
+constexpr const Rules& rules_for(const ComfyVersion& version) {
   std::size_t best = 0;
   for (std::size_t i = 0; i < kVersionRules.size(); ++i)
     if (kVersionRules[i].since <= version) best = i;
+  return kVersionRules[best];
+}
+
+/// Versions whose models were traced and recorded; they are the columns of the demand tables.
+inline constexpr std::array<ComfyVersion, 4> kColumns = {
+    {{0, 3, 64}, {0, 3, 73}, {0, 8, 0}, {0, 18, 2}}};
+
+/// The column at or below `version`; the first one for anything older.
+constexpr std::size_t column_index(const ComfyVersion& version) {
+  std::size_t best = 0;
+  for (std::size_t i = 0; i < kColumns.size(); ++i)
+    if (kColumns[i] <= version) best = i;
   return best;
 }
-constexpr const Rules& rules_for(const ComfyVersion& version) {
-  return kVersionRules[rules_index(version)];
+
+/// The version whose recorded modules are those of `version`: they differ in what streaming one
+/// takes and in which norms can be streamed, both of which changed between two recordings.
+constexpr ComfyVersion modules_as_of(const ComfyVersion& version) {
+  const Rules& rules = rules_for(version);
+  const std::size_t least = rules.norms_castable ? 3 : rules.looks_ahead ? 2 : 0;
+  return kColumns[std::clamp<std::size_t>(column_index(version), least, 3)];
 }
 
 /// Streams that copy offloaded weights beside the compute; with fewer than two, copies and compute
@@ -110,16 +182,16 @@ inline int offload_streams(const Machine& machine) {
   return machine.flags.async_offload.value_or(usual);
 }
 
-/// A value for each row, oldest first. Rows at the end that are not mentioned have the last value
-/// mentioned, so that a new version needs an entry only where it changed something.
+/// A value for each column, oldest first. Columns at the end that are not mentioned have the last
+/// value mentioned, so that a new version needs an entry only where it changed something.
 template <class T>
 class ByVersion {
  public:
   constexpr ByVersion(std::initializer_list<T> values) {  // NOLINT(implicit)
     std::size_t i = 0;
     for (const T& value : values)
-      if (i < kVersionRules.size()) values_[i++] = value;
-    for (; i > 0 && i < kVersionRules.size(); ++i) values_[i] = values_[i - 1];
+      if (i < kColumns.size()) values_[i++] = value;
+    for (; i > 0 && i < kColumns.size(); ++i) values_[i] = values_[i - 1];
   }
 
   constexpr const T& operator[](std::size_t i) const { return values_[i]; }
@@ -128,7 +200,7 @@ class ByVersion {
   constexpr auto end() const { return values_.end(); }
 
  private:
-  std::array<T, kVersionRules.size()> values_ = {};
+  std::array<T, kColumns.size()> values_ = {};
 };
 
 }  // namespace ebb

@@ -235,13 +235,14 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
     judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], step,
                timeline.paged);
   }
-  outcome.ram_peak_bytes = peaks.ram;
+  outcome.ram_at_least_bytes = peaks.ram;
+  if (!timeline.ram_open) outcome.ram_peak_bytes = peaks.ram;
   // A RAM size that nobody gave or probed is no reason for a verdict.
   if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0 &&
       machine.ram_total.kind != NumberKind::assumed) {
     raise(outcome, Verdict::ram_short,
-          fmt::format("RAM peaks at {} of {}", format_gib(peaks.ram),
-                      format_gib(timeline.ram_limit_bytes)));
+          fmt::format("RAM peaks at {}{} of {}", timeline.ram_open ? "no less than " : "",
+                      format_gib(peaks.ram), format_gib(timeline.ram_limit_bytes)));
   }
   const Quantity& asked = step.demand.subtracted();
   if (!asked.known()) {
@@ -309,6 +310,7 @@ const char* to_string(Verdict verdict) {
 Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& machine) {
   Outcome run;
   run.verdict = Verdict::fits;
+  run.ram_open = timeline.ram_open;
   PassOutcome worst;
   worst.verdict = Verdict::fits;
   std::size_t worst_pass = passes.passes.size();
@@ -325,9 +327,8 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
       const auto weight = [&](StepKind kind, const PassOutcome& of) {
         return std::pair(kind == StepKind::sample, of.offloaded_bytes.value_or(0));
       };
-      const bool more =
-          outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
-          weight(pass.kind, outcome) > weight(passes.passes[worst_pass].kind, worst);
+      const bool more = outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
+                        weight(pass.kind, outcome) > weight(passes.passes[worst_pass].kind, worst);
       if (more || rank(outcome.verdict) > rank(worst.verdict)) {
         worst = outcome;
         worst_pass = run.passes.size();
@@ -337,7 +338,7 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
       run.offloaded_bytes = std::max(run.offloaded_bytes, outcome.offloaded_bytes.value_or(0));
     }
     run.vram_peak_bytes = std::max(run.vram_peak_bytes, outcome.vram_peak_bytes.value_or(0));
-    run.ram_peak_bytes = std::max(run.ram_peak_bytes, outcome.ram_peak_bytes.value_or(0));
+    run.ram_peak_bytes = std::max(run.ram_peak_bytes, outcome.ram_at_least_bytes);
     run.read_bytes += outcome.read_bytes;
     run.passes.push_back(std::move(outcome));
   }

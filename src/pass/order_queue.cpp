@@ -4,6 +4,7 @@
 // if they would be the same nodes within one prompt: the keys come from all prompts side by side.
 #include <map>
 
+#include "machine/versions.h"
 #include "pass/order_run.h"
 #include "pass/order_same.h"
 
@@ -34,7 +35,8 @@ class NodeCache {
   void put(int key) { used_[key] = generation_; }
 
   // The next prompt has these keys. Classic drops all others; LRU drops whole generations of them,
-  // the oldest first, while there are more results than it may keep; RAM pressure drops none here.
+  // the oldest first, while there are more results than it may keep; RAM pressure drops none while
+  // there is RAM for them.
   void start(const std::vector<int>& keys) {
     ++generation_;
     for (int key : keys)
@@ -58,16 +60,30 @@ class NodeCache {
 
 std::string kept_note(CacheKind kind) {
   if (kind == CacheKind::ram)
-    return "--cache-ram drops the largest results when RAM runs short; here it does not.";
+    return "This node cache drops the largest results when RAM runs short; here it does not.";
   return {};
+}
+
+// From 0.23.0 on the RAM cache has a second limit: below it, what the running prompt lacks leaves
+// after its first node, which comes to what the classic cache does before it. From main.py.
+CacheKind between_prompts(const ComfyVersion& version, const ComfyFlags& flags,
+                          std::int64_t ram_free_bytes) {
+  const CacheKind kind = cache_of(version, flags);
+  const Rules& rules = rules_for(version);
+  if (kind != CacheKind::ram || !rules.ram_cache) return kind;
+  const double limit =
+      flags.cache_ram_idle_gib != 0 ? flags.cache_ram_idle_gib : rules.idle_results_gib;
+  const double free = static_cast<double>(ram_free_bytes) / static_cast<double>(1_GiB);
+  return free < limit ? CacheKind::classic : CacheKind::ram;
 }
 
 }  // namespace
 
 Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
-                                      const ComfyVersion& version, const ComfyFlags& flags) {
+                                      const ComfyVersion& version, const ComfyFlags& flags,
+                                      std::int64_t ram_free_bytes) {
   const std::vector<int> keys = keys_of(queue);
-  NodeCache cache(flags.cache, flags.cache_lru_entries);
+  NodeCache cache(between_prompts(version, flags, ram_free_bytes), flags.cache_lru_entries);
   std::vector<Queued> result;
   std::size_t first = 0;
   for (const QueuedPrompt& queued : queue) {
@@ -88,7 +104,8 @@ Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
     auto order = order_of(problem, queued.outputs);
     if (!order) return order.error();
     run.order = *std::move(order);
-    if (const std::string note = kept_note(flags.cache); !note.empty() && !run.kept.empty())
+    if (const std::string note = kept_note(cache_of(version, flags));
+        !note.empty() && !run.kept.empty())
       run.order.notes.push_back(note);
     for (int node : run.order.nodes) cache.put(own[size_t(node)]);
     result.push_back(std::move(run));

@@ -14,6 +14,9 @@ namespace {
 /// What a lever costs that no node of ComfyUI's own can pull.
 constexpr const char* kPackNode = "a node of Ebb's pack; ebb apply adds it";
 
+constexpr ComfyVersion kAsyncOffload = {0, 3, 31}, kCacheNone = {0, 3, 28};  // have the flags
+constexpr ComfyVersion kReferencesCounted = {0, 3, 43};  // Rules::flux_counts_references
+
 const Weights& weights_of(const Prediction& prediction, int w) {
   return prediction.passes->weights[static_cast<std::size_t>(w)];
 }
@@ -96,6 +99,82 @@ Lever without_flag(const Trial& base, std::string id, std::string flag, std::str
   return lever;
 }
 
+/// The sampler that takes more than the weights beside it leave of the card; null if none does.
+const Step* short_of_room(const Prediction& prediction) {
+  const Passes& all = *prediction.passes;
+  for (std::size_t s = 0; s < all.steps.size(); ++s) {
+    const Step& step = all.steps[s];
+    if (step.kind != StepKind::sample || !step.demand.reserved.known()) continue;
+    const StepState& state = prediction.timeline.steps[s];
+    double bytes = static_cast<double>(state.vram_others_bytes);
+    bytes += static_cast<double>(step.demand.reserved.bytes);
+    for (const std::int64_t held : state.vram) bytes += static_cast<double>(held);
+    if (bytes > static_cast<double>(prediction.timeline.vram_limit_bytes)) return &step;
+  }
+  return nullptr;
+}
+
+/// A release that counts what this one forgets: there a step is given the room that it takes.
+void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction& before,
+                const Predict& predict) {
+  const Step* step = short_of_room(before);
+  if (rules_for(base.machine.comfyui).flux_counts_references || !step) return;
+  Lever lever{"update",
+              FixKind::version,
+              fmt::format("update ComfyUI to {} or later", to_string(kReferencesCounted)),
+              "an update",
+              "",
+              false,
+              base};
+  lever.trial.machine.comfyui = kReferencesCounted;
+  const auto after = predict(lever.trial);
+  if (!after) return;
+  const std::int64_t asked = step->demand.subtracted().bytes;
+  const auto index = static_cast<std::size_t>(step - before.passes->steps.data());
+  const std::int64_t then = after->passes->steps[index].demand.subtracted().bytes;
+  if (then <= asked) return;
+  lever.remedy = fmt::format("reference pictures are counted: {} MiB are kept for a step, not {}",
+                             format_mib(then), format_mib(asked));
+  levers.push_back(std::move(lever));
+}
+
+/// What this release lacks: flags that it knows and does not have by default, or an update.
+void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction& before,
+                 const Predict& predict) {
+  const ComfyFlags& flags = base.machine.flags;
+  const ComfyVersion& version = base.machine.comfyui;
+  const Rules& rules = rules_for(version);
+  const bool in_turn = offload_streams(base.machine) < 2 && !flags.disable_async_offload;
+  if (before.outcome.offloaded_bytes > 0 && in_turn && rules.streams >= 2) {
+    levers.push_back(without_flag(
+        base, "drop-async-offload", fmt::format("--async-offload {}", *flags.async_offload),
+        "none known: two streams are the default", [](ComfyFlags& f) { f.async_offload.reset(); }));
+  } else if (before.outcome.offloaded_bytes > 0 && in_turn && version >= kAsyncOffload) {
+    Lever lever{"async-offload",
+                FixKind::flag,
+                "start with --async-offload",
+                "room for one more streamed layer",
+                "",
+                false,
+                base};
+    lever.trial.machine.flags.async_offload = 2;
+    levers.push_back(std::move(lever));
+  }
+  add_update(levers, base, before, predict);
+  if (flags.cache == CacheKind::standard && version >= kCacheNone &&
+      before.outcome.verdict == Verdict::ram_short) {
+    Lever lever{"cache-none",
+                FixKind::flag,
+                "start with --cache-none",
+                "every run reads and encodes everything again",
+                "",
+                false,
+                base};
+    lever.trial.machine.flags.cache = CacheKind::none;
+    levers.push_back(std::move(lever));
+  }
+}
+
 }  // namespace
 
 std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
@@ -107,6 +186,11 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
                                   fmt::format("--reserve-vram {:g}", *flags.reserve_vram_gib),
                                   "none known: ComfyUI's own reserve stays",
                                   [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
+  }
+  if (flags.vram_headroom_gib) {
+    levers.push_back(without_flag(
+        base, "drop-vram-headroom", fmt::format("--vram-headroom {:g}", *flags.vram_headroom_gib),
+        "none known: 256 MiB stay free", [](ComfyFlags& f) { f.vram_headroom_gib.reset(); }));
   }
   if (flags.vram_state != VramState::normal) {
     const char* name = flags.vram_state == VramState::high  ? "--highvram"
@@ -132,29 +216,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   if (before.outcome.offloaded_bytes > 0) {
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
   }
-  const bool in_turn = offload_streams(base.machine) < 2;
-  if (before.outcome.offloaded_bytes > 0 && in_turn && !flags.disable_async_offload) {
-    Lever lever{"async-offload",
-                FixKind::flag,
-                "start with --async-offload",
-                "room for one more streamed layer",
-                "",
-                false,
-                base};
-    lever.trial.machine.flags.async_offload = 2;
-    levers.push_back(std::move(lever));
-  }
-  if (flags.cache == CacheKind::standard && before.outcome.verdict == Verdict::ram_short) {
-    Lever lever{"cache-none",
-                FixKind::flag,
-                "start with --cache-none",
-                "every run reads and encodes everything again",
-                "",
-                false,
-                base};
-    lever.trial.machine.flags.cache = CacheKind::none;
-    levers.push_back(std::move(lever));
-  }
+  add_missing(levers, base, before, predict);
   return levers;
 }
 

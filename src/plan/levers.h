@@ -19,6 +19,7 @@ struct Lever {
   bool expected = false;    ///< listed even if it changes nothing
   Trial trial;
   std::string same_note = {};  ///< the effect where VRAM stays the same
+  std::string remedy = {};     ///< what it mends, whatever becomes of the sums; empty: nothing
 };
 
 /// Flags the user gave that cost memory, left out one by one; where RAM is short, a flag that

@@ -120,9 +120,9 @@ class Search {
     const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
     fix.vram_bytes = offloads ? was.offloaded_bytes - is.offloaded_bytes
                               : was.vram_peak_bytes - is.vram_peak_bytes;
-    fix.ram_bytes = was.ram_peak_bytes - is.ram_peak_bytes;
+    if (!was.ram_open && !is.ram_open) fix.ram_bytes = was.ram_peak_bytes - is.ram_peak_bytes;
     if (was.seconds && is.seconds) fix.seconds = *was.seconds - *is.seconds;
-    fix.helps = helps(was, is, fix);
+    fix.helps = !lever.remedy.empty() || helps(was, is, fix);
     fix.effect = effect(was, is, fix, lever);
     return fix;
   }
@@ -132,7 +132,7 @@ class Search {
     if (rank(is.verdict) > rank(was.verdict)) return false;
     const bool fits = was.verdict == Verdict::fits;  // a lower peak of a run that fits is no gain
     return rank(is.verdict) < rank(was.verdict) || (!fits && *fix.vram_bytes > same_bytes(was)) ||
-           relieves(was, is, base_.machine) || *fix.ram_bytes > kSameRamBytes ||
+           relieves(was, is, base_.machine) || fix.ram_bytes.value_or(0) > kSameRamBytes ||
            saved_seconds(was, is) > 0;
   }
 
@@ -144,6 +144,7 @@ class Search {
   std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
                      const Lever& lever) const {
     std::vector<std::string> parts = changes(was, is, base_.machine);
+    if (!lever.remedy.empty()) parts.insert(parts.begin(), lever.remedy);
     if (!lever.effect_note.empty() && fix.helps) parts.push_back(lever.effect_note);
     if (!lever.same_note.empty() && std::abs(*fix.vram_bytes) <= kSameBytes) {
       parts.insert(parts.begin(), lever.same_note);
@@ -192,7 +193,8 @@ std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Ma
     parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
                                 format_mib(is.vram_peak_bytes)));
   }
-  if (std::abs(was.ram_peak_bytes - is.ram_peak_bytes) > kSameRamBytes) {
+  const bool ram_known = !was.ram_open && !is.ram_open;
+  if (ram_known && std::abs(was.ram_peak_bytes - is.ram_peak_bytes) > kSameRamBytes) {
     parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
                                 format_gib(is.ram_peak_bytes)));
   }
@@ -213,6 +215,7 @@ const char* to_string(FixKind kind) {
     case FixKind::node: return "node";
     case FixKind::parameter: return "parameter";
     case FixKind::order: return "order";
+    case FixKind::version: return "version";
   }
   return "nothing";
 }

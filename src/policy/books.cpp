@@ -202,14 +202,18 @@ void Simulation::drop_unneeded(int index) {
   });
 }
 
-// --cache-ram (0.3.73 to 0.18.2): when less than its headroom is free after a step, the largest
+// --cache-ram (before 0.23.0): when less than its headroom is free after a step, the largest
 // entries leave the cache until a tenth more is free. Models count whole, wherever they are,
 // results half. What a node still waits for is struck off as well, but lives on with that node.
 void Simulation::relieve_ram(int index) {
   if (machine_.flags.cache != CacheKind::ram || !machine_.ram_total.known()) return;
-  constexpr double kUsualHeadroomGib = 4, kTenthMore = 1.1;
+  if (manager_.settings().rules.ram_cache) return;  // whose rules are others
+  constexpr double kTenthMore = 1.1;
   const double gib = machine_.flags.cache_ram_gib;
-  const double headroom = (gib > 0 ? gib : kUsualHeadroomGib) * static_cast<double>(1_GiB);
+  const double total = static_cast<double>(machine_.ram_total.bytes);
+  const double usual = std::clamp(manager_.settings().rules.cache_ram_share * total,
+                                  static_cast<double>(4_GiB), static_cast<double>(32_GiB));
+  const double headroom = gib > 0 ? gib * static_cast<double>(1_GiB) : usual;
   const auto free = [&] {
     return static_cast<double>(machine_.ram_total.bytes - machine_.ram_others.bytes -
                                ram_of_weights() - data_bytes_);

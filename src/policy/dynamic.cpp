@@ -9,6 +9,7 @@
 namespace ebb {
 namespace {
 
+constexpr double kMostGib = 1 << 20;
 constexpr std::int64_t kRangeAlignment = 1024;
 constexpr std::int64_t kSmallModuleBytes = 64 * 1024;  // these come first in the address range
 constexpr std::int64_t kSamplingTableBytes = 40'000;   // a model's buffers, which can't be paged
@@ -19,11 +20,38 @@ std::int64_t span_pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / 
 
 }  // namespace
 
+bool fast_names(const ComfyFlags& flags, std::string_view feature) {
+  const auto end = flags.other.end();
+  const auto fast = std::find(flags.other.begin(), end, "--fast");
+  if (fast == end) return false;
+  const auto last =
+      std::find_if(fast + 1, end, [](const std::string& word) { return word.starts_with("--"); });
+  return last == fast + 1 || std::find(fast + 1, last, feature) != last;
+}
+
+PagedCard paged_card(const Machine& machine) {
+  PagedCard card{machine.vram_total.bytes, machine.vram_others_bytes()};
+  if (!rules_for(machine.comfyui).headroom_flags) return card;
+  const auto gib = [](double value) {
+    return static_cast<std::int64_t>(std::clamp(value, 0.0, kMostGib) * static_cast<double>(1_GiB));
+  };
+  if (machine.flags.reserve_vram_gib) card.reserve_bytes = gib(*machine.flags.reserve_vram_gib);
+  card.headroom_bytes = gib(machine.flags.vram_headroom_gib.value_or(0));
+  return card;
+}
+
 bool uses_dynamic_vram(const Machine& machine) {
   const ComfyFlags& flags = machine.flags;
-  return machine.comfyui >= rules_for(machine.comfyui).paged_since && card_rules(machine).pages &&
-         !flags.disable_dynamic_vram && !flags.gpu_only && !flags.cpu &&
-         flags.vram_state != VramState::high && flags.vram_state != VramState::none;
+  const Rules& rules = rules_for(machine.comfyui);
+  const bool forced = std::find(flags.other.begin(), flags.other.end(), "--enable-dynamic-vram") !=
+                      flags.other.end();
+  if (forced && rules.pages) return true;
+  if (flags.gpu_only || flags.vram_state == VramState::high || !card_rules(machine).pages) {
+    return false;
+  }
+  if (rules.pages_on_wish) return fast_names(flags, "dynamic_vram");
+  return rules.pages && !flags.disable_dynamic_vram && !flags.cpu &&
+         flags.vram_state != VramState::none;
 }
 
 int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
@@ -83,13 +111,13 @@ std::int64_t Pager::used_bytes() const {
 }
 
 std::int64_t Pager::beside_crumbs() const {
-  std::int64_t bytes = total_bytes_ - others_bytes_;
+  std::int64_t bytes = card_.total_bytes - card_.others_bytes;
   for (const Model& model : models_) bytes -= model.staged ? model.crumbs_bytes : 0;
   return bytes;
 }
 
 std::int64_t Pager::room_for_pages(std::int64_t beside_bytes) const {
-  return std::max<std::int64_t>(beside_crumbs() - kPageHeadroomBytes - beside_bytes, 0);
+  return std::max<std::int64_t>(beside_crumbs() - kept_free_bytes() - beside_bytes, 0);
 }
 
 void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) {

@@ -7,7 +7,9 @@
 // watermark, the lowest page that left while it was in use, is streamed in every repeat.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "ebb/machine.h"
@@ -17,9 +19,21 @@ namespace ebb {
 
 constexpr std::int64_t kPageBytes = 32_MiB;
 constexpr std::int64_t kPageHeadroomBytes = 256_MiB;
+constexpr ComfyVersion kPagesRecorded = {0, 18, 2};  ///< whose paging is played
 
 /// Whether a ComfyUI started like this pages its weights.
 bool uses_dynamic_vram(const Machine& machine);
+/// Whether `--fast` names this feature, by itself or with no list, which names all.
+bool fast_names(const ComfyFlags& flags, std::string_view feature);
+
+/// The card as a pager sees it.
+struct PagedCard {
+  std::int64_t total_bytes = 0;
+  std::int64_t others_bytes = 0;
+  std::int64_t reserve_bytes = kPageHeadroomBytes;  ///< of the whole card, others' share included
+  std::int64_t headroom_bytes = 0;                  ///< kept free beside that
+};
+PagedCard paged_card(const Machine& machine);
 
 /// Pages that left one model.
 struct PagesLeft {
@@ -46,8 +60,7 @@ struct PagedWork {
 
 class Pager {
  public:
-  Pager(std::int64_t total_bytes, std::int64_t others_bytes, int streams)
-      : total_bytes_(total_bytes), others_bytes_(others_bytes), streams_(streams) {}
+  Pager(const PagedCard& card, int streams) : card_(card), streams_(streams) {}
 
   int add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes);
 
@@ -59,7 +72,7 @@ class Pager {
   std::vector<PagesLeft> unload_all();
   std::int64_t unload(int weights);  ///< the same for one model; its pages
   /// VRAM taken or given back by something that is not paged.
-  void take(std::int64_t bytes) { others_bytes_ += bytes; }
+  void take(std::int64_t bytes) { card_.others_bytes += bytes; }
   /// Makes pages leave until this much is free beside the headroom.
   std::vector<PagesLeft> make_room(std::int64_t bytes);
 
@@ -69,7 +82,12 @@ class Pager {
   std::int64_t used_bytes() const;
   bool staged(int weights) const { return models_[size_t(weights)].staged; }
   const std::vector<int>& listed() const { return listed_; }  ///< last used first
-  std::int64_t free_bytes() const { return total_bytes_ - others_bytes_ - used_bytes(); }
+  std::int64_t free_bytes() const { return card_.total_bytes - card_.others_bytes - used_bytes(); }
+  /// What pages and steps may not use of it.
+  std::int64_t kept_free_bytes() const {
+    return std::max(kPageHeadroomBytes, card_.reserve_bytes - card_.others_bytes) +
+           card_.headroom_bytes;
+  }
 
  private:
   struct Range {
@@ -102,8 +120,7 @@ class Pager {
   // Bytes of modules that end at or below a page, and the largest range that does not.
   static std::int64_t bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest);
 
-  std::int64_t total_bytes_;
-  std::int64_t others_bytes_;
+  PagedCard card_;
   int streams_;
   std::vector<Model> models_;
   std::vector<int> listed_;

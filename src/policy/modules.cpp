@@ -84,8 +84,8 @@ void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_coun
   }
 }
 
-// From 0.8.0: whatever is left out must be streamed, so room for the largest such module and for
-// those that come after it is kept free.
+// From 0.3.76: whatever is left out must be streamed, so room for the largest such module is kept
+// free, once for each stream and once more; from 0.4.0 the others are those that come after it.
 void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count) {
   const std::vector<ManagedRun>& runs = state.weights.runs;
   double buffer = 0;
@@ -96,7 +96,9 @@ void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count
       continue;
     }
     // Only the last modules of a run look beyond it; all others see the same room ahead.
-    const std::int64_t alike = std::max<std::int64_t>(run.count - settings_.streams, 0);
+    const bool looks_ahead = settings_.rules.looks_ahead;
+    const std::int64_t alike =
+        looks_ahead ? std::max<std::int64_t>(run.count - settings_.streams, 0) : run.count;
     std::int64_t fitting = 0;
     bool open = true;
     const auto try_next = [&](std::int64_t modules, double ahead) {
@@ -110,8 +112,9 @@ void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count
       open = false;
       buffer = potential;
     };
+    const std::int64_t next = run.bytes + (looks_ahead ? 0 : run.extra_offload_bytes);
     if (alike > 0)
-      try_next(alike, static_cast<double>(run.bytes) * static_cast<double>(settings_.streams));
+      try_next(alike, static_cast<double>(next) * static_cast<double>(settings_.streams));
     for (std::int64_t m = alike; m < run.count; ++m) {
       double ahead = static_cast<double>(run.bytes * (run.count - 1 - m));
       std::int64_t wanted = settings_.streams - (run.count - 1 - m);
@@ -159,9 +162,10 @@ std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
   return freed;
 }
 
-// From 0.8.0: what leaves must be streamed later, so the growth of the buffer is freed as well.
+// From 0.3.76: what leaves must be streamed later, so the growth of the buffer is freed as well.
 std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
   const std::vector<ManagedRun>& runs = state.weights.runs;
+  const bool looks_ahead = settings_.rules.looks_ahead;
   const double old_buffer = state.buffer_bytes;
   double buffer = old_buffer;
   double ahead = 0;
@@ -182,7 +186,8 @@ std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
       if (to_free_bytes + buffer - old_buffer < static_cast<double>(freed)) break;
       --state.loaded[i];
       freed += run.bytes;
-      buffer = std::max(buffer, static_cast<double>(run.bytes + run.extra_offload_bytes) + ahead);
+      const double room = static_cast<double>(run.bytes + run.extra_offload_bytes);
+      buffer = std::max(buffer, looks_ahead ? room + ahead : room * (settings_.streams + 1));
       recent.push_back(static_cast<double>(run.bytes));
       ahead += recent.back() - recent.front();
       recent.pop_front();

@@ -22,6 +22,15 @@ void Simulation::apply_paged(const std::vector<PagesLeft>& left) {
   }
 }
 
+// --disable-smart-memory: each request for room empties everything else.
+void Simulation::purge_paged(const std::vector<int>& keep) {
+  for (int w = 0; size_t(w) < held_.size(); ++w) {
+    if (std::find(keep.begin(), keep.end(), w) != keep.end() || !pager_->staged(w)) continue;
+    apply_paged({{w, pager_->unload(w)}});
+    pinned_[size_t(w)] = 0;
+  }
+}
+
 void Simulation::call_paged(const Step& step, int w) {
   const Demand& demand = step.demand;
   in_use_[size_t(w)] = true;
@@ -47,7 +56,7 @@ void Simulation::call_paged(const Step& step, int w) {
   Load load;
   load.weights = w;
   load.full = work.streamed_bytes == 0;
-  load.reserve_bytes = kPageHeadroomBytes;
+  load.reserve_bytes = pager_->kept_free_bytes();
   load.minimum_bytes = plus(activations, work.cast_buffer_bytes);
   load.usable_bytes = std::max<std::int64_t>(work.room_bytes - work.cast_buffer_bytes, 0);
   load.free_bytes = work.free_bytes;

@@ -2,6 +2,9 @@
 #include "policy/pins.h"
 
 #include <algorithm>
+#include <limits>
+
+#include "policy/dynamic.h"
 
 namespace ebb {
 
@@ -76,6 +79,8 @@ std::int64_t pin_limit_bytes(const Machine& machine) {
   if (machine.flags.disable_pinned_memory || machine.flags.cpu || !machine.ram_total.known() ||
       !card_rules(machine).pins)
     return 0;
+  if (rules.pins_without_limit && !uses_dynamic_vram(machine))
+    return std::numeric_limits<std::int64_t>::max();
   const double share =
       machine.os == Os::windows ? rules.pinned_ram_windows : rules.pinned_ram_linux;
   return static_cast<std::int64_t>(share * static_cast<double>(machine.ram_total.bytes));

@@ -96,6 +96,7 @@ class Reader {
     m.flags.reserve_vram_gib = s.find("reserve_vram_gb").number();
     if (m.flags.reserve_vram_gib && !(std::abs(*m.flags.reserve_vram_gib) <= kMostMib))
       fail("settings.reserve_vram_gb", "this is no size");
+    m.flags.vram_headroom_gib = s.find("vram_headroom_gb").number();
     m.flags.disable_smart_memory = s.find("disable_smart_memory").boolean().value_or(false);
     m.flags.disable_dynamic_vram = !dynamic;
     m.flags.disable_async_offload = s.find("num_streams").integer_or(1) == 0;

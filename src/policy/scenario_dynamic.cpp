@@ -14,8 +14,7 @@ bool works(EventKind kind) {
 
 std::vector<EventResult> play_dynamic(const Scenario& scenario) {
   const Machine& machine = scenario.machine;
-  Pager pager(machine.vram_total.bytes, machine.vram_others_bytes(),
-              scenario.streams.value_or(rules_for(machine.comfyui).streams));
+  Pager pager(paged_card(machine), scenario.streams.value_or(rules_for(machine.comfyui).streams));
   std::vector<bool> ranged(scenario.models.size(), false);  // has had an address range
   for (const ScenarioModel& model : scenario.models)
     pager.add(model.weights.modules, model.weights.bytes);

@@ -27,17 +27,15 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
       levers_(levers),
       manager_(manager_settings(machine)),
       pins_(pin_limit_bytes(machine)) {
-  if (uses_dynamic_vram(machine))
-    pager_.emplace(machine.vram_total.bytes, machine.vram_others_bytes(),
-                   manager_.settings().streams);
+  if (uses_dynamic_vram(machine)) pager_.emplace(paged_card(machine), manager_.settings().streams);
 }
 
 Timeline Simulation::run(int queued_at) {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
   timeline_.paged = paged();
-  timeline_.policy =
-      (paged() ? "dynamic " : "classic ") + to_string(manager_.settings().rules.since);
+  timeline_.policy = (paged() ? "dynamic " : "classic ") + to_string(rules_known());
+  timeline_.ram_open = copies_resident();
   add_weights();
   pinned_.assign(held_.size(), 0);
   in_use_.assign(held_.size(), false);
@@ -97,23 +95,66 @@ void Simulation::add_weights() {
   }
 }
 
+// The release whose rules are played: the machine's own where its code was read or recorded, else
+// the nearest one that was. Of paging only one release was.
+ComfyVersion Simulation::rules_known() const {
+  if (paged()) return kPagesRecorded;
+  return std::clamp(machine_.comfyui, kVersionRules.front().since, kNewestKnown);
+}
+
+// Whether weights that have a page keep a copy in RAM as well, which is not counted yet.
+bool Simulation::copies_resident() const {
+  return paged() && manager_.settings().rules.copies_resident &&
+         !machine_.flags.disable_pinned_memory && !given("--fast-disk");
+}
+
+bool Simulation::given(std::string_view word) const {
+  const std::vector<std::string>& words = machine_.flags.other;
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// What differs between the rules that are played and this release, as far as it is known.
+void Simulation::note_version() {
+  const ComfyVersion& version = machine_.comfyui;
+  const ComfyVersion known = rules_known();
+  if (version == known) return;
+  std::vector<std::string> missing;
+  if (copies_resident())
+    missing.emplace_back(
+        "copies in RAM of weights that are on the card (RAM is given as the least it can be)");
+  if (paged() && cache_of(version, machine_.flags) == CacheKind::ram)
+    missing.emplace_back("what its node cache lets go where RAM runs short");
+  if (version > kNewestKnown)
+    missing.push_back(fmt::format("what changed after {}", to_string(kNewestKnown)));
+  note(fmt::format("ComfyUI {} is simulated by the rules of {}, the nearest that are known{}{}.",
+                   to_string(version), to_string(known),
+                   missing.empty() ? "" : "; not known yet of it: ", fmt::join(missing, "; ")));
+  if (version < known)
+    note(
+        fmt::format("ComfyUI {} is older than any that Ebb knows: update it.", to_string(version)));
+}
+
 void Simulation::note_limits() {
   const ComfyFlags& flags = machine_.flags;
-  const ComfyVersion& version = machine_.comfyui;
-  const Rules& rules = manager_.settings().rules;
-  if (version != rules.since)
-    note(fmt::format("ComfyUI {} is simulated by the rules of {}, the nearest that are known.",
-                     to_string(version), to_string(rules.since)));
-  if (paged()) {
+  note_version();
+  if (given("dynamic_vram") && !manager_.settings().rules.pages_on_wish)
     note(
+        fmt::format("--fast dynamic_vram is known from ComfyUI 0.12.0 to 0.15.1 only; {} does not "
+                    "start with it.",
+                    to_string(machine_.comfyui)));
+  if (paged()) {
+    constexpr ComfyVersion kPagedInWsl = {0, 33, 0};
+    note(fmt::format(
         "Weights are paged in on demand (dynamic VRAM): 33 recorded runs of ComfyUI 0.18.2 are "
-        "reproduced within one page of 32 MiB per model. WSL and PyTorch before 2.8 have the "
-        "classic manager: say so with --disable-dynamic-vram.");
+        "reproduced within one page of 32 MiB per model. {}PyTorch before 2.8 {} the classic "
+        "manager: say so with --disable-dynamic-vram.",
+        machine_.comfyui < kPagedInWsl ? "WSL and " : "",
+        machine_.comfyui < kPagedInWsl ? "have" : "has"));
     if (!levers_.budgets.empty() || !passes_.own.budgets.empty())
       note("A budget changes nothing where weights are paged.");
   }
   if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
-  if (flags.cache == CacheKind::ram)
+  if (flags.cache == CacheKind::ram && !manager_.settings().rules.ram_cache)
     note(
         "--cache-ram: when RAM runs short, the largest models and results leave that no node waits "
         "for; results whose size is unknown are not counted.");
@@ -310,6 +351,7 @@ void Simulation::use(const Step& step) {
   for (int w : uses) bring_back(w);
   if (uses.empty()) return;
   if (!paged()) set_loras(step);
+  if (paged() && machine_.flags.disable_smart_memory) purge_paged(uses);
   // ControlNets and their like come in the sampler's own request; what else a node uses, after it.
   std::vector<int> group;
   std::vector<int> later;
@@ -356,7 +398,9 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
     asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
     minimum = asked;
   }
-  apply(manager_.load(group, asked, minimum));
+  std::vector<int> request = group;
+  if (manager_.settings().rules.last_loads_first) std::reverse(request.begin(), request.end());
+  apply(manager_.load(request, asked, minimum));
   const bool shared =
       step.demand.forwards < 2 ||
       conditionings_share_forward(static_cast<double>(known_bytes(step.demand.asked)),

@@ -43,6 +43,10 @@ class Simulation {
   std::vector<int> valid(const std::vector<int>& list) const;
 
   void add_weights();
+  ComfyVersion rules_known() const;
+  bool copies_resident() const;
+  bool given(std::string_view word) const;  // among the flags that change nothing by themselves
+  void note_version();
   void note_limits();
   void find_last_steps(std::size_t begin, std::size_t end);
   void start_prompt(std::size_t first_step);
@@ -74,6 +78,7 @@ class Simulation {
 
   // Where weights are paged (paged_run.cpp); the rest is common.
   bool paged() const { return pager_.has_value(); }
+  void purge_paged(const std::vector<int>& keep);
   void call_paged(const Step& step, int w);
   void patch_paged(const Step& step, int w);
   void apply_paged(const std::vector<PagesLeft>& left);

@@ -27,6 +27,13 @@ std::string gib_cell(const std::optional<std::int64_t>& bytes) {
   return *bytes == 0 ? "" : text.substr(0, text.find(' '));
 }
 
+/// Where only the least is known: `&gt;15.4`.
+std::string ram_cell(const PassOutcome& outcome) {
+  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0)
+    return gib_cell(outcome.ram_peak_bytes);
+  return ">" + gib_cell(outcome.ram_at_least_bytes);
+}
+
 /// A size within what a size can be, whatever its factors are.
 std::int64_t to_bytes_within(double bytes) {
   return static_cast<std::int64_t>(std::clamp(bytes, 0.0, 0x1p62));
@@ -177,7 +184,7 @@ void Page::pass_row(const PassView& pass) {
   number(mib_cell(o.loaded_bytes, used, "0"));
   if (offloads_) number(mib_cell(o.offloaded_bytes, used));
   number(mib_cell(o.vram_peak_bytes, used));
-  number(gib_cell(o.ram_peak_bytes));
+  number(ram_cell(o));
   number(gib_cell(pass.read_bytes()));
   number(pass.seconds() ? format_seconds(*pass.seconds()) : "?");
   out_ += fmt::format("<td class=\"t-{}\">{}</td></tr>\n", to_string(o.verdict),

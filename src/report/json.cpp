@@ -15,6 +15,8 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kRamOpen =
+    "this ComfyUI holds more in RAM than is counted yet; ram_at_least_bytes is what is counted";
 constexpr const char* kNoRate = "a rate or the work of a step is not known";
 
 /// A sum or maximum over passes: null where one of them is not known, and then a lower bound.
@@ -160,8 +162,13 @@ void PlanWriter::totals() {
                                 outcome.offloaded_bytes});
   of_passes("vram_peak_bytes", {known_in_all(prediction, false, &PassOutcome::vram_peak_bytes),
                                 outcome.vram_peak_bytes});
-  of_passes("ram_peak_bytes", {known_in_all(prediction, false, &PassOutcome::ram_peak_bytes),
-                               outcome.ram_peak_bytes});
+  if (outcome.ram_open) {
+    maybe("ram_peak_bytes", std::optional<std::int64_t>(), 0, kRamOpen);
+  } else {
+    of_passes("ram_peak_bytes", {known_in_all(prediction, false, &PassOutcome::ram_peak_bytes),
+                                 outcome.ram_peak_bytes});
+  }
+  json_.member("ram_at_least_bytes", outcome.ram_peak_bytes);
   of_passes("read_bytes", {reads, outcome.read_bytes});
   maybe("seconds", outcome.seconds, 0,
         fmt::format("{}; known_seconds are those that are", kNoRate));
@@ -301,7 +308,9 @@ void PlanWriter::pass(const PassView& pass) {
   maybe("loaded_bytes", outcome.loaded_bytes, number, absent);
   maybe("offloaded_bytes", outcome.offloaded_bytes, number, absent);
   maybe("vram_peak_bytes", outcome.vram_peak_bytes, number, absent);
-  maybe("ram_peak_bytes", outcome.ram_peak_bytes, number, absent);
+  const bool open = report_.prediction.outcome.ram_open;
+  maybe("ram_peak_bytes", outcome.ram_peak_bytes, number, open ? kRamOpen : absent);
+  json_.member("ram_at_least_bytes", outcome.ram_at_least_bytes);
   json_.member("ram_pinned_bytes", outcome.ram_pinned_bytes);
   json_.member("ram_file_pages_bytes", outcome.ram_file_pages_bytes);
   maybe("read_bytes", pass.read_bytes(), number, "the size of a file it reads is not known");

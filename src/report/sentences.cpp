@@ -104,6 +104,7 @@ std::string guilty_flag(const Report& report) {
 const PassView* peak_pass(const View& view, bool ram) {
   const PassView* peak = nullptr;
   const auto bytes = [&](const PassView& pass) {
+    if (ram && view.prediction->outcome.ram_open) return pass.outcome->ram_at_least_bytes;
     return (ram ? pass.outcome->ram_peak_bytes : pass.outcome->vram_peak_bytes).value_or(-1);
   };
   for (const PassView& pass : view.passes) {
@@ -155,8 +156,9 @@ std::string peaks_words(const Report& report, const View& view) {
                                 pass->number, idle ? ", with pages of idle models" : ""));
   }
   if (const PassView* pass = peak_pass(view, true)) {
-    const auto peak = *pass->outcome->ram_peak_bytes;
-    std::string words = (ram.known() ? gib_of(peak, ram.bytes) : format_gib(peak)) + " RAM";
+    const auto peak = pass->outcome->ram_peak_bytes.value_or(pass->outcome->ram_at_least_bytes);
+    std::string words = view.prediction->outcome.ram_open ? "at least " : "";
+    words += (ram.known() ? gib_of(peak, ram.bytes) : format_gib(peak)) + " RAM";
     const std::int64_t pinned = pass->outcome->ram_pinned_bytes;
     if (pinned >= 1_GiB) words += " (" + format_gib(pinned) + " of it page-locked)";
     parts.push_back(std::move(words));
@@ -308,8 +310,12 @@ Headline headline(const Report& report, const View& view) {
       break;
     case Verdict::ram_short: {
       const Quantity& total = report.trial.machine.ram_total;
-      const auto peak = pass ? pass->outcome->ram_peak_bytes : std::nullopt;
-      if (peak && total.known()) result.rest = "needs " + gib_of(*peak, total.bytes);
+      const auto peak =
+          pass ? pass->outcome->ram_peak_bytes.value_or(pass->outcome->ram_at_least_bytes) : 0;
+      if (peak > 0 && total.known()) {
+        result.rest = outcome.ram_open ? "needs at least " : "needs ";
+        result.rest += gib_of(peak, total.bytes);
+      }
       result.rest += in_pass + above_words(report, view, nullptr) + ".";
       break;
     }

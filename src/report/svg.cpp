@@ -30,7 +30,11 @@ std::string pass_title(const PassView& pass) {
   mib("on GPU", o.loaded_bytes);
   mib("offloaded", o.offloaded_bytes);
   mib("VRAM peak", o.vram_peak_bytes);
-  if (o.ram_peak_bytes) parts.push_back("RAM peak " + format_gib(*o.ram_peak_bytes));
+  if (o.ram_peak_bytes) {
+    parts.push_back("RAM peak " + format_gib(*o.ram_peak_bytes));
+  } else if (o.ram_at_least_bytes > 0) {
+    parts.push_back("RAM peak no less than " + format_gib(o.ram_at_least_bytes));
+  }
   if (o.read_bytes > 0) parts.push_back("from disk " + format_gib(o.read_bytes));
   if (pass.seconds()) parts.push_back("about " + format_seconds(*pass.seconds()));
   std::string text = fmt::format("Pass {}, {}: {}", pass.number, pass.label,

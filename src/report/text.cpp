@@ -30,6 +30,13 @@ std::string gib_cell(const std::optional<std::int64_t>& bytes, bool applies) {
   return text.substr(0, text.find(' '));
 }
 
+/// Where only the least is known: `>15.4`.
+std::string ram_cell(const PassOutcome& outcome) {
+  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0)
+    return gib_cell(outcome.ram_peak_bytes, true);
+  return ">" + gib_cell(outcome.ram_at_least_bytes, true);
+}
+
 std::string colour_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::fits: return "\x1b[1;32m";
@@ -90,7 +97,7 @@ void put_passes(std::string& out, const View& view) {
     table.row({fmt::format("{:>{}} {}", pass.number, digits, pass.label),
                mib_cell(view.subtracted(pass), used), mib_cell(outcome.usable_bytes, used, "0"),
                mib_cell(outcome.loaded_bytes, used, "0"), mib_cell(outcome.offloaded_bytes, used),
-               mib_cell(outcome.vram_peak_bytes, used), gib_cell(outcome.ram_peak_bytes, true),
+               mib_cell(outcome.vram_peak_bytes, used), ram_cell(outcome),
                gib_cell(pass.read_bytes(), true)});
     const std::string cut = view.cut_text(row.pass);
     if (!cut.empty()) table.line("cut: " + cut);

@@ -29,10 +29,12 @@ Result<std::string> effect_of(const Workflow& workflow, const Patch& patch, cons
   const auto run = predict_run(*patched, options);
   if (!run) return run.error();
   const Outcome& is = run->report.prediction.outcome;
-  return fmt::format("effect with all of it: {} -> {}, offloaded {} -> {} MiB, RAM peak {} -> {}",
-                     to_string(was.verdict), to_string(is.verdict), format_mib(was.offloaded_bytes),
-                     format_mib(is.offloaded_bytes), format_gib(was.ram_peak_bytes),
-                     format_gib(is.ram_peak_bytes));
+  std::string text = fmt::format("effect with all of it: {} -> {}, offloaded {} -> {} MiB",
+                                 to_string(was.verdict), to_string(is.verdict),
+                                 format_mib(was.offloaded_bytes), format_mib(is.offloaded_bytes));
+  if (was.ram_open || is.ram_open) return text;
+  return text + fmt::format(", RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
+                            format_gib(is.ram_peak_bytes));
 }
 
 }  // namespace
@@ -91,8 +93,8 @@ std::string to_json(const PatchResult& result, bool with_text) {
       "\n",
       json_quote(result.file), result.error.empty() ? "null" : json_quote(result.error),
       result.changed(), result.already, result.patch.switches, json_quote(result.patch.why_none),
-      list_json(result.plan), changes,
-      list_json(result.patch.refusals), list_json(result.patch.notes), spans,
+      list_json(result.plan), changes, list_json(result.patch.refusals),
+      list_json(result.patch.notes), spans,
       result.written.empty() ? "null" : json_quote(result.written),
       with_text ? ", \"text\": " + json_quote(result.patch.text) : "");
 }

@@ -32,6 +32,7 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
   struct Last {
     SizeOverrides sizes;
     ComfyFlags flags;
+    ComfyVersion comfyui;
     std::shared_ptr<const Passes> passes;
   };
   auto last = std::make_shared<std::optional<Last>>();
@@ -43,12 +44,14 @@ Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Or
     flags.cache = CacheKind::standard;
     flags.async_offload.reset();
     flags.disable_async_offload = false;
-    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags) {
+    const ComfyVersion& version = trial.machine.comfyui;
+    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags ||
+        (*last)->comfyui != version) {
       auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes, media);
       if (!demand) return demand.error();
       auto passes = build_passes(*prompt, *order, *std::move(demand));
       if (auto error = too_large(passes)) return *std::move(error);
-      *last = Last{trial.sizes, flags, std::make_shared<const Passes>(std::move(passes))};
+      *last = Last{trial.sizes, flags, version, std::make_shared<const Passes>(std::move(passes))};
     }
     Prediction prediction;
     prediction.passes = (*last)->passes;

@@ -21,10 +21,10 @@ std::string version_text(const ComfyVersion& version) {
   return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
 }
 
-/// Streaming room per byte of a module, from 0.8.0 on, for weights whose modules are assumed.
+/// Streaming room per byte of a module, from 0.4.0 on, for weights whose modules are assumed.
 double offload_ratio(WeightsRole role, std::int64_t bytes, std::int64_t parameters,
                      const ComfyVersion& version) {
-  if (!rules_for(version).streaming_buffer || parameters <= 0 || bytes <= 0) return 0;
+  if (!rules_for(version).looks_ahead || parameters <= 0 || bytes <= 0) return 0;
   const double values_per_byte = static_cast<double>(parameters) / static_cast<double>(bytes);
   if (role == WeightsRole::text_encoder) return 4 * values_per_byte;
   const bool quantised = values_per_byte > 0.75;

@@ -132,7 +132,7 @@ class Counter {
   }
 
  private:
-  bool since_offload_counted() const { return rules_for(rules_.comfyui).streaming_buffer; }
+  bool since_offload_counted() const { return rules_for(rules_.comfyui).looks_ahead; }
   bool one_byte_everywhere() const {
     return rules_.cast_to_fp8 || (storage_.mostly_fp8 && !storage_.scaled);
   }

@@ -24,8 +24,8 @@ struct ModuleRow {
 
 std::span<const ModuleRow> module_rows();
 
-/// The row of the newest recorded version at or below `version`, or of the oldest one. Null if
-/// the model is not in the table.
+/// The row of the recorded version whose modules are those of `version`, else of the newest one
+/// before it, else of the oldest. Null if the model is not in the table.
 const ModuleRow* find_module_row(std::string_view model, const ComfyVersion& version);
 
 }  // namespace ebb

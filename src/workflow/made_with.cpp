@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which ComfyUI a graph was made with, as far as it says so. Every front end since 1.17 or so
 // writes the version of a node's pack into its properties; ComfyUI's own "pack" is comfy-core.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 
 #include "workflow/state.h"
 
@@ -16,23 +19,44 @@ void take(std::optional<ComfyVersion>& newest, const JsonValue& text) {
   if (version) newest = newest ? std::max(*newest, *version) : *version;
 }
 
-void take_nodes(std::optional<ComfyVersion>& newest, const JsonValue& nodes) {
-  for (const JsonValue node : nodes) {
-    const JsonValue properties = node.find("properties");
-    if (properties.find("cnr_id").is(kCore)) take(newest, properties.find("ver"));
+/// Every node of a graph, those of subgraph definitions too.
+template <class Look>
+void each_node(const JsonValue& graph, const Look& look) {
+  for (const JsonValue node : graph.find("nodes")) look(node);
+  for (const JsonValue definition : graph.find("definitions").find("subgraphs")) {
+    for (const JsonValue node : definition.find("nodes")) look(node);
   }
 }
+
+bool is_core(const JsonValue& node) { return node.find("properties").find("cnr_id").is(kCore); }
 
 }  // namespace
 
 std::optional<ComfyVersion> made_with(const JsonValue& graph) {
   std::optional<ComfyVersion> newest;
-  take_nodes(newest, graph.find("nodes"));
-  for (const JsonValue definition : graph.find("definitions").find("subgraphs")) {
-    take_nodes(newest, definition.find("nodes"));
-  }
+  each_node(graph, [&](const JsonValue& node) {
+    if (is_core(node)) take(newest, node.find("properties").find("ver"));
+  });
   take(newest, graph.find("extra").find("node_versions").find(kCore));
   return newest;
+}
+
+std::string newer_note(const JsonValue& graph, const Prompt& prompt) {
+  const auto made = made_with(graph);
+  if (!made || *made <= kNewestKnown) return {};
+  std::set<std::string> unknown, missing;
+  for (const PromptNode& node : prompt.nodes) {
+    if (!node.known) unknown.insert(node.class_type);
+  }
+  each_node(graph, [&](const JsonValue& node) {
+    const std::string type = node.find("type").text_or("");
+    if (is_core(node) && unknown.contains(type)) missing.insert(type);
+  });
+  return fmt::format(
+      "The file was made with ComfyUI {}, newer than {}, the newest that Ebb knows: what changed "
+      "since is not known{}{}.",
+      to_string(*made), to_string(kNewestKnown),
+      missing.empty() ? "" : ", nor are these of its classes: ", fmt::join(missing, ", "));
 }
 
 }  // namespace ebb

@@ -29,6 +29,10 @@ struct Workflow::State {
 /// front ends. Nothing where no such node says (an API prompt, files of before 2025).
 std::optional<ComfyVersion> made_with(const JsonValue& graph);
 
+/// A sentence where that is newer than what Ebb knows, with the core classes no table has; or
+/// empty.
+std::string newer_note(const JsonValue& graph, const Prompt& prompt);
+
 /// The prompt of an API file, with types filled in from the table.
 Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
                                const ConvertOptions& options);

@@ -243,6 +243,9 @@ Result<Prompt> to_prompt(const Workflow& workflow, const PromptOptions& options)
     prompt->stated_files = stated_files(state.root);
   }
   if (prompt && !note.empty()) prompt->notes.insert(prompt->notes.begin(), note);
+  if (!prompt) return prompt;
+  const std::string newer = newer_note(state.root, *prompt);
+  if (!newer.empty()) prompt->notes.push_back(newer);
   return prompt;
 }
 

@@ -47,14 +47,17 @@ def coroutine_classes():
     return set(re.findall(r'\{"(.+?)", \{kAsync', text))
 
 
-def shared_prompts(classes):
-    """(name, prompt) of every recorded prompt and every API prompt of the corpus."""
-    reference = support.SHARED / "reference"
-    with gzip.open(reference / "oracle-prompts.jsonl.gz", "rt", encoding="utf-8") as lines:
+def recorded_prompts(name):
+    """(name, prompt) of everything that a front end sent."""
+    with gzip.open(support.SHARED / "reference" / name, "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
-            if record["prompt"]:
+            if record.get("prompt"):
                 yield record["file"], record["prompt"]
+
+
+def api_prompts():
+    """(name, prompt) of every API prompt of the corpus."""
     for path in sorted((support.SHARED / "corpus").glob("**/*.json")):
         try:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -127,15 +130,23 @@ def slim(info, coroutines):
     return result
 
 
+def known_classes(version):
+    path = support.SHARED / f"reference/object_info/{version}.json.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        classes = slim(json.load(file), coroutine_classes())
+    # Switches ask for one input, which their own node decides; here nodes ask for all.
+    return {k: v for k, v in classes.items() if not k.endswith("SwitchNode")}
+
+
 def all_jobs(rng):
     if support.SHARED.is_dir():
-        path = support.SHARED / "reference/object_info/0.18.2.json.gz"
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            classes = slim(json.load(file), coroutine_classes())
-        # Switches ask for one input, which their own node decides; here nodes ask for all.
-        classes = {k: v for k, v in classes.items() if not k.endswith("SwitchNode")}
-        for name, prompt in shared_prompts(classes):
-            yield from jobs_of(name, prompt, classes, rng)
+        # The later ones have save nodes with outputs, and nodes that read them.
+        old, new = known_classes("0.18.2"), known_classes("0.33.0")
+        for classes, prompts in ((old, recorded_prompts("oracle-prompts.jsonl.gz")),
+                                 (old, api_prompts()),
+                                 (new, recorded_prompts("oracle-prompts-1.58.1.jsonl.gz"))):
+            for name, prompt in prompts:
+                yield from jobs_of(name, prompt, classes, rng)
     for i in range(RANDOM_PROMPTS):
         yield from jobs_of(f"random {i}", random_prompt(rng), RANDOM_CLASSES, rng)
 
@@ -180,6 +191,25 @@ def caches(version, rng):
     yield "none", "--cache-none", 0
     if version != "0.3.64":
         yield "ram", "--cache-ram", 0
+    if has_idle_limit(version):
+        yield "ram, plenty", "--cache-ram 4 20", 0
+        yield "standard", "", 0
+
+
+def has_idle_limit(version):
+    """Whether the RAM cache drops results of earlier prompts below a limit of their own."""
+    return tuple(map(int, version.split("."))) >= (0, 23, 0)
+
+
+def real_cache(cache):
+    return "ram" if cache in ("standard", "ram, plenty") else cache
+
+
+def ram_of(version, cache):
+    """What a job says of RAM: 50 GiB are free, which is less than the limit, unless that is 20."""
+    if not has_idle_limit(version):
+        return {}
+    return {"ram_free_gib": 50, "idle_limit_gib": 20 if cache == "ram, plenty" else 64}
 
 
 def compare_queues(print_order, folder, seed):
@@ -192,8 +222,9 @@ def compare_queues(print_order, folder, seed):
             # 0.3.64 --cache-none takes a result away from the twin of the node that made it.
             if queue and (version, cache, i % 3 > 0) != ("0.3.64", "none", True):
                 jobs.append({"id": f"queue {i} {cache}", "queue": queue, "classes": RANDOM_CLASSES,
-                             "version": version, "flags": flags, "cache": cache,
-                             "entries": entries})
+                             "version": version, "flags": flags,
+                             "cache": real_cache(cache), "entries": entries,
+                             **ram_of(version, cache)})
     text = "".join(json.dumps(job) + "\n" for job in jobs)
     ours = ask([print_order], text)
     real = ask([sys.executable, str(support.ROOT / "tools/comfy_order.py"), folder], text)

@@ -237,7 +237,8 @@ def ebb_runs(print_order, version, flags, prompts, classes):
     queue = [{"prompt": prompt, "outputs": outputs_as_the_server_takes_them(prompt, classes)}
              for _, prompt in prompts]
     used = {v["class_type"] for _, prompt in prompts for v in prompt.values()}
-    job = {"id": None, "queue": queue, "version": version, "flags": flags,
+    free = 1 if flags.endswith("0.5") else 0  # GiB: beside the limit that the flags name
+    job = {"id": None, "queue": queue, "version": version, "flags": flags, "ram_free_gib": free,
            "classes": {name: classes[name] for name in used}}
     run = subprocess.run([print_order], input=json.dumps(job) + "\n", capture_output=True,
                          text=True, check=True)
@@ -249,6 +250,8 @@ def caches(version):
     yield from ("--cache-classic", "--cache-lru 12", "--cache-none")
     if version != "0.3.64":
         yield "--cache-ram"
+    if tuple(map(int, version.split("."))) >= (0, 23, 0):
+        yield from ("", "--cache-ram 0.5 0.5")  # the default, and results of earlier prompts kept
 
 
 async def compare(print_order, folder, flags, seed):

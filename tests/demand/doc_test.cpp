@@ -18,7 +18,7 @@ std::string by_version(const Columns& columns, Text text_of) {
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string one = text_of(columns[i]);
     if (i > 0 && one == text_of(columns[i - 1])) continue;
-    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kVersionRules[i].since));
+    if (!text.empty()) text += fmt::format("; from {}: ", to_string(kColumns[i]));
     text += one;
   }
   return text;

@@ -16,10 +16,10 @@ void expect_close(const Sum& sum, const Quantity& quantity, const char* row) {
 
 TEST(Terms, OfEverySamplerComeToItsDemand) {
   for (const DiffusionRow& row : diffusion_rows()) {
-    for (const Rules& version : kVersionRules) {
+    for (const ComfyVersion& version : kColumns) {
       SampleCase c;
       c.row = &row;
-      c.version = version.since;
+      c.version = version;
       c.latent = {2, row.channels, row.temporal > 0 ? 21 : 1, 90, 161, row.temporal > 0};
       for (const double references : {0.0, 4096.0}) {
         c.controlnets = references > 0 ? 2 : 1;
@@ -56,11 +56,11 @@ TEST(Terms, ControlNetsAreATermOfTheirOwn) {
 
 TEST(Terms, OfEveryVaeComeToItsDemand) {
   for (const VaeRow& row : vae_rows()) {
-    for (const Rules& version : kVersionRules) {
+    for (const ComfyVersion& version : kColumns) {
       for (const std::int64_t frames : {1, 5, 21}) {
         for (const std::int64_t tile : {0, 512}) {
           const Shape latent{1, row.channels, row.temporal > 0 ? frames : 1, 90, 161, true};
-          VaeCase c{&row, latent, version.since, 2, tile, tile > 0 ? 16 : 0, false};
+          VaeCase c{&row, latent, version, 2, tile, tile > 0 ? 16 : 0, false};
           expect_close(decode_terms(c).asked, decode_demand(c).asked, row.key);
           expect_close(decode_terms(c).live, decode_demand(c).live, row.key);
           c.shape = decoded_picture(row, latent);
@@ -74,7 +74,7 @@ TEST(Terms, OfEveryVaeComeToItsDemand) {
 
 TEST(Terms, OfTextEncodersAndUpscalersComeToTheirDemand) {
   for (const TextRow& row : text_rows()) {
-    const ComfyVersion newest = kVersionRules[kVersionRules.size() - 1].since;
+    const ComfyVersion newest = kColumns.back();
     expect_close(text_terms(&row, newest, 2).asked, text_demand(&row, newest, 2).asked, row.key);
     expect_close(text_terms(&row, newest, 2).live, text_demand(&row, newest, 2).live, row.key);
   }
@@ -98,9 +98,9 @@ TEST(Terms, CountWithTheDigitsTheyShow) {
 
 TEST(Terms, ColumnsThatAreNotMentionedRepeatTheLastOne) {
   const ByVersion<int> one = {7}, two = {7, 8};
-  EXPECT_EQ(one[kVersionRules.size() - 1], 7);
+  EXPECT_EQ(one[kColumns.size() - 1], 7);
   EXPECT_EQ(two[0], 7);
-  EXPECT_EQ(two[kVersionRules.size() - 1], 8);
+  EXPECT_EQ(two[kColumns.size() - 1], 8);
 }
 
 }  // namespace

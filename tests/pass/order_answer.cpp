@@ -53,7 +53,8 @@ std::string answer_queue(JsonValue job) {
     const Prompt& prompt = prompts[queue.size()];
     queue.push_back({&prompt, outputs_of(prompt, item)});
   }
-  const auto runs = run_queue(queue, *version, *flags);
+  const auto runs =
+      run_queue(queue, *version, *flags, job.find("ram_free_gib").integer_or(0) * 1_GiB);
   if (!runs) return failed(runs.error());
   std::string text;
   for (std::size_t i = 0; i < runs->size(); ++i)

@@ -80,6 +80,24 @@ TEST(Queue, OldResultsAreKeptByLruAndRamPressureOnly) {
   EXPECT_EQ(last_runs({&usual, &other, &usual}, "--cache-lru 3"), (Ids{"3", "4", "5"}));
 }
 
+// From 0.23.0 on RAM pressure is the default, and has a limit for results of earlier prompts.
+TEST(Queue, TheDefaultCacheLetsOldResultsGoOnMachinesWithLessThan128Gib) {
+  const Prompt usual = two_passes(1, 1), other = two_passes(2, 1);
+  const auto comes_back = [&](const char* flags, ComfyVersion version, std::int64_t free) {
+    const auto runs = run_queue({{&usual, {}}, {&other, {}}, {&usual, {}}}, version,
+                                *parse_comfy_flags(flags), free);
+    return runs->back().order.nodes.size();
+  };
+  EXPECT_EQ(comes_back("", {0, 33, 0}, 0), 3u);
+  EXPECT_EQ(comes_back("", {0, 33, 0}, 100_GiB), 3u);
+  EXPECT_EQ(comes_back("", {0, 33, 0}, 130_GiB), 0u);
+  EXPECT_EQ(comes_back("", {0, 25, 0}, 100_GiB), 0u) << "its limit was 96";
+  EXPECT_EQ(comes_back("--cache-ram 4 20", {0, 33, 0}, 30_GiB), 0u);
+  EXPECT_EQ(comes_back("--cache-ram 4", {0, 33, 0}, 30_GiB), 3u);
+  EXPECT_EQ(comes_back("--high-ram", {0, 33, 0}, 130_GiB), 3u) << "the classic cache";
+  EXPECT_EQ(comes_back("", {0, 22, 0}, 130_GiB), 3u) << "still the classic cache";
+}
+
 TEST(Queue, ResultsAreKeptByContentAndNotById) {
   const Prompt one = prompt_of(R"({"1": {"class_type": "Load", "inputs": {"name": "a"}},
       "2": {"class_type": "Save", "inputs": {"images": ["1", 0]}}})");

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "ebb/policy.h"
 #include "tests/policy/wan_case.h"
 
@@ -13,7 +15,7 @@ namespace {
 using namespace test;  // NOLINT: the case is half of this test
 
 TEST(Dynamic, WeightsThatFitStayWhole) {
-  Pager pager(16000_MiB, 1000_MiB, 2);
+  Pager pager({16000_MiB, 1000_MiB}, 2);
   const int w = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
   const PagedWork work = pager.use(w, 1000_MiB, false);
   EXPECT_EQ(work.resident_pages, 100);
@@ -24,7 +26,7 @@ TEST(Dynamic, WeightsThatFitStayWhole) {
 }
 
 TEST(Dynamic, PagesGoFirstFromTheModelUsedLongestAgo) {
-  Pager pager(8000_MiB, 256_MiB, 2);  // room for 234 pages without activations
+  Pager pager({8000_MiB, 256_MiB}, 2);  // room for 234 pages without activations
   const int a = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
   const int b = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
   const int c = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
@@ -37,7 +39,7 @@ TEST(Dynamic, PagesGoFirstFromTheModelUsedLongestAgo) {
 }
 
 TEST(Dynamic, BuffersToStreamThroughTakeRoomOfPages) {
-  Pager pager(2000_MiB, 0, 2);
+  Pager pager({2000_MiB, 0}, 2);
   const int w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
   const PagedWork work = pager.use(w, 0, false);
   EXPECT_EQ(work.cast_buffer_bytes, 128_MiB);
@@ -46,7 +48,7 @@ TEST(Dynamic, BuffersToStreamThroughTakeRoomOfPages) {
 }
 
 TEST(Dynamic, UnloadingEmptiesEverything) {
-  Pager pager(16000_MiB, 1000_MiB, 2);
+  Pager pager({16000_MiB, 1000_MiB}, 2);
   const int w = pager.add({{32_MiB, 0, 10, true}, {1_MiB, 0, 1, false}}, 321_MiB);
   pager.use(w, 0, true);
   EXPECT_EQ(pager.used_bytes(), 321_MiB);  // what can't be paged is loaded beside the pages
@@ -56,7 +58,7 @@ TEST(Dynamic, UnloadingEmptiesEverything) {
 }
 
 TEST(Dynamic, NothingFitsOnAFullCard) {
-  Pager pager(1000_MiB, 900_MiB, 2);
+  Pager pager({1000_MiB, 900_MiB}, 2);
   const int w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
   for (const bool once : {false, true}) {
     const PagedWork work = pager.use(w, 1LL << 60, once);
@@ -85,6 +87,78 @@ TEST(Dynamic, FlagsAndVersionsDecideWhetherWeightsArePaged) {
   machine.flags = {};
   machine.comfyui = {0, 8, 0};
   EXPECT_FALSE(uses_dynamic_vram(machine));
+}
+
+TEST(Dynamic, BeforeItWasTheDefaultFastAskedForIt) {
+  WanCase run(81, {0, 14, 1});
+  Machine machine = paged_machine(run);
+  const auto pages = [&](ComfyVersion version, const char* flags) {
+    machine.comfyui = version;
+    machine.flags = *parse_comfy_flags(flags);
+    return uses_dynamic_vram(machine);
+  };
+  EXPECT_FALSE(pages({0, 14, 1}, ""));
+  EXPECT_TRUE(pages({0, 14, 1}, "--fast dynamic_vram"));
+  EXPECT_TRUE(pages({0, 14, 1}, "--fast fp16_accumulation dynamic_vram --port 1"));
+  EXPECT_TRUE(pages({0, 14, 1}, "--fast")) << "without a list it is all of them";
+  EXPECT_FALSE(pages({0, 14, 1}, "--fast fp16_accumulation"));
+  EXPECT_FALSE(pages({0, 14, 1}, "--fast dynamic_vram --highvram"));
+  EXPECT_FALSE(pages({0, 11, 1}, "--fast dynamic_vram")) << "no such choice yet";
+  const auto notes = simulate(run.passes, machine).notes;
+  EXPECT_TRUE(std::ranges::any_of(notes, [](const std::string& note) {
+    return note.find("does not start with it") != std::string::npos;
+  }));
+  EXPECT_TRUE(pages({0, 18, 2}, "--enable-dynamic-vram --novram"));
+}
+
+TEST(Dynamic, WithoutSmartMemoryEachRequestEmptiesTheRest) {
+  WanCase run(61, {0, 18, 2});
+  Machine machine = paged_machine(run);
+  machine.flags = *parse_comfy_flags("--disable-smart-memory");
+  const Timeline timeline = simulate(run.passes, machine);
+  const StepState& low = timeline.steps[WanCase::kSampleLow];
+  EXPECT_EQ(low.vram[WanCase::high], 0);
+  ASSERT_FALSE(low.evictions.empty());
+  EXPECT_FALSE(low.evictions[0].partial);
+}
+
+// Room for pages: min(card - others - 256, card - reserve) - headroom, from 0.25.0 on.
+TEST(Dynamic, ReserveAndHeadroomActOnPagesFrom0250On) {
+  Machine machine = WanCase(61, {0, 25, 0}).machine;
+  machine.vram_total.bytes = 24576_MiB;
+  machine.vram_free.bytes = 23576_MiB;  // others hold 1,000
+  const auto kept = [&](ComfyVersion version, const char* flags) {
+    machine.comfyui = version;
+    machine.flags = *parse_comfy_flags(flags);
+    return Pager(paged_card(machine), 2).kept_free_bytes();
+  };
+  EXPECT_EQ(kept({0, 25, 0}, ""), 256_MiB);
+  EXPECT_EQ(kept({0, 25, 0}, "--reserve-vram 1"), 256_MiB) << "others hold nearly as much";
+  EXPECT_EQ(kept({0, 25, 0}, "--reserve-vram 4"), 3096_MiB);
+  EXPECT_EQ(kept({0, 25, 0}, "--vram-headroom 2"), 2304_MiB);
+  EXPECT_EQ(kept({0, 33, 0}, "--reserve-vram 4 --vram-headroom 2"), 5144_MiB);
+  EXPECT_EQ(kept({0, 18, 2}, "--reserve-vram 4 --vram-headroom 2"), 256_MiB);
+}
+
+TEST(Dynamic, RamIsALowerBoundWhereResidentWeightsKeepCopies) {
+  WanCase run(61, {0, 33, 0});
+  Machine machine = paged_machine(run);
+  const Timeline timeline = simulate(run.passes, machine);
+  EXPECT_TRUE(timeline.ram_open);
+  const Outcome outcome = judge(run.passes, timeline, machine);
+  EXPECT_TRUE(outcome.ram_open);
+  EXPECT_GT(outcome.ram_peak_bytes, 0);
+  for (const PassOutcome& pass : outcome.passes) {
+    EXPECT_FALSE(pass.ram_peak_bytes);
+    EXPECT_GT(pass.ram_at_least_bytes, 0);
+  }
+  for (const char* flags : {"--fast-disk", "--disable-pinned-memory", "--disable-dynamic-vram"}) {
+    machine.flags = *parse_comfy_flags(flags);
+    EXPECT_FALSE(simulate(run.passes, machine).ram_open) << flags;
+  }
+  machine.flags = {};
+  machine.comfyui = {0, 29, 0};
+  EXPECT_FALSE(simulate(run.passes, machine).ram_open);
 }
 
 TEST(Dynamic, SecondExpertTakesPagesOfTheFirst) {
@@ -133,7 +207,7 @@ TEST(Dynamic, UnloadingBetweenPassesGainsNothingAndCostsReloading) {
 }
 
 TEST(Dynamic, OtherLorasKeepThePagesAndNothingInThem) {
-  Pager pager(16_GiB, 0, 2);
+  Pager pager({16_GiB, 0}, 2);
   const int w = pager.add({{100_MiB, 0, 32, true}}, 3200_MiB);
   pager.use(w, 0, false);
   pager.spoil(w);

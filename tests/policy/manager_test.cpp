@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/pins.h"
 #include "tests/policy/wan_case.h"
 
 namespace ebb {
@@ -42,11 +43,68 @@ LoadRecord load_expert(ComfyVersion version, std::int64_t frames, double reserve
 }
 
 TEST(PolicyRules, AVersionBetweenRowsUsesTheRowBelow) {
-  EXPECT_EQ(rules_for({0, 3, 70}).since, (ComfyVersion{0, 3, 64}));
-  EXPECT_EQ(rules_for({0, 3, 73}).since, (ComfyVersion{0, 3, 73}));
-  EXPECT_EQ(rules_for({0, 7, 0}).since, (ComfyVersion{0, 3, 73}));
-  EXPECT_EQ(rules_for({0, 38, 1}).since, (ComfyVersion{0, 18, 2}));
-  EXPECT_EQ(rules_for({0, 2, 0}).since, (ComfyVersion{0, 3, 64}));
+  EXPECT_EQ(rules_for({0, 3, 70}).since, (ComfyVersion{0, 3, 69}));
+  EXPECT_EQ(rules_for({0, 3, 76}).since, (ComfyVersion{0, 3, 76}));
+  EXPECT_EQ(rules_for({0, 7, 0}).since, (ComfyVersion{0, 4, 0}));
+  EXPECT_EQ(rules_for({0, 38, 1}).since, (ComfyVersion{0, 30, 0}));
+  EXPECT_EQ(rules_for({0, 2, 0}).since, (ComfyVersion{0, 3, 25}));
+  for (std::size_t i = 1; i < kVersionRules.size(); ++i)
+    EXPECT_LT(kVersionRules[i - 1].since, kVersionRules[i].since);
+}
+
+// Between two versions that were recorded: what changed in which release, from ComfyUI's history.
+TEST(PolicyRules, AChangeHoldsFromTheReleaseThatMadeIt) {
+  const auto streams = [](ComfyVersion v) { return rules_for(v).streams; };
+  EXPECT_EQ(streams({0, 3, 75}), 0);
+  EXPECT_EQ(streams({0, 3, 76}), 2);
+  EXPECT_EQ(streams({0, 6, 0}), 2);
+  EXPECT_EQ(rules_for({0, 3, 75}).floor_bytes, 128 * kMib);
+  EXPECT_EQ(rules_for({0, 3, 76}).floor_bytes, 0);
+  EXPECT_FALSE(rules_for({0, 3, 76}).looks_ahead);
+  EXPECT_TRUE(rules_for({0, 4, 0}).looks_ahead);
+  EXPECT_TRUE(rules_for({0, 11, 1}).frees_when_just_enough);
+  EXPECT_FALSE(rules_for({0, 12, 0}).frees_when_just_enough);
+  EXPECT_FALSE(rules_for({0, 13, 0}).norms_castable);
+  EXPECT_TRUE(rules_for({0, 14, 0}).norms_castable);
+  EXPECT_TRUE(rules_for({0, 12, 0}).pages_on_wish);
+  EXPECT_FALSE(rules_for({0, 15, 1}).pages);
+  EXPECT_TRUE(rules_for({0, 16, 0}).pages);
+  EXPECT_FALSE(rules_for({0, 22, 0}).ram_cache);
+  EXPECT_TRUE(rules_for({0, 23, 0}).ram_cache);
+  EXPECT_EQ(modules_as_of({0, 3, 76}), (ComfyVersion{0, 3, 73}));
+  EXPECT_EQ(modules_as_of({0, 4, 0}), (ComfyVersion{0, 8, 0}));
+  EXPECT_EQ(modules_as_of({0, 14, 0}), (ComfyVersion{0, 18, 2}));
+  EXPECT_EQ(modules_as_of({0, 33, 0}), (ComfyVersion{0, 18, 2}));
+}
+
+// 0.3.76 kept room for three modules like the one that is streamed; 0.4.0 for the next two.
+TEST(PolicyLoad, TheFirstStreamingBufferWasThreeOfAKind) {
+  Manager manager(settings({0, 3, 76}, 1200 + 819.2, 0));
+  const int w = manager.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
+  const LoadRecord r = manager.load({w}, 819.2 * kMib).loads.at(0);  // leaves 1,200
+  EXPECT_EQ(r.buffer_bytes, 900_MiB);
+  EXPECT_EQ(r.loaded_bytes, 240_MiB);  // 3 * 80 stay below 1,200 - 900
+  Manager later(settings({0, 4, 0}, 1200 + 819.2, 0));
+  const int v = later.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
+  const LoadRecord s = later.load({v}, 819.2 * kMib).loads.at(0);
+  EXPECT_EQ(s.buffer_bytes, 900_MiB) << "the first that is left out has two of its kind behind it";
+  EXPECT_EQ(later.streamed_bytes(v) + s.loaded_bytes, 2000_MiB);
+}
+
+TEST(PolicyPins, HaveNoLimitFrom0230OnWhereNothingIsPaged) {
+  Machine machine;
+  machine.ram_total = {32_GiB, NumberKind::given, "test"};
+  machine.os = Os::windows;
+  const auto limit = [&](ComfyVersion version, const char* flags) {
+    machine.comfyui = version;
+    machine.flags = *parse_comfy_flags(flags);
+    return pin_limit_bytes(machine);
+  };
+  EXPECT_NEAR(static_cast<double>(limit({0, 18, 2}, "")), 0.45 * 32 * 1024 * kMib, 2);
+  EXPECT_NEAR(static_cast<double>(limit({0, 19, 0}, "")), 0.40 * 32 * 1024 * kMib, 2);
+  EXPECT_GT(limit({0, 23, 0}, "--disable-dynamic-vram"), 1LL << 60);
+  EXPECT_NEAR(static_cast<double>(limit({0, 23, 0}, "")), 0.40 * 32 * 1024 * kMib, 2);
+  EXPECT_EQ(limit({0, 23, 0}, "--disable-pinned-memory"), 0);
 }
 
 TEST(PolicyRules, TheReserveDependsOnSystemCardAndFlag) {

@@ -289,14 +289,30 @@ TEST(Simulate, UnknownDemandIsSaidToBeUnknown) {
   EXPECT_TRUE(state.loads.at(0).full);
 }
 
-TEST(Simulate, DynamicVramIsNotedAndVersionsBetweenRowsToo) {
+TEST(Simulate, DynamicVramIsNotedAndVersionsBetweenRowsAreKnown) {
   WanCase wan(61, {0, 18, 2});
   EXPECT_TRUE(simulate(wan.passes, wan.machine).notes.empty());
   wan.machine.flags.disable_dynamic_vram = false;
   EXPECT_EQ(simulate(wan.passes, wan.machine).notes.size(), 1u);
   wan.machine.comfyui = {0, 9, 1};
-  EXPECT_EQ(simulate(wan.passes, wan.machine).policy, "classic 0.8.0");
-  EXPECT_EQ(simulate(wan.passes, wan.machine).notes.size(), 1u);
+  EXPECT_EQ(simulate(wan.passes, wan.machine).policy, "classic 0.9.1");
+  EXPECT_TRUE(simulate(wan.passes, wan.machine).notes.empty());
+}
+
+TEST(Simulate, WhatIsNotKnownYetOfAReleaseIsNamedInOneLine) {
+  WanCase wan(61, {0, 33, 0});
+  wan.machine.flags = {};
+  const auto notes = [&](ComfyVersion version) {
+    wan.machine.comfyui = version;
+    return simulate(wan.passes, wan.machine).notes;
+  };
+  const std::string newest = notes({0, 33, 0}).at(0);
+  EXPECT_NE(newest.find("copies in RAM of weights that are on the card"), std::string::npos);
+  EXPECT_NE(newest.find("node cache"), std::string::npos);
+  EXPECT_EQ(notes({0, 29, 0}).at(0).find("copies in RAM"), std::string::npos);
+  EXPECT_EQ(notes({0, 22, 0}).at(0).find("node cache"), std::string::npos);
+  EXPECT_NE(notes({0, 38, 1}).at(0).find("what changed after 0.33.0"), std::string::npos);
+  EXPECT_NE(notes({0, 3, 20}).at(1).find("update it"), std::string::npos);
 }
 
 TEST(Simulate, HighvramPutsDiffusionModelsOnTheGpuForGood) {

@@ -58,14 +58,17 @@ TEST(ModuleTable, RowsAddUp) {
   }
 }
 
-TEST(ModuleTable, AVersionBetweenTwoTakesTheOlder) {
+TEST(ModuleTable, AVersionBetweenTwoTakesTheOneWhoseModulesItHas) {
   const auto version_of = [](ComfyVersion version) {
     return find_module_row("wan22_i2v_14b_fp8_scaled", version)->version;
   };
   EXPECT_EQ(version_of({0, 3, 73}), (ComfyVersion{0, 3, 73}));
   EXPECT_EQ(version_of({0, 3, 70}), (ComfyVersion{0, 3, 64}));
   EXPECT_EQ(version_of({0, 1, 0}), (ComfyVersion{0, 3, 64}));
+  EXPECT_EQ(version_of({0, 3, 76}), (ComfyVersion{0, 3, 73}));
+  EXPECT_EQ(version_of({0, 6, 0}), (ComfyVersion{0, 8, 0})) << "cast copies count from 0.4.0 on";
   EXPECT_EQ(version_of({0, 9, 0}), (ComfyVersion{0, 8, 0}));
+  EXPECT_EQ(version_of({0, 15, 1}), (ComfyVersion{0, 18, 2})) << "norms, from 0.14.0 on";
   EXPECT_EQ(version_of({1, 0, 0}), (ComfyVersion{0, 18, 2}));
   EXPECT_EQ(find_module_row("nothing", {}), nullptr);
 }

@@ -58,6 +58,25 @@ TEST(Reading, AFileSaysWhichComfyUiItWasMadeWith) {
   EXPECT_EQ(made(kApi), "nothing");
 }
 
+TEST(Reading, WhatIsNotKnownOfANewerFileIsNamed) {
+  const auto notes = [](const std::string& version) {
+    const std::string core = R"(","properties":{"cnr_id":"comfy-core","ver":")" + version + "\"}";
+    const auto node = [&](int id, const std::string& type) {
+      return "{\"id\":" + std::to_string(id) + ",\"type\":\"" + type + core + "}";
+    };
+    const std::string nodes =
+        node(1, "EmptyImage") + "," + node(2, "ClassOfTomorrow") + "," + node(3, "MarkdownNote");
+    std::string all;
+    for (const std::string& note : test::convert(graph(nodes)).notes) all += note + "\n";
+    return all;
+  };
+  const std::string newer = notes("0.99.0");
+  EXPECT_NE(newer.find("made with ComfyUI 0.99.0, newer than " + to_string(kNewestKnown)),
+            std::string::npos);
+  EXPECT_NE(newer.find("nor are these of its classes: ClassOfTomorrow."), std::string::npos);
+  EXPECT_EQ(notes("0.33.0").find("made with"), std::string::npos);
+}
+
 TEST(Reading, JsonTextInsideJsonIsRead) {
   EXPECT_EQ(format_of(R"({"prompt":"{\"1\":{\"class_type\":\"A\",\"inputs\":{}}}"})"),
             WorkflowFormat::api_prompt);
