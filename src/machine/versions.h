@@ -155,8 +155,8 @@ constexpr const Rules& rules_for(const ComfyVersion& version) {
 }
 
 /// Versions whose models were traced and recorded; they are the columns of the demand tables.
-inline constexpr std::array<ComfyVersion, 4> kColumns = {
-    {{0, 3, 64}, {0, 3, 73}, {0, 8, 0}, {0, 18, 2}}};
+inline constexpr std::array<ComfyVersion, 5> kColumns = {
+    {{0, 3, 64}, {0, 3, 73}, {0, 8, 0}, {0, 18, 2}, {0, 33, 0}}};
 
 /// The column at or below `version`; the first one for anything older.
 constexpr std::size_t column_index(const ComfyVersion& version) {
