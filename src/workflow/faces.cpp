@@ -108,7 +108,8 @@ class FaceReader {
 
   void read_values() {
     const JsonValue json = instance_->json.find("widgets_values");
-    values_ = elements_of(json);
+    values_.clear();
+    if (json.is_array()) values_ = elements_of(json);
     for (std::size_t i = 0; json.is_object() && i < graph_->inputs.size(); ++i) {
       values_.push_back(json.find(std::to_string(i)));
     }
