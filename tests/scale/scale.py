@@ -21,7 +21,7 @@ from shapes import SHAPES
 
 SMALL, LARGE, WHOLE = 50_000, 200_000, 1_000_000
 SLACK = 1.5
-PER_BYTE = 3_000  # instructions: 3,000 million a megabyte are about a second
+PER_BYTE = 10_000  # instructions; a second a megabyte is some 3,000, without optimisation 10,000
 FLOOR = 60_000_000  # a fiftieth of a second: what a shape may take whatever its size
 MIB = 1 << 20
 
