@@ -347,7 +347,13 @@ void add_broadcasts(const JsonValue& list, GraphSet& set) {
 
 void finish(GraphSet& set, Graph& graph, const ConvertOptions& options) {
   find_roles(set, graph, options);
-  for (GraphNode& node : graph.nodes) shape_node(node, set);
+  for (GraphNode& node : graph.nodes) {
+    shape_node(node, set);
+    // Of a class with many inputs a node of thirty bytes becomes thousands.
+    const std::size_t parts =
+        node.inputs.size() * sizeof(Socket) + node.widgets.size() * sizeof(Widget);
+    if (!set.allowance.hold(parts)) break;
+  }
   remove_duplicate_links(graph);
   connect_sockets(graph);
   if (graph.group.exists()) apply_group_values(graph, set);
