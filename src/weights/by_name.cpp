@@ -162,6 +162,8 @@ Weights weights_from_model(const KnownModel& model, const KnownFile& file,
                                  version_text(row->version));
   } else if (cast) {
     weights.bytes = model.parameters + sampling_table_bytes(model.architecture);
+    // All of the file is read, whatever it becomes.
+    if (weights.file_bytes == 0) weights.file_bytes = counted_bytes(model, version);
     weights.source = fmt::format("known file: {} values, loaded as {} (one byte each)",
                                  format_count(model.parameters), request.weight_type);
   } else if (listed_gguf) {

@@ -185,7 +185,7 @@ class Verdict:
             low, high = 0.97, 1.03
             if len(parts) > 1 or self.is_checkpoint(model):
                 low = 0.5 if any(m["role"] == "diffusion" for m in parts) else 0
-            own = any(file in note for note in self.template.notes)
+            own = file in truth.stated_sizes(self.template.notes)
             if not own and model["bytes_source"].startswith("assumed"):
                 low, high = 0.75, 1.25
             if not low <= size / true <= high:

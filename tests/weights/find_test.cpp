@@ -148,6 +148,13 @@ TEST(Find, AWeightDtypeOfFp8IsSaidInTheSource) {
   EXPECT_TRUE(contains(read.source, "fp8_e4m3fn_fast")) << read.source;
 }
 
+TEST(Find, AFileThatIsCastToOneByteIsReadWhole) {
+  const Weights cast = find(unet("wan2.1_vace_14B_fp16.safetensors", "fp8_e4m3fn_fast"), {});
+  const Weights plain = find(unet("wan2.1_vace_14B_fp16.safetensors"), {});
+  EXPECT_LT(cast.bytes, plain.bytes * 0.51);
+  EXPECT_EQ(cast.file_bytes, plain.file_bytes);
+}
+
 TEST(Find, PairsOfTextEncodersAreTheRecordedPair) {
   for (const auto& files :
        {std::vector<std::string>{"clip_l.safetensors", "t5xxl_fp16.safetensors"},
