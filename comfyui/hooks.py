@@ -17,7 +17,9 @@ from .values import PRIMITIVE, has_results, is_patcher, models_in, referrer
 log = logging.getLogger("ebb")
 FRAMES_MAX = 80
 MODEL_TYPES = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "GUIDER",
-               "MODEL_PATCH", "STYLE_MODEL", "GLIGEN", "AUDIO_ENCODER")
+               "MODEL_PATCH", "STYLE_MODEL", "GLIGEN", "AUDIO_ENCODER", "LATENT_UPSCALE_MODEL",
+               "PHOTOMAKER", "HOOKS", "BACKGROUND_REMOVAL", "INTERP_MODEL", "OPTICAL_FLOW",
+               "MOGE_MODEL", "DA3_MODEL", "FACE_DETECTION_MODEL")
 MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 

@@ -11,7 +11,7 @@ import time
 OPTIONS = ("gpu", "vram", "vram_free", "ram", "os", "flags", "comfyui", "bytes", "frames", "size")
 LIST_MAX = 32
 
-RANK = ("fits", "tight", "offloads", "ram_short", "spills")  # best first
+RANK = ("fits", "tight", "offloads", "may_run_out", "ram_short", "spills")  # best first
 
 DISTRIBUTION = "comfyui-ebb"
 

@@ -5,7 +5,8 @@ import { api } from "../../scripts/api.js";
 import { Panel } from "./ebb_panel.js";
 
 const MESSAGE_MS = 12000;
-const SEVERITY = { offloads: "warn", tight: "info", spills: "warn", ram_short: "warn" };
+const SEVERITY = { offloads: "warn", tight: "info", spills: "warn", ram_short: "warn",
+  may_run_out: "warn" };
 
 /// Asks a route of Ebb; throws what is wrong as {message, hint}.
 async function ask(path, body) {

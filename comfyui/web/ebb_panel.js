@@ -24,7 +24,8 @@ const STYLE = `
   .headline[data-verdict=fits] { border-color: #009e73; }
   .headline[data-verdict=tight] { border-color: #e6b84d; }
   .headline[data-verdict=offloads] { border-color: #e69f00; }
-  .headline[data-verdict=spills], .headline[data-verdict=ram_short] { border-color: #d55e00; }
+  .headline[data-verdict=spills], .headline[data-verdict=ram_short],
+  .headline[data-verdict=may_run_out] { border-color: #d55e00; }
   .picture { overflow: auto; max-height: 60vh; border-radius: 6px; }
   table { border-collapse: collapse; width: 100%; font-size: 11.5px;
     font-variant-numeric: tabular-nums; }

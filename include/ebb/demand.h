@@ -38,6 +38,9 @@ struct Demand {
   Quantity reserved;  ///< taken from the driver at the peak
   double low = 1;     ///< factors on live and reserved: what the row's source leaves open
   double high = 1;
+  /// What streaming the largest weight takes beside live: its copy and, where it is quantised, a
+  /// second one in the type that is computed in. 0: not known.
+  std::int64_t cast_bytes = 0;
   std::int64_t result_bytes = 0;  ///< what the step leaves in RAM (latents, images, conditioning)
   int repeats = 1;                ///< denoising steps, twice as many for methods like heun
   int forwards = 1;               ///< conditionings that a repeat computes: 2 with CFG, else 1
@@ -66,7 +69,8 @@ enum class StepKind {
   encode_image,
   sample,
   decode,
-  upscale
+  upscale,
+  use,  ///< work of another kind with weights: a detector, a depth model
 };
 const char* to_string(StepKind kind);
 
@@ -86,6 +90,9 @@ struct NodeDemand {
   Demand demand;
   std::optional<EarlierWork> earlier;  ///< its weights stand in `uses`, too
   std::string note;                    ///< why something is unknown; empty if nothing is
+  /// False: which kind of model its main weights are, is not known.
+  bool model_known = true;
+  bool loads_unseen = false;  ///< it loads models that ComfyUI's memory manager does not see
 };
 
 /// A picture or a video that a node loads from a file.
@@ -102,6 +109,7 @@ struct PromptDemand {
   std::vector<NodeDemand> nodes;
   std::optional<Shape> picture;  ///< the main picture or video in pixels, for the headline
   std::vector<LoadedMedia> loaded;
+  std::vector<int> unused;  ///< weights (index) that some node takes, but none is known to use
   std::vector<std::string> notes;
 };
 

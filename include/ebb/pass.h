@@ -29,6 +29,7 @@ struct Served {
 struct Order {
   std::vector<int> nodes;  ///< positions in prompt.nodes; only nodes that run
   std::vector<Served> served;
+  std::vector<int> left_out;  ///< output nodes that ComfyUI does not run; notes say why
   /// Another order of the output nodes changes the order among nodes that handle weights.
   bool depends_on_outputs = false;
   std::vector<std::string> notes;
@@ -78,6 +79,8 @@ struct Step {
   std::optional<Shape> shape;
   Demand demand;
   std::optional<EarlierWork> earlier;  ///< as NodeDemand has it
+  bool model_known = true;             ///< as NodeDemand has it
+  bool loads_unseen = false;           ///< as NodeDemand has it
   /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
   std::vector<int> consumers;
 };
@@ -136,6 +139,8 @@ struct Passes {
   Levers own;             ///< what Ebb's nodes in the prompt do
   std::optional<Shape> picture;
   std::vector<LoadedMedia> loaded;  ///< pictures and videos from files
+  std::vector<int> unused;            ///< weights that are read, and taken by a node, in no pass
+  std::vector<std::string> left_out;  ///< output nodes that don't run: `node 9 SaveImage`
   std::vector<std::string> notes;
   bool too_many_crossings = false;  ///< so many cuts with so much across that they are not listed
 };
@@ -201,16 +206,21 @@ struct Timeline {
   std::vector<std::string> notes;
 };
 
-enum class Verdict { fits, tight, offloads, ram_short, spills, unknown };
+/// may_run_out: a step may need more than the card has, and nothing catches that.
+enum class Verdict { fits, tight, offloads, may_run_out, ram_short, spills, unknown };
 const char* to_string(Verdict verdict);
 /// Higher is worse; unknown is the worst.
 int rank(Verdict verdict);
+
+/// 90 % of RAM and more: what else runs may push it into the page file.
+bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram);
 
 /// One pass summed up. Numbers are those of its main step, which has the demand, and of its main
 /// weights.
 struct PassOutcome {
   Verdict verdict = Verdict::unknown;
-  std::string cause;  ///< the terms that bind, one sentence; empty when it fits
+  std::string cause;    ///< the terms that bind, one sentence; empty when it fits
+  std::string lacking;  ///< what is not known of it, a phrase: its numbers are lower bounds
   std::optional<std::int64_t> usable_bytes;
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;
@@ -234,6 +244,11 @@ struct Outcome {
   Verdict verdict = Verdict::unknown;
   std::string cause;  ///< of the worst pass, then of every other one that goes above the card
   std::vector<PassOutcome> passes;
+  /// What is not known of the run, a phrase each. With some of it the verdict is unknown, and
+  /// `known` is the verdict without it.
+  std::vector<std::string> lacking;
+  Verdict known = Verdict::fits;
+  int known_pass = -1;  ///< the pass that `known` and, where the verdict is known, `cause` are of
   // Those of the passes of which they are known: where one is not, these are lower bounds.
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;

@@ -53,6 +53,9 @@ struct Fix {
 /// each (`offloaded 2,300 -> 0 MiB`, `saves 40 s a run`, `then it fits`); empty: nothing.
 std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Machine& machine);
 
+/// `fits tightly`, `is short of RAM`: what a run with this verdict does.
+const char* verdict_phrase(Verdict verdict);
+
 /// How many steps one search predicts again, all trials together: a long prompt gets fewer
 /// trials, so that an answer stays a matter of a moment. What was left out is said.
 constexpr std::int64_t kEffortSteps = 20'000;

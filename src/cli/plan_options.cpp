@@ -94,12 +94,14 @@ Result<PlanOptions> understand(const PlanArguments& arguments) {
   options.object_info = arguments.object_info;
   if (!arguments.fail_on.empty()) {
     for (const Verdict verdict : {Verdict::fits, Verdict::tight, Verdict::offloads,
-                                  Verdict::ram_short, Verdict::spills, Verdict::unknown}) {
+                                  Verdict::may_run_out, Verdict::ram_short, Verdict::spills,
+                                  Verdict::unknown}) {
       if (arguments.fail_on == to_string(verdict)) options.fail_on = verdict;
     }
     if (!options.fail_on) {
       return usage_error(fmt::format("--fail-on: \"{}\" is no verdict", arguments.fail_on),
-                         "It is one of fits, tight, offloads, ram_short, spills, unknown.");
+                         "It is one of fits, tight, offloads, may_run_out, ram_short, spills, "
+                         "unknown.");
     }
   }
   return options;

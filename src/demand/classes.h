@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ struct LoaderRow {
 
 /// The rows of a class, MultiGPU and DisTorch variants included; empty for other classes.
 std::vector<const LoaderRow*> loader_rows(std::string_view class_type);
+
+/// All of them: ComfyUI's own (made by tools/make_loader_table.py) and those of packs.
+std::span<const LoaderRow> all_loader_rows();
 
 /// A request for find_weights, or nothing where the file's name is linked or missing.
 std::optional<WeightsRequest> loader_request(const LoaderRow& row, const PromptNode& node);

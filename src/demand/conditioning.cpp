@@ -51,6 +51,10 @@ void CarriedBy::visit(int node, Carried& carried) {
                                 static_cast<double>(latent.shape.width);
     }
   }
+  if (graph.input_of_type(node, "GLIGEN")) {
+    const Origin origin = weights.origin(node, "GLIGEN");
+    if (origin.weights >= 0) carried.controlnets.push_back(origin.weights);
+  }
   // Without strength, the node hands on what it got (apply_controlnet in nodes.py).
   if (graph.input_of_type(node, "CONTROL_NET") && values.number(node, "strength") != 0.0) {
     ++carried.nets;

@@ -12,7 +12,7 @@ namespace ebb {
 
 struct Carried {
   double reference_area = 0;     ///< latent pixels of reference latents, all frames
-  std::vector<int> controlnets;  ///< weights (index)
+  std::vector<int> controlnets;  ///< weights (index), GLIGEN models among them
   int nets = 0;                  ///< how often a ControlNet is applied, known or not
   std::string why;               ///< a reference whose size is unknown
 };

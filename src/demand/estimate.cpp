@@ -94,15 +94,17 @@ class Estimate {
 
   std::vector<LoadedMedia> loaded();
   void node(int i, NodeDemand& out);
-  void load(NodeDemand& out);
+  void load(const PromptNode& node, NodeDemand& out);
   void sample(int i, NodeDemand& out);
   void sample_known(const SamplerSettings& settings, const DiffusionRow& row,
                     const SizeValue& latent, NodeDemand& out);
+  void use_other_model(const SamplerSettings& settings, NodeDemand& out);
   void decode(int i, NodeDemand& out);
   void encode_text(int i, NodeDemand& out);
   void encode_image(int i, NodeDemand& out);
   void encode_vision(int i, NodeDemand& out);
   void upscale(int i, NodeDemand& out);
+  void work(int i, NodeDemand& out);
 
   std::optional<int> use(int i, std::string_view type, NodeDemand& out);
   SizeValue encoded_size(int i, const VaeRow& row);
@@ -113,6 +115,7 @@ class Estimate {
     return machine_.flags.disable_xformers_and_pytorch_attention || card_.plain_attention;
   }
   void general_notes();
+  std::vector<int> unused(const PromptDemand& demand) const;
 
   PromptGraph graph_;
   const Machine& machine_;
@@ -149,8 +152,9 @@ std::optional<int> Estimate::use(int i, std::string_view type, NodeDemand& out) 
   return origin.weights;
 }
 
-void Estimate::load(NodeDemand& out) {
+void Estimate::load(const PromptNode& node, NodeDemand& out) {
   if (out.reads.empty()) {
+    out.loads_unseen = is_unmanaged_loader(node.class_type);
     out.note =
         "ComfyUI's memory manager does not see the models that this class loads; they are "
         "not counted";
@@ -191,6 +195,17 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   if (terms_) *terms_ = sample_terms(c);
 }
 
+/// A guider with two models loads the other one first, in a request of its own, unless cfg is 1.
+void Estimate::use_other_model(const SamplerSettings& settings, NodeDemand& out) {
+  if (!settings.other_model.exists() || settings.forwards < 2) return;
+  const Origin other = weights_.origin(settings.other_model, "MODEL");
+  if (other.weights >= 0) {
+    out.uses.push_back(other.weights);
+  } else if (out.note.empty()) {
+    out.note = other.why;
+  }
+}
+
 void Estimate::sample(int i, NodeDemand& out) {
   const SamplerSettings settings = sampler_settings(graph_, i, values_);
   out.demand.repeats = settings.repeats;
@@ -208,6 +223,7 @@ void Estimate::sample(int i, NodeDemand& out) {
   }
   out.uses.push_back(origin.weights);
   for (const int patch : origin.patches) out.uses.push_back(patch);
+  use_other_model(settings, out);
   out.loras = origin.loras;
   std::reverse(out.loras.begin(), out.loras.end());  // as they are put on: loader first
   const PromptInput* input = graph_.input_of_type(i, "LATENT");
@@ -226,6 +242,7 @@ void Estimate::sample(int i, NodeDemand& out) {
   }
   const Weights& weights = weights_[origin.weights];
   const DiffusionRow* row = find_diffusion_row(weights.architecture);
+  out.model_known = row != nullptr;
   if (!row || !latent.is_shape()) {
     out.note = !latent.is_shape()
                    ? latent.why
@@ -345,7 +362,16 @@ void Estimate::encode_text(int i, NodeDemand& out) {
   const TextRow* row = clip ? find_text_row(weights_[*clip].architecture) : nullptr;
   const int element_bytes = clip ? weights_[*clip].compute_type_bytes : 2;
   out.demand = text_demand(row, machine_.comfyui, element_bytes);
-  if (terms_) *terms_ = text_terms(row, machine_.comfyui, element_bytes);
+  if (writes_text(graph_, i)) {
+    constexpr double kUsual = 512, kMost = 1e6;  // the node's own default
+    const double most = std::clamp(values_.number(i, "max_length").value_or(kUsual), 1.0, kMost);
+    out.demand = writing_demand(row, machine_.comfyui, element_bytes,
+                                static_cast<std::int64_t>(most));
+    if (!out.demand.asked.known() && out.note.empty()) out.note = out.demand.asked.source;
+    if (terms_) *terms_ = text_terms(out.demand);
+    return;
+  }
+  if (terms_) *terms_ = text_terms(out.demand);
   const std::int64_t tokens = row ? row->tokens : 512, width = row ? row->width : 4096;
   out.demand.result_bytes = tokens * width * 4;
   if (!encodes_pictures(graph_, i)) return;
@@ -375,7 +401,7 @@ void Estimate::encode_vision(int i, NodeDemand& out) {
   out.demand.live.source = "vision encoder: under 0.2 GiB for one picture, not traced";
   out.demand.reserved.source = "1.5 * live; " + out.demand.live.source;
   if (terms_) {
-    *terms_ = text_terms(nullptr, machine_.comfyui, 2);
+    *terms_ = text_terms(out.demand);
     terms_->live.terms.front().source = out.demand.live.source;
   }
   out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
@@ -408,6 +434,37 @@ void Estimate::upscale(int i, NodeDemand& out) {
   if (terms_) *terms_ = upscale_terms(c);
 }
 
+/// Weights are used in a way that Ebb has no formula for.
+void Estimate::work(int i, NodeDemand& out) {
+  for (const PromptInput& input : graph_.node(i).inputs) {
+    if (!is_model_at_work(graph_, i, input)) continue;
+    const Origin origin = weights_.origin(graph_.source(input), graph_.type(input));
+    if (origin.weights < 0) {
+      if (out.note.empty()) out.note = origin.why;
+    } else if (std::ranges::find(out.uses, origin.weights) == out.uses.end()) {
+      out.uses.push_back(origin.weights);
+    }
+  }
+  if (out.note.empty() && is_sound(graph_, i)) {
+    SoundCase c{0, machine_.comfyui, weights_[out.uses.front()].compute_type_bytes};
+    const PromptInput* latent = graph_.input_of_type(i, "LATENT");
+    const SizeValue value = latent ? values_.of(graph_.source(*latent)) : SizeValue{};
+    if (value.is_shape()) {
+      c.latent_values = value.shape.batch * value.audio_elements;
+      if (c.latent_values == 0) c.latent_values = element_count(value.shape);
+    }
+    out.demand = sound_demand(c);
+    if (terms_) *terms_ = text_terms(out.demand);
+    return;
+  }
+  if (out.note.empty()) {
+    out.note = fmt::format("what {} needs beside its weights is not known to Ebb",
+                           graph_.node(i).label());
+  }
+  out.model_known = false;
+  set_unknown(out.demand, out.note);
+}
+
 /// What the node itself allocates and leaves in the cache, as fp32.
 std::int64_t Estimate::result_bytes(int i) {
   std::int64_t bytes = 0;
@@ -427,13 +484,14 @@ void Estimate::node(int i, NodeDemand& out) {
   out.kind = kind_of(graph_, i);
   out.reads = weights_.reads(i);
   switch (out.kind) {
-    case StepKind::load: load(out); break;
+    case StepKind::load: load(graph_.node(i), out); break;
     case StepKind::sample: sample(i, out); break;
     case StepKind::decode: decode(i, out); break;
     case StepKind::encode_text: encode_text(i, out); break;
     case StepKind::encode_image: encode_image(i, out); break;
     case StepKind::encode_vision: encode_vision(i, out); break;
     case StepKind::upscale: upscale(i, out); break;
+    case StepKind::use: work(i, out); break;
     case StepKind::other: break;
   }
   if (!card_.known && !out.uses.empty()) {
@@ -494,6 +552,22 @@ void Estimate::general_notes() {
   }
 }
 
+/// Weights that a node takes, but that no node is known to use. LoRAs change weights in place.
+std::vector<int> Estimate::unused(const PromptDemand& demand) const {
+  std::vector<int> left = weights_.taken();
+  std::ranges::sort(left);
+  left.erase(std::unique(left.begin(), left.end()), left.end());
+  std::vector<bool> used(weights_.all().size());
+  for (const NodeDemand& node : demand.nodes) {
+    for (const int w : node.uses) used[static_cast<std::size_t>(w)] = true;
+  }
+  std::erase_if(left, [&](int w) {
+    return used[static_cast<std::size_t>(w)] || weights_[w].role == WeightsRole::lora ||
+           weights_[w].absent();
+  });
+  return left;
+}
+
 Result<PromptDemand> Estimate::run(const FindWeights& find) {
   general_notes();
   if (auto found = weights_.find_all(find); !found) return found.error();
@@ -506,6 +580,7 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
   }
   demand.picture = main_picture(demand);
   demand.loaded = loaded();
+  demand.unused = unused(demand);
   demand.weights = weights_.take();
   demand.notes = std::move(notes_);
   return demand;
@@ -523,6 +598,7 @@ const char* to_string(StepKind kind) {
     case StepKind::sample: return "sample";
     case StepKind::decode: return "decode";
     case StepKind::upscale: return "upscale";
+    case StepKind::use: return "use";
   }
   return "other";
 }

@@ -317,6 +317,9 @@ Demand sample_demand(const SampleCase& c) {
   demand.reserved = reserved_quantity(live * reserved_factor(c), reserved_factor(c), c.row->kind,
                                       c.async_allocator, live_source(c));
   set_bounds(c, demand);
+  const double copies = c.quantised ? 1.5 : 1.0;  // of 16 bits: half as stored, whole as computed
+  demand.cast_bytes =
+      static_cast<std::int64_t>(copies * c.row->cast_mib * kMib * c.element_bytes / 2);
   demand.forwards = c.forwards;
   demand.flops = forward_flops(*c.row, c.latent, c.reference_most) * c.forwards;
   return demand;
@@ -361,6 +364,67 @@ Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_
   if (row) demand.flops = 2 * row->parameters * row->tokens;
   demand.low = 0.2;
   demand.high = 2;
+  return demand;
+}
+
+namespace {
+
+/// Keys and values that a text encoder keeps of one token while it writes: layers * 2 * heads *
+/// width of a head * 2 bytes (comfy/text_encoders/llama.py of 0.33.0).
+struct KeptRow {
+  std::string_view key;
+  std::int64_t bytes;
+};
+constexpr KeptRow kKept[] = {
+    {"qwen3-4b", 36 * 2 * 8 * 128 * 2},     {"qwen25-vl-7b", 28 * 2 * 4 * 128 * 2},
+    {"gemma-2-2b", 26 * 2 * 4 * 256 * 2},   {"gemma3-12b", 48 * 2 * 8 * 256 * 2},
+    {"mistral3-24b", 40 * 2 * 8 * 128 * 2},
+};
+
+}  // namespace
+
+Demand writing_demand(const TextRow* row, const ComfyVersion& version, int element_bytes,
+                      std::int64_t most_tokens) {
+  Demand demand = text_demand(row, version, element_bytes);
+  demand.repeats = static_cast<int>(std::clamp<std::int64_t>(most_tokens, 1, 1'000'000));
+  demand.flops = 0;  // one token at a time reads all weights: no matter of operations
+  const auto kept = std::ranges::find_if(
+      kKept, [&](const KeptRow& entry) { return row && entry.key == row->key; });
+  const bool known = kept != std::end(kKept);
+  const std::int64_t each = known ? kept->bytes : kKept[0].bytes;
+  const std::int64_t tokens = (row ? row->tokens : 512) + demand.repeats;
+  const std::string source =
+      fmt::format("keys and values of {} tokens * {} bytes{}; {}", tokens, each,
+                  known ? "" : ", as Qwen 3 4B; Gemma 3 12B has 2.7 times as much",
+                  demand.live.source);
+  const double live =
+      static_cast<double>(demand.live.bytes) + static_cast<double>(tokens * each);
+  demand.live = quantity(live, NumberKind::assumed, source);
+  demand.reserved = quantity(live * 1.1, NumberKind::assumed, "1.1 * live; " + source);
+  demand.low = known ? 0.8 : 0.4;
+  demand.high = known ? 1.2 : 2.7;
+  return demand;
+}
+
+Demand sound_demand(const SoundCase& c) {
+  constexpr double kBytesOfAFrame = 87'000;           // of a latent row: comfy/sd.py of 0.33.0
+  constexpr double kEncoderBytes = 3.0 * 512 * 3200;  // a second: three copies of a layer
+  constexpr double kMinute = 60;
+  Demand demand;
+  const bool decodes = c.latent_values > 0;
+  const double live = decodes ? static_cast<double>(c.latent_values) / 8 * kBytesOfAFrame
+                              : kEncoderBytes * kMinute;
+  const std::string source =
+      decodes ? "latent values / 8 * 87,000 * bytes, ComfyUI's own estimate; not traced"
+              : "a minute of sound assumed: 3 * 512 * 3,200 * bytes a second; not traced";
+  const double bytes = live * c.element_bytes;
+  demand.live = quantity(bytes, NumberKind::assumed, source);
+  demand.reserved = quantity(1.2 * bytes, NumberKind::assumed, "1.2 * live; " + source);
+  const bool asks = decodes && c.version >= ComfyVersion{0, 25, 0};
+  demand.asked = demand.minimum =
+      quantity(asks ? bytes : 0, NumberKind::computed, asks ? source : "0: ComfyUI asks nothing");
+  demand.low = 0.3;
+  demand.high = 1.5;
   return demand;
 }
 

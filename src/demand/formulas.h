@@ -68,6 +68,17 @@ Demand encode_demand(const VaeCase& c);
 
 /// A text encoder's call; `row` may be null.
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes);
+/// A sound's latent decoded, or (without one) a sound encoded, whose length no workflow tells.
+struct SoundCase {
+  std::int64_t latent_values = 0;
+  ComfyVersion version;
+  int element_bytes = 2;
+};
+Demand sound_demand(const SoundCase& c);
+
+/// One that writes up to `most_tokens` (TextGenerate): it keeps keys and values of all of them.
+Demand writing_demand(const TextRow* row, const ComfyVersion& version, int element_bytes,
+                      std::int64_t most_tokens);
 
 /// The picture that an upscaler gets, which its node works through in tiles.
 struct UpscaleCase {

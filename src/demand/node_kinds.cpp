@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "demand/classes.h"
+#include "demand/link_types.h"
 
 namespace ebb {
 namespace {
@@ -55,12 +56,44 @@ int guider_of(const PromptGraph& graph, int node) {
   return -1;
 }
 
+/// Weights that nodes put into the conditioning, for the sampler.
+bool goes_with_conditioning(std::string_view type) {
+  return one_of(type, {"CONTROL_NET", "GLIGEN", "HOOKS"});
+}
+
+/// ComfyUI's own nodes that take a model to read its settings or to compute on the CPU, where next
+/// to nothing is done: a noise, a style's tokens, a size.
+bool computes_nothing(std::string_view class_type) {
+  return one_of(class_type, {"AddNoise", "StyleModelApply", "LTXVEmptyLatentAudio",
+                             "SeedVR2Conditioning", "GetICLoRAParameters"});
+}
+
+/// It gets a picture, a sound or a latent: something to encode or to decode.
+bool takes_data(const PromptGraph& graph, int node) {
+  return std::ranges::any_of(graph.node(node).inputs, [&](const PromptInput& input) {
+    const LinkKind kind = link_kind(graph.type(input));
+    return input.link && (kind == LinkKind::any || kind == LinkKind::data) &&
+           graph.type(input) != "CONDITIONING";
+  });
+}
+
 PromptGraph::Source model_of(const PromptGraph& graph, int node) {
   for (int steps = 0; node >= 0 && steps <= kWalkMax; ++steps) {
     if (const PromptInput* model = graph.input_of_type(node, "MODEL")) return graph.source(*model);
     if (!continues_sampler(graph.node(node).class_type)) return {};
     const PromptInput* latent = graph.input_of_type(node, "LATENT");
     node = latent ? graph.source(*latent).node : -1;
+  }
+  return {};
+}
+
+/// The second of two models that a guider asks in turn.
+PromptGraph::Source other_model_of(const PromptGraph& graph, int node,
+                                   const PromptGraph::Source& first) {
+  for (const PromptInput& input : graph.node(node).inputs) {
+    if (!input.link || graph.type(input) != "MODEL") continue;
+    const PromptGraph::Source source = graph.source(input);
+    if (source.node != first.node || source.slot != first.slot) return source;
   }
   return {};
 }
@@ -112,6 +145,53 @@ std::optional<double> step_count(const PromptGraph& graph, int node, PromptValue
 
 }  // namespace
 
+bool writes_text(const PromptGraph& graph, int node) {
+  return graph.node(node).input("max_length") && graph.gives(node, "STRING");
+}
+
+bool is_bypassed(const PromptGraph& graph, int node) {
+  const PromptInput* bypass = graph.node(node).input("bypass");
+  return bypass && !bypass->link && bypass->value == "true";
+}
+
+bool is_sound(const PromptGraph& graph, int node) {
+  return one_of(graph.node(node).class_type,
+                {"AudioEncoderEncode", "LTXVAudioVAEDecode", "LTXVAudioVAEEncode"});
+}
+
+const PromptInput* works_with(const PromptGraph& graph, int node) {
+  const PromptNode& n = graph.node(node);
+  if (computes_nothing(n.class_type) || (n.output_types.empty() && !n.known)) return nullptr;
+  bool results = n.output_types.empty();  // it saves what it makes of them
+  for (const std::string& type : n.output_types) {
+    const LinkKind kind = link_kind(type);
+    if (kind == LinkKind::weights || kind == LinkKind::any) return nullptr;  // it may hand them on
+    results |= kind == LinkKind::data;
+  }
+  if (!results) return nullptr;
+  for (const PromptInput& input : n.inputs) {
+    if (is_model_at_work(graph, node, input)) return &input;
+  }
+  return nullptr;
+}
+
+bool is_model_at_work(const PromptGraph& graph, int node, const PromptInput& input) {
+  const std::string_view type = graph.type(input);
+  return input.link && link_kind(type) == LinkKind::weights && !goes_with_conditioning(type) &&
+         !contains(type, "PIPE") && (type != "VAE" || takes_data(graph, node));
+}
+
+bool answers_for(const PromptGraph& graph, int node, std::string_view type) {
+  const PromptNode& n = graph.node(node);
+  if (is_bypassed(graph, node) || computes_nothing(n.class_type)) return false;
+  if (one_of(type, {"CONTROL_NET", "GLIGEN"})) return false;
+  if (type == "VAE" && !takes_data(graph, node)) return false;
+  if (type == "MODEL_PATCH") return !graph.gives(node, "MODEL");
+  return n.output_types.empty() || !std::ranges::all_of(n.output_types, [](const auto& given) {
+    return given == "GUIDER" || link_kind(given) == LinkKind::settings;
+  });
+}
+
 bool encodes_whole_video(std::string_view class_type) {
   return class_type.substr(0, 3) == "Wan" &&
          !one_of(class_type, {"Wan22ImageToVideoLatent", "WanPhantomSubjectToVideo",
@@ -132,6 +212,7 @@ StepKind kind_of(const PromptGraph& graph, int node) {
       is_unmanaged_loader(n.class_type)) {
     return StepKind::load;
   }
+  if (is_bypassed(graph, node)) return StepKind::other;
   if (samples(graph, node)) return StepKind::sample;
   // A context or a pipe: it hands on what it takes, and works with none of it.
   if (graph.gives(node, "VAE") && graph.gives(node, "CLIP")) return StepKind::other;
@@ -144,7 +225,8 @@ StepKind kind_of(const PromptGraph& graph, int node) {
       (graph.gives(node, "IMAGE") || n.class_type.rfind("VAEDecode", 0) == 0)) {
     return StepKind::decode;
   }
-  if (graph.input_of_type(node, "CLIP") && graph.gives(node, "CONDITIONING")) {
+  if (graph.input_of_type(node, "CLIP") &&
+      (graph.gives(node, "CONDITIONING") || writes_text(graph, node))) {
     return StepKind::encode_text;
   }
   if (encodes_pictures(graph, node)) return StepKind::encode_image;
@@ -154,13 +236,14 @@ StepKind kind_of(const PromptGraph& graph, int node) {
   if (graph.input_of_type(node, "CLIP") && gives_unknown(n) && n.input("text")) {
     return StepKind::encode_text;
   }
-  return StepKind::other;
+  return works_with(graph, node) ? StepKind::use : StepKind::other;
 }
 
 SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValues& values) {
   SamplerSettings settings;
   const int guider = guider_of(graph, node);
   settings.model = model_of(graph, guider >= 0 ? guider : node);
+  settings.other_model = other_model_of(graph, guider >= 0 ? guider : node, settings.model);
   for (const int place : {node, guider}) {
     if (place < 0) continue;
     for (const PromptInput& input : graph.node(place).inputs) {

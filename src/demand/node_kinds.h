@@ -14,6 +14,23 @@ namespace ebb {
 
 StepKind kind_of(const PromptGraph& graph, int node);
 
+/// A text encoder that writes: TextGenerate.
+bool writes_text(const PromptGraph& graph, int node);
+
+/// Its own widget says that it hands on what it gets.
+bool is_bypassed(const PromptGraph& graph, int node);
+
+/// ComfyUI's own nodes that put a sound through a model, whose demand is known.
+bool is_sound(const PromptGraph& graph, int node);
+
+/// The input through which a node of no other kind gets weights that it works with, or null: it
+/// takes them, hands them to nobody and gives results.
+const PromptInput* works_with(const PromptGraph& graph, int node);
+/// Whether that input brings such weights.
+bool is_model_at_work(const PromptGraph& graph, int node, const PromptInput& input);
+/// Whether a node that takes weights of this type and hands them to nobody may work with them.
+bool answers_for(const PromptGraph& graph, int node, std::string_view type);
+
 /// A node that encodes pictures with the VAE linked to it.
 bool encodes_pictures(const PromptGraph& graph, int node);
 /// It encodes as many pictures as the video has frames, whatever it is given.
@@ -22,6 +39,7 @@ bool encodes_whole_video(std::string_view class_type);
 /// A sampler with its guider, as far as demand goes.
 struct SamplerSettings {
   PromptGraph::Source model;
+  PromptGraph::Source other_model;  ///< of a guider with two: for the negative conditioning
   std::vector<PromptGraph::Source> conditionings;
   int repeats = 1;   ///< steps times the evaluations that the method takes for one
   int forwards = 1;  ///< conditionings

@@ -83,6 +83,17 @@ const PromptInput* PromptGraph::input_of_type(int position, std::string_view wan
   return nullptr;
 }
 
+PromptGraph::Readers PromptGraph::readers() const {
+  Readers readers(prompt_.nodes.size());
+  for (int i = 0; i < size(); ++i) {
+    for (const PromptInput& input : node(i).inputs) {
+      const Source from = source(input);
+      if (from.exists()) readers[static_cast<std::size_t>(from.node)].emplace_back(i, &input);
+    }
+  }
+  return readers;
+}
+
 PromptGraph::Source PromptGraph::handed_on(const Source& from, std::string_view wanted) const {
   const PromptNode& giver = node(from.node);
   if (takes_pipe_apart(giver.class_type)) return through_pipe(*this, from);

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ebb/workflow.h"
@@ -37,6 +38,10 @@ class PromptGraph {
 
   /// The first linked input through which `type` flows.
   const PromptInput* input_of_type(int node, std::string_view type) const;
+
+  /// Per node, who reads its outputs: the reader's position and input.
+  using Readers = std::vector<std::vector<std::pair<int, const PromptInput*>>>;
+  Readers readers() const;
 
   /// Where a node that hands on `type` takes it from: an input of that type, the chosen branch of a
   /// switch, or the only link of a node whose types nobody knows.

@@ -306,9 +306,9 @@ DemandTerms encode_terms(const VaeCase& c) {
   return vae_terms(c, {"encode", c.row->encode[column], c.row->encode_live[column], c.shape});
 }
 
-DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int element_bytes) {
-  const Demand demand = text_demand(row, version, element_bytes);
+DemandTerms text_terms(const Demand& demand) {
   DemandTerms terms;
+  if (!demand.asked.known() || demand.live.bytes <= 0) return terms;
   terms.asked = {"asked",
                  "What ComfyUI asks for (load_model in comfy/sd.py)",
                  "MiB",
@@ -320,7 +320,8 @@ DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int elem
                 "MiB",
                 {bytes_term(demand.live.bytes, "one prompt", demand.live.kind, demand.live.source)},
                 "live"};
-  terms.reserved_factor = 1.5;
+  terms.reserved_factor =
+      static_cast<double>(demand.reserved.bytes) / static_cast<double>(demand.live.bytes);
   terms.reserved_source = "the allocator's slack";
   return terms;
 }

@@ -35,7 +35,7 @@ Term bytes_term(std::int64_t bytes, std::string what, NumberKind kind, std::stri
 DemandTerms sample_terms(const SampleCase& c);
 DemandTerms decode_terms(const VaeCase& c);
 DemandTerms encode_terms(const VaeCase& c);
-DemandTerms text_terms(const TextRow* row, const ComfyVersion& version, int element_bytes);
+DemandTerms text_terms(const Demand& demand);
 DemandTerms upscale_terms(const UpscaleCase& c);
 /// Of a step that does two things one after the other.
 DemandTerms larger(DemandTerms a, DemandTerms b);

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 #include "demand/classes.h"
+#include "demand/link_types.h"
+#include "demand/node_kinds.h"
 
 namespace ebb {
 namespace {
@@ -38,8 +40,10 @@ constexpr Given kGiven[] = {
 };
 
 bool names_a_model(std::string_view value) {
+  if (value.starts_with("embedding:") || value.find('\n') != value.npos) return false;  // a text
   return std::ranges::any_of(
-      std::initializer_list<std::string_view>{".safetensors", ".gguf", ".ckpt", ".pt", ".sft"},
+      std::initializer_list<std::string_view>{".safetensors", ".gguf", ".ckpt", ".pt", ".pth",
+                                                ".sft", ".bin", ".onnx"},
       [&](std::string_view ending) { return value.ends_with(ending); });
 }
 
@@ -105,9 +109,11 @@ Result<Done> PromptWeights::find_all(const FindWeights& find) {
     for (const LoaderRow* row : loader_rows(node.class_type)) {
       const auto request = loader_request(*row, node);
       if (!request) continue;
-      if (auto done = add(i, *request, row->gives, find); !done) return done;
+      const std::string_view gives = row->role == WeightsRole::lora ? "LORA" : row->gives;
+      if (auto done = add(i, *request, gives, find); !done) return done;
     }
     if (auto done = guess_loader(i, find); !done) return done;
+    if (auto done = guess_others(i, find); !done) return done;
     int number = 0;
     for (const std::string& file : lora_files(node)) {
       WeightsRequest request;
@@ -152,6 +158,81 @@ Result<Done> PromptWeights::guess_loader(int i, const FindWeights& find) {
     if (auto done = add(i, request, given.type, found); !done) return done;
   }
   return Done{};
+}
+
+/// A class that is in no table and names further model files reads them, whatever it gives.
+Result<Done> PromptWeights::guess_others(int i, const FindWeights& find) {
+  const PromptNode& node = graph_.node(i);
+  if (!loader_rows(node.class_type).empty() || !lora_files(node).empty() ||
+      is_unmanaged_loader(node.class_type)) {
+    return Done{};
+  }
+  const auto gives = std::ranges::find_if(node.output_types, [](const std::string& type) {
+    return link_kind(type) == LinkKind::weights || link_kind(type) == LinkKind::data;
+  });
+  // A class that gives texts and numbers only picks a name for others.
+  if (gives == node.output_types.end() && !node.output_types.empty()) return Done{};
+  int number = 0;
+  for (const PromptInput& input : node.inputs) {
+    const auto file = input.text();
+    const bool chosen = input.type.empty() || input.type == "COMBO";  // not a text that is written
+    if (!file || !chosen || !names_a_model(*file) || is_asked_for(i, *file)) continue;
+    WeightsRequest request;
+    request.node = node.id;
+    request.id_suffix = number == 0 ? "" : fmt::format(".{}", number + 1);
+    request.role = contains(lower(input.name), "lora") ? WeightsRole::lora : WeightsRole::other;
+    request.files = {*file};
+    request.loader_class = node.class_type;
+    ++number;
+    const bool lora = request.role == WeightsRole::lora;
+    const std::string_view type = gives == node.output_types.end() ? "" : std::string_view(*gives);
+    if (auto done = add(i, request, lora ? "LORA" : type, find); !done) return done;
+  }
+  return Done{};
+}
+
+/// Whether this node was found to read this file already.
+bool PromptWeights::is_asked_for(int node, std::string_view file) const {
+  return std::ranges::any_of(reads_[node], [&](int w) {
+    return std::ranges::find(all_[w].files, file) != all_[w].files.end();
+  });
+}
+
+std::vector<int> PromptWeights::taken() const {
+  std::vector<int> taken;
+  const PromptGraph::Readers readers = graph_.readers();
+  for (const auto& [given, weights] : given_) {
+    const auto& [node, type] = given;
+    if (is_taken(node, type, readers)) taken.push_back(weights);
+  }
+  return taken;
+}
+
+/// Follows what a loader gives through all that hands it on.
+bool PromptWeights::is_taken(int node, const std::string& type,
+                             const PromptGraph::Readers& readers) const {
+  if (link_kind(type) != LinkKind::weights) return true;  // read as data, or nobody knows as what
+  std::vector<bool> seen(readers.size());
+  std::vector<int> open{node};
+  while (!open.empty()) {
+    const auto from = static_cast<std::size_t>(open.back());
+    open.pop_back();
+    for (const auto& [reader, input] : readers[from]) {
+      const std::string_view flows = graph_.type(*input);
+      if (flows != type && !is_any(flows)) continue;
+      const auto& gives = graph_.node(reader).output_types;
+      const bool hands_on = std::ranges::any_of(
+          gives, [&](const std::string& given) { return given == type || is_any(given); });
+      if (hands_on && !seen[static_cast<std::size_t>(reader)]) {
+        seen[static_cast<std::size_t>(reader)] = true;
+        open.push_back(reader);
+      }
+      // A class nobody knows may do both; what it hands on and a sampler uses is in use anyway.
+      const bool ends = !hands_on || !graph_.node(reader).known;
+      if (ends && answers_for(graph_, reader, type)) return true;
+    }
+  }
+  return false;
 }
 
 Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view type) const {

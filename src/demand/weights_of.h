@@ -31,6 +31,9 @@ class PromptWeights {
   Origin origin(const PromptGraph::Source& source, std::string_view type) const;
   Origin origin(int node, std::string_view input_type) const;
 
+  /// Weights that a node takes that may work with them, whether it is known to or not.
+  std::vector<int> taken() const;
+
   const std::vector<int>& reads(int node) const { return reads_[node]; }
   const std::vector<Weights>& all() const { return all_; }
   std::vector<Weights> take() { return std::move(all_); }
@@ -41,6 +44,9 @@ class PromptWeights {
                    const FindWeights& find);
 
   Result<Done> guess_loader(int node, const FindWeights& find);
+  Result<Done> guess_others(int node, const FindWeights& find);
+  bool is_asked_for(int node, std::string_view file) const;
+  bool is_taken(int node, const std::string& type, const PromptGraph::Readers& readers) const;
 
   const PromptGraph& graph_;
   std::vector<Weights> all_;

@@ -4,21 +4,12 @@
 #include <algorithm>
 #include <map>
 
+#include "demand/link_types.h"
 #include "ebb/pass.h"
 #include "pass/own_nodes.h"
 
 namespace ebb {
 namespace {
-
-/// Types that carry weights or settings, not data: they cross cuts without being handed over.
-bool carries_data(const std::string& type) {
-  for (const char* no :
-       {"", "MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "STYLE_MODEL",
-        "INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "SAMPLER", "SIGMAS", "NOISE", "GUIDER"}) {
-    if (type == no) return false;
-  }
-  return true;
-}
 
 Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
   const PromptNode& node = prompt.nodes[static_cast<std::size_t>(position)];
@@ -31,6 +22,8 @@ Step make_step(const Prompt& prompt, int position, NodeDemand&& demand) {
   step.reads = std::move(demand.reads);
   step.loras = std::move(demand.loras);
   step.shape = demand.shape;
+  step.model_known = demand.model_known;
+  step.loads_unseen = demand.loads_unseen;
   step.demand = std::move(demand.demand);
   step.earlier = std::move(demand.earlier);
   return step;
@@ -152,7 +145,9 @@ std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step
   if (product.slot < 0 || product.slot >= static_cast<int>(types.size())) return std::nullopt;
   std::string type = types[static_cast<std::size_t>(product.slot)];
   if (type.empty() && step.kind == StepKind::sample) type = "LATENT";  // of a class nobody knows
-  if (!carries_data(type)) return std::nullopt;
+  if (type.empty()) return std::nullopt;
+  const LinkKind kind = link_kind(type);
+  if (kind == LinkKind::weights || kind == LinkKind::settings) return std::nullopt;
   Crossing crossing{type, step.id, std::nullopt};
   const bool main = type == "LATENT" || type == "IMAGE" || types.size() == 1;
   if (main && step.demand.result_bytes > 0) crossing.bytes = step.demand.result_bytes;
@@ -218,6 +213,16 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
     if (consumers.empty() || consumers.back() != to) consumers.push_back(to);
   });
   result.passes = split(result.steps);
+  std::vector<bool> read(result.weights.size());
+  for (const Step& step : result.steps) {
+    for (const int w : step.reads) read[static_cast<std::size_t>(w)] = true;
+  }
+  for (const int w : demand.unused) {
+    if (read[static_cast<std::size_t>(w)]) result.unused.push_back(w);
+  }
+  for (const int node : order.left_out) {
+    result.left_out.push_back(prompt.nodes[static_cast<std::size_t>(node)].label());
+  }
   auto cuts = find_cuts(prompt, step_of, result.steps, result.passes);
   result.too_many_crossings = !cuts;
   result.cuts = cuts ? *std::move(cuts) : std::vector<Cut>(result.passes.size() - 1);

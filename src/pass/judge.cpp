@@ -26,14 +26,22 @@ const Load* main_load(const Passes& passes, const Timeline& timeline, const Pass
   return passes.weights.empty() ? nullptr : found;
 }
 
-/// The file of the first weights in use whose size nobody knows; empty if all are known.
-std::string unknown_weights(const Passes& passes, const Pass& pass) {
-  for (const int w : pass.weights) {
+std::string file_of(const Weights& weights) {
+  return weights.files.empty() ? weights.name : weights.files.front();
+}
+
+/// Whose sizes in use nobody knows: `the size of a and b is not known`; empty if all are known.
+std::string unknown_sizes(const Passes& passes, const std::vector<int>& list) {
+  std::vector<std::string> files;
+  for (const int w : list) {
     const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
-    if (weights.known()) continue;
-    return cut_text(weights.files.empty() ? weights.name : weights.files.front(), 200);
+    if (!weights.known()) files.push_back(cut_text(file_of(weights), 200));
   }
-  return {};
+  if (files.empty()) return {};
+  const std::string last = files.back();
+  files.pop_back();
+  return fmt::format("the size of {}{}{} is not known", fmt::join(files, ", "),
+                     files.empty() ? "" : " and ", last);
 }
 
 std::string offload_cause(const Load& load, const Weights& weights, bool paged) {
@@ -101,9 +109,44 @@ std::string above_cause(const Step& step, std::int64_t live, std::int64_t room, 
                      format_mib(room), paged ? "what cannot leave" : "the weights", then);
 }
 
+/// Steps whose node catches that memory ran out, and goes on in tiles.
+bool retries_in_tiles(const Step& step) {
+  return step.kind == StepKind::decode || step.kind == StepKind::encode_image ||
+         step.kind == StepKind::upscale;
+}
+
+/// Linux: more than live is needed, for a moment or for good, and nothing gives it. `certain`
+/// steps are told elsewhere. Returns the cause, or nothing.
+std::string may_run_out(const Peaks& peaks, const Step& step, const std::vector<Load>& loads,
+                        std::int64_t room, bool paged, std::int64_t limit) {
+  constexpr double kSplit = 1.1;  // assumed: freed blocks that are too small for the next
+  const Quantity& reserved = step.demand.reserved;
+  const bool streams = std::any_of(loads.begin(), loads.end(),
+                                   [](const Load& load) { return load.offloaded_bytes > 0; });
+  const std::int64_t cast = paged || !streams ? 0 : step.demand.cast_bytes;  // paged: in the base
+  const std::int64_t needed = times(step.demand.live.bytes + cast, kSplit);
+  if (cast > 0 && needed > room) {
+    return fmt::format("the step allocates about {} MiB and {} to stream its largest weight, but "
+                       "there are {} beside the weights: it may run out of memory",
+                       format_mib(step.demand.live.bytes), format_mib(cast), format_mib(room));
+  }
+  if (paged && reserved.known() && reserved.bytes > room) {
+    return fmt::format("the step reserves about {} MiB, {} of them live, but there are {} beside "
+                       "what cannot leave: it may run out of memory",
+                       format_mib(reserved.bytes), format_mib(step.demand.live.bytes),
+                       format_mib(room));
+  }
+  if (peaks.vram > limit) {
+    return fmt::format("VRAM peaks at {} MiB on a card of {}: it may run out of memory",
+                       format_mib(peaks.vram), format_mib(limit));
+  }
+  return {};
+}
+
 /// Demand against what the weights leave of the card; returns why it goes above, if it does.
 std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
-                         const Timeline& timeline, const Machine& machine) {
+                         const std::vector<Load>& loads, const Timeline& timeline,
+                         const Machine& machine) {
   const Quantity& live = step.demand.live;
   const Quantity& reserved = step.demand.reserved;
   if (!live.known() || !reserved.known()) return {};
@@ -116,8 +159,20 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
                                format_mib(timeline.vram_limit_bytes),
                                windows ? "they spill into shared memory" : "it runs out of memory")
                  : above_cause(step, live.bytes, room, timeline.paged, machine.os);
-    raise(outcome, windows || room < 0 ? Verdict::spills : Verdict::tight, cause);
+    raise(outcome,
+          windows || room < 0      ? Verdict::spills
+          : retries_in_tiles(step) ? Verdict::tight
+                                   : Verdict::may_run_out,
+          cause);
     return cause;
+  }
+  if (!windows && !retries_in_tiles(step)) {
+    const std::string cause =
+        may_run_out(peaks, step, loads, room, timeline.paged, timeline.vram_limit_bytes);
+    if (!cause.empty()) {
+      raise(outcome, Verdict::may_run_out, cause);
+      return {};
+    }
   }
   // What is live may be more than expected; slack is given back on Linux, and kept on Windows.
   const std::int64_t live_most = times(live.bytes, std::max(1.0, step.demand.high));
@@ -219,6 +274,19 @@ std::string unknown_demand(const Step& step) {
                      why.empty() ? "" : ": ", why);
 }
 
+/// Adds a phrase to what is lacking.
+void lack(std::string& lacking, const std::string& phrase) {
+  if (phrase.empty()) return;
+  lacking += lacking.empty() ? phrase : "; " + phrase;
+}
+
+/// Whether the main weights of a pass and their kind are known: without, nothing is said of it.
+bool main_known(const Passes& passes, const Pass& pass) {
+  const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
+  return step.model_known && !pass.weights.empty() &&
+         passes.weights[static_cast<std::size_t>(pass.weights.front())].known();
+}
+
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
                        const Pass& pass, std::string& above) {
   const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
@@ -226,17 +294,13 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   outcome.verdict = Verdict::fits;
   sum_costs(outcome, passes, timeline, pass, step);
   const Peaks peaks = find_peaks(timeline, pass);
-  const std::string unknown = unknown_weights(passes, pass);
-  if (!unknown.empty()) {
-    raise(outcome, Verdict::unknown, fmt::format("the size of {} is not known", unknown));
-    return outcome;
-  }
+  lack(outcome.lacking, unknown_sizes(passes, pass.weights));
   if (const Load* load = main_load(passes, timeline, pass)) {
     judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], step,
                timeline.paged);
   }
   outcome.ram_at_least_bytes = peaks.ram;
-  if (!timeline.ram_open) outcome.ram_peak_bytes = peaks.ram;
+  if (outcome.lacking.empty() && !timeline.ram_open) outcome.ram_peak_bytes = peaks.ram;
   // A RAM size that nobody gave or probed is no reason for a verdict.
   if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0 &&
       machine.ram_total.kind != NumberKind::assumed) {
@@ -246,26 +310,57 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   }
   const Quantity& asked = step.demand.subtracted();
   if (!asked.known()) {
-    raise(outcome, Verdict::unknown, asked.source.empty() ? unknown_demand(step) : asked.source);
-    return outcome;
+    lack(outcome.lacking, asked.source.empty() ? unknown_demand(step) : asked.source);
+  } else {
+    if (outcome.lacking.empty()) outcome.vram_peak_bytes = peaks.vram;
+    above = judge_demand(outcome, peaks, step,
+                         timeline.steps[static_cast<std::size_t>(pass.main_step)].loads, timeline,
+                         machine);
   }
-  outcome.vram_peak_bytes = peaks.vram;
-  above = judge_demand(outcome, peaks, step, timeline, machine);
+  // More of what is not known makes nothing better: what is known to go wrong stays said.
+  const bool known_bad = rank(outcome.verdict) >= rank(Verdict::offloads);
+  if (!outcome.lacking.empty() && !(known_bad && main_known(passes, pass))) {
+    raise(outcome, Verdict::unknown, outcome.lacking);
+  }
   return outcome;
 }
 
-/// Why a sampler is in no pass: its model is unknown, or managed by its own pack. Empty if all are.
-std::string sampler_without_weights(const Passes& passes) {
+/// What is in no pass: work whose weights are unknown or managed by their own pack, models that no
+/// step is known to use, outputs that don't run.
+std::vector<std::string> in_no_pass(const Passes& passes) {
+  std::vector<std::string> lacking;
   for (const Step& step : passes.steps) {
-    if (step.kind != StepKind::sample || !step.uses.empty()) continue;
-    return unknown_demand(step);
+    const bool works = step.kind == StepKind::sample || step.kind == StepKind::use;
+    if (works && step.uses.empty()) {
+      lacking.push_back(unknown_demand(step));
+    } else if (step.loads_unseen) {
+      lacking.push_back(fmt::format(
+          "the models that node {} {} loads are managed by its own pack, and not counted", step.id,
+          step.class_type));
+    }
   }
-  return {};
+  if (passes.passes.empty() && lacking.empty() && passes.unused.empty() &&
+      !passes.weights.empty()) {
+    lacking.push_back("models are loaded, but nothing that runs is known to use one");
+  }
+  for (const int w : passes.unused) {
+    lacking.push_back(fmt::format("what {} is used for, and when, is not known",
+                                  file_of(passes.weights[static_cast<std::size_t>(w)])));
+  }
+  for (const std::string& node : passes.left_out) lacking.push_back(node + " will not run");
+  return lacking;
+}
+
+/// Passes without which a run is not known: its samplers; all of them where nothing samples.
+bool is_main(const Passes& passes, const Pass& pass) {
+  return pass.kind == StepKind::sample ||
+         std::none_of(passes.passes.begin(), passes.passes.end(),
+                      [](const Pass& other) { return other.kind == StepKind::sample; });
 }
 
 /// Reads, moves, stalls and compute of all steps.
 void sum_seconds(Outcome& run, const Passes& passes, const Timeline& timeline) {
-  bool known = !passes.passes.empty() && sampler_without_weights(passes).empty();
+  bool known = !passes.passes.empty() && in_no_pass(passes).empty();
   for (std::size_t s = 0; s < timeline.steps.size(); ++s) {
     run.known_seconds += step_seconds(passes.steps[s], timeline.steps[s], known);
   }
@@ -293,6 +388,12 @@ void add_causes_above(Outcome& run, const std::vector<std::string>& above, std::
 
 }  // namespace
 
+bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram) {
+  constexpr double kNearlyFull = 0.9;
+  return ram.known() &&
+         static_cast<double>(ram_peak_bytes) >= kNearlyFull * static_cast<double>(ram.bytes);
+}
+
 int rank(Verdict verdict) { return static_cast<int>(verdict); }
 
 const char* to_string(Verdict verdict) {
@@ -300,6 +401,7 @@ const char* to_string(Verdict verdict) {
     case Verdict::fits: return "fits";
     case Verdict::tight: return "tight";
     case Verdict::offloads: return "offloads";
+    case Verdict::may_run_out: return "may_run_out";
     case Verdict::ram_short: return "ram_short";
     case Verdict::spills: return "spills";
     case Verdict::unknown: return "unknown";
@@ -307,46 +409,112 @@ const char* to_string(Verdict verdict) {
   return "unknown";
 }
 
+namespace {
+
+/// Of two passes that offload, a sampler, whose every step pays, else the one that offloads more
+/// speaks for the run.
+bool speaks_before(const Pass& pass, const PassOutcome& outcome, const Pass& before,
+                   const PassOutcome& than) {
+  if (rank(outcome.verdict) != rank(than.verdict)) {
+    return rank(outcome.verdict) > rank(than.verdict);
+  }
+  const auto weight = [](const Pass& of, const PassOutcome& its) {
+    return std::pair(of.kind == StepKind::sample, its.offloaded_bytes.value_or(0));
+  };
+  return outcome.verdict == Verdict::offloads && weight(pass, outcome) > weight(before, than);
+}
+
+void sum_bytes(Outcome& run, const Pass& pass, const PassOutcome& outcome) {
+  if (pass.kind == StepKind::sample) {
+    run.offloaded_bytes = std::max(run.offloaded_bytes, outcome.offloaded_bytes.value_or(0));
+  }
+  run.vram_peak_bytes = std::max(run.vram_peak_bytes, outcome.vram_peak_bytes.value_or(0));
+  run.ram_peak_bytes = std::max(run.ram_peak_bytes, outcome.ram_at_least_bytes);
+  run.read_bytes += outcome.read_bytes;
+}
+
+/// RAM that is all but full is the trouble where only small parts are offloaded: no sampler waits
+/// for them, but everything waits for the page file.
+void judge_full_ram(Outcome& run, const Passes& passes, const Machine& machine) {
+  const Quantity& ram = machine.ram_total;
+  if (ram.kind == NumberKind::assumed || !nearly_full(run.ram_peak_bytes, ram)) return;
+  bool small = false;
+  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+    if (rank(run.passes[p].verdict) < rank(Verdict::offloads)) continue;
+    if (is_main(passes, passes.passes[p]) || run.passes[p].verdict != Verdict::offloads) return;
+    small = true;
+  }
+  for (PassOutcome& outcome : run.passes) {
+    if (!small || outcome.ram_at_least_bytes != run.ram_peak_bytes) continue;
+    raise(outcome, Verdict::ram_short,
+          fmt::format("RAM peaks at {} of {}, which leaves next to nothing for others",
+                      format_gib(run.ram_peak_bytes), format_gib(ram.bytes)));
+    return;
+  }
+}
+
+/// What is known of the run, and the pass that it is of.
+void find_known(Outcome& run, const Passes& passes) {
+  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+    const PassOutcome& outcome = run.passes[p];
+    if (outcome.verdict == Verdict::unknown || outcome.verdict == Verdict::fits) continue;
+    const auto at = static_cast<std::size_t>(run.known_pass);
+    if (run.known_pass >= 0 &&
+        !speaks_before(passes.passes[p], outcome, passes.passes[at], run.passes[at])) {
+      continue;
+    }
+    run.known_pass = static_cast<int>(p);
+    run.known = outcome.verdict;
+  }
+}
+
+/// Whether what is not known keeps anything from being said of the run as a whole.
+bool hides_run(const Passes& passes, const Outcome& run, bool in_no_pass) {
+  if (in_no_pass) return true;
+  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+    if (run.passes[p].verdict == Verdict::unknown && is_main(passes, passes.passes[p]) &&
+        !main_known(passes, passes.passes[p])) {
+      return true;
+    }
+  }
+  return !run.lacking.empty() && rank(run.known) < rank(Verdict::offloads);
+}
+
+}  // namespace
+
 Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& machine) {
   Outcome run;
-  run.verdict = Verdict::fits;
   run.ram_open = timeline.ram_open;
-  PassOutcome worst;
-  worst.verdict = Verdict::fits;
-  std::size_t worst_pass = passes.passes.size();
-  std::string unknown = sampler_without_weights(passes);
+  run.lacking = in_no_pass(passes);
+  const bool not_in_passes = !run.lacking.empty();
   std::vector<std::string> above(passes.passes.size());
   run.passes.reserve(passes.passes.size());
   for (const Pass& pass : passes.passes) {
     PassOutcome outcome = judge_pass(passes, timeline, machine, pass, above[run.passes.size()]);
-    if (outcome.verdict == Verdict::unknown) {
-      if (unknown.empty()) unknown = outcome.cause;
-    } else {
-      // Of two passes that offload, a sampler, whose every step pays, else the one that offloads
-      // more speaks for the run.
-      const auto weight = [&](StepKind kind, const PassOutcome& of) {
-        return std::pair(kind == StepKind::sample, of.offloaded_bytes.value_or(0));
-      };
-      const bool more = outcome.verdict == Verdict::offloads && worst.verdict == outcome.verdict &&
-                        weight(pass.kind, outcome) > weight(passes.passes[worst_pass].kind, worst);
-      if (more || rank(outcome.verdict) > rank(worst.verdict)) {
-        worst = outcome;
-        worst_pass = run.passes.size();
-      }
+    if (!outcome.lacking.empty() &&
+        std::ranges::find(run.lacking, outcome.lacking) == run.lacking.end()) {
+      run.lacking.push_back(outcome.lacking);
     }
-    if (pass.kind == StepKind::sample) {
-      run.offloaded_bytes = std::max(run.offloaded_bytes, outcome.offloaded_bytes.value_or(0));
-    }
-    run.vram_peak_bytes = std::max(run.vram_peak_bytes, outcome.vram_peak_bytes.value_or(0));
-    run.ram_peak_bytes = std::max(run.ram_peak_bytes, outcome.ram_at_least_bytes);
-    run.read_bytes += outcome.read_bytes;
+    sum_bytes(run, pass, outcome);
     run.passes.push_back(std::move(outcome));
   }
+  judge_full_ram(run, passes, machine);
+  find_known(run, passes);
   // What is known to go wrong is said even where something else is unknown; "fits" never is.
-  const bool known_bad = rank(worst.verdict) >= rank(Verdict::offloads);
-  run.verdict = unknown.empty() || known_bad ? worst.verdict : Verdict::unknown;
-  run.cause = run.verdict == Verdict::unknown ? unknown : worst.cause;
-  add_causes_above(run, above, run.verdict == Verdict::unknown ? above.size() : worst_pass);
+  const bool hidden = hides_run(passes, run, not_in_passes);
+  run.verdict = hidden ? Verdict::unknown : run.known;
+  const auto told =
+      run.known_pass < 0 ? run.passes.size() : static_cast<std::size_t>(run.known_pass);
+  if (hidden) {
+    run.cause = run.lacking.front();
+    if (rank(run.known) >= rank(Verdict::offloads)) {
+      run.cause += fmt::format("; pass {}: {}", told + 1, run.passes[told].cause);
+    }
+  } else if (told < run.passes.size()) {
+    run.cause = run.passes[told].cause;
+  }
+  const bool said = !hidden || rank(run.known) >= rank(Verdict::offloads);
+  add_causes_above(run, above, said ? told : above.size());
   sum_seconds(run, passes, timeline);
   return run;
 }

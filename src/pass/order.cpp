@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "base/text.h"
+#include "demand/link_types.h"
 #include "ebb/pass.h"
 #include "pass/order_run.h"
 #include "pass/output_order.h"
@@ -34,7 +34,7 @@ Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<in
 
 // ComfyUI refuses an output node that it can't reach everything for, and runs the others.
 Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<int> outputs,
-                                       std::vector<std::string>& notes) {
+                                       Order& order) {
   std::vector<int> sound;
   for (int node : outputs) {
     if (problem.graph.sound(node)) {
@@ -42,18 +42,12 @@ Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<
       continue;
     }
     const Error reason = problem.graph.reason(problem.prompt, node);
-    notes.push_back(problem.prompt.nodes[size_t(node)].label() +
+    order.left_out.push_back(node);
+    order.notes.push_back(problem.prompt.nodes[size_t(node)].label() +
                     " will not run: " + reason.where.place + ": " + reason.message + ".");
   }
   if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
   return sound;
-}
-
-bool carries_weights(std::string_view type) {
-  if (type.ends_with("_OUTPUT")) return false;  // CLIP_VISION_OUTPUT is a result, not a model
-  for (std::string_view part : {"MODEL", "CLIP", "VAE", "CONTROL_NET", "GUIDER", "ENCODER"})
-    if (contains(type, part)) return true;
-  return false;
 }
 
 // By the types of its inputs and outputs; a node of which no type is known may.
@@ -61,11 +55,11 @@ bool handles_weights(const PromptNode& node) {
   bool any_type = false;
   for (const PromptInput& input : node.inputs) {
     any_type |= !input.type.empty();
-    if (carries_weights(input.type)) return true;
+    if (link_kind(input.type) == LinkKind::weights) return true;
   }
   for (const std::string& type : node.output_types) {
     any_type |= !type.empty();
-    if (carries_weights(type)) return true;
+    if (link_kind(type) == LinkKind::weights) return true;
   }
   return !any_type && !node.known;
 }
@@ -147,7 +141,7 @@ Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outp
   auto wanted = output_nodes(problem.prompt, outputs);
   if (!wanted) return wanted.error();
   Order order;
-  auto runnable = sound_outputs(problem, std::move(*wanted), order.notes);
+  auto runnable = sound_outputs(problem, std::move(*wanted), order);
   if (!runnable) return runnable.error();
   OrderRun run = run_order(problem, *runnable);
   OutputOrders(problem, run).compare(*runnable, order);

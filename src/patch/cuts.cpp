@@ -10,7 +10,7 @@
 #include <map>
 #include <set>
 
-#include "base/text.h"
+#include "demand/link_types.h"
 #include "pass/order_run.h"
 #include "pass/output_order.h"
 
@@ -28,13 +28,9 @@ std::optional<int> rank_of(std::string_view type) {
   if (type == "LATENT") return 0;
   if (type == "IMAGE") return 1;
   if (type == "CONDITIONING") return 2;
-  for (const std::string_view no :
-       {"MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "STYLE_MODEL", "INT",
-        "FLOAT", "STRING", "BOOLEAN", "COMBO", "SAMPLER", "SIGMAS", "NOISE", "GUIDER"}) {
-    if (type == no) return std::nullopt;
-  }
-  if (contains(type, "MODEL") || contains(type, "PIPE")) return std::nullopt;
-  return type.empty() || type == "*" ? 4 : 3;
+  const LinkKind kind = link_kind(type);
+  if (kind == LinkKind::weights || kind == LinkKind::settings) return std::nullopt;
+  return kind == LinkKind::any ? 4 : 3;
 }
 
 /// Nodes that `node` needs, itself included.

@@ -213,10 +213,33 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
                                   "none known",
                                   [](ComfyFlags& f) { f.disable_async_offload = false; }));
   }
+  for (const std::string& flag : flags.other) {
+    if (flag != "--use-split-cross-attention" && flag != "--use-quad-cross-attention") continue;
+    levers.push_back(without_flag(base, "drop-" + flag.substr(2), flag,
+                                  "none known: PyTorch's own attention needs less memory",
+                                  [](ComfyFlags& f) {
+                                    std::erase_if(f.other, [](const std::string& other) {
+                                      return other == "--use-split-cross-attention" ||
+                                             other == "--use-quad-cross-attention";
+                                    });
+                                    f.disable_xformers_and_pytorch_attention = false;
+                                  }));
+  }
   if (before.outcome.offloaded_bytes > 0) {
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
   }
   add_missing(levers, base, before, predict);
+  if (before.timeline.paged && rank(before.outcome.verdict) >= rank(Verdict::may_run_out)) {
+    Lever lever{"disable-dynamic-vram",
+                FixKind::flag,
+                "start with --disable-dynamic-vram",
+                "the older manager: weights are loaded before a step, not as it runs",
+                "",
+                false,
+                base};
+    lever.trial.machine.flags.disable_dynamic_vram = true;
+    levers.push_back(std::move(lever));
+  }
   return levers;
 }
 
@@ -369,7 +392,38 @@ std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
 
 namespace {
 
-/// The largest picture of the same aspect, in multiples of 16, that keeps every model whole.
+/// What a smaller size is to reach: no model is offloaded, or where a step may run out of memory,
+/// that it does not.
+bool is_enough(const Prediction& before, const Outcome& after) {
+  if (rank(before.outcome.verdict) < rank(Verdict::may_run_out) ||
+      before.outcome.verdict == Verdict::ram_short) {
+    return after.offloaded_bytes == 0;
+  }
+  return rank(after.verdict) < rank(Verdict::may_run_out);
+}
+
+/// The largest frame count below that of the video that is enough, in steps of the model.
+std::optional<std::int64_t> fewer_frames(const Trial& base, const Prediction& before,
+                                         const Predict& predict) {
+  const auto stride = stride_of(*before.passes);
+  if (!stride || !before.passes->picture) return std::nullopt;
+  const auto enough = [&](std::int64_t steps) {
+    Trial trial = base;
+    trial.sizes.frames = 1 + *stride * steps;
+    const auto result = predict(trial);
+    return result.ok() && is_enough(before, result->outcome);
+  };
+  std::int64_t good = 0;
+  std::int64_t bad = (before.passes->picture->frames - 1) / *stride;
+  if (bad <= good || !enough(good)) return std::nullopt;
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (enough(middle) ? good : bad) = middle;
+  }
+  return 1 + *stride * good;
+}
+
+/// The largest picture of the same aspect, in multiples of 16, that is enough.
 std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before,
                                      const Predict& predict) {
   if (!before.passes->picture) return std::nullopt;
@@ -383,7 +437,7 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
   };
   const auto whole = [&](std::int64_t width16) {
     const auto result = predict(sized(width16));
-    return result.ok() && result->outcome.offloaded_bytes == 0;
+    return result.ok() && is_enough(before, result->outcome);
   };
   std::int64_t good = 256 / 16;  // below this a picture is of no use
   std::int64_t bad = (picture.width + 15) / 16;
@@ -395,7 +449,8 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
   const Trial trial = sized(good);
   const double share = static_cast<double>(*trial.sizes.width * *trial.sizes.height) /
                        static_cast<double>(picture.width * picture.height);
-  if (share < 0.5) return std::nullopt;
+  const bool above = rank(before.outcome.verdict) >= rank(Verdict::may_run_out);
+  if (share < (above ? 0.2 : 0.5)) return std::nullopt;
   return Lever{"fewer-pixels",
                FixKind::parameter,
                fmt::format("render {}x{} instead of {}x{}", *trial.sizes.width, *trial.sizes.height,
@@ -411,11 +466,13 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
 std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
                                const Predict& predict) {
   std::vector<Lever> levers;
-  if (before.outcome.offloaded_bytes == 0) return levers;
-  const auto frames = largest_resident_frames(base, before, predict);
+  const bool above = rank(before.outcome.verdict) >= rank(Verdict::may_run_out);
+  if (before.outcome.offloaded_bytes == 0 && !above) return levers;
+  const auto frames = above ? fewer_frames(base, before, predict)
+                            : largest_resident_frames(base, before, predict);
   // Half of a video or picture is no fix.
   if (frames && before.passes->picture && *frames < before.passes->picture->frames &&
-      2 * *frames >= before.passes->picture->frames) {
+      (above || 2 * *frames >= before.passes->picture->frames)) {
     Lever lever{
         "fewer-frames",
         FixKind::parameter,

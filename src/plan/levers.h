@@ -3,12 +3,17 @@
 // with it applied. Which ones make sense is decided here, what they do by predicting.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ebb/plan.h"
 
 namespace ebb {
+
+/// Frames between two latent frames of the diffusion model in use; nothing without a video.
+std::optional<int> stride_of(const Passes& passes);
 
 struct Lever {
   std::string id;

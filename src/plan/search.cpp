@@ -18,11 +18,14 @@ constexpr double kSameSeconds = 1;
 constexpr std::int64_t kTrialsOfASize = 16;  ///< what finding a smaller size takes
 constexpr double kSameShare = 0.02;          ///< of the run's seconds
 
+}  // namespace
+
 const char* verdict_phrase(Verdict verdict) {
   switch (verdict) {
     case Verdict::fits: return "fits";
     case Verdict::tight: return "fits tightly";
     case Verdict::offloads: return "offloads";
+    case Verdict::may_run_out: return "may run out of memory";
     case Verdict::ram_short: return "is short of RAM";
     case Verdict::spills: return "spills into shared memory";
     case Verdict::unknown: return "is unknown";
@@ -30,11 +33,13 @@ const char* verdict_phrase(Verdict verdict) {
   return "is unknown";
 }
 
-/// Whether less is above the card's limit.
+namespace {
+
+/// Whether what was above the card's limit no longer is.
 bool relieves(const Outcome& was, const Outcome& is, const Machine& machine) {
   const std::int64_t limit = machine.vram_total.bytes;
   return was.vram_peak_bytes > limit &&
-         was.vram_peak_bytes - std::max(limit, is.vram_peak_bytes) > kSameBytes;
+         was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes && is.vram_peak_bytes <= limit;
 }
 
 /// Negative if they are lost, 0 if it is the same run or a time is unknown.
@@ -42,6 +47,29 @@ double saved_seconds(const Outcome& was, const Outcome& is) {
   if (!was.seconds || !is.seconds) return 0;
   const double seconds = *was.seconds - *is.seconds;
   return std::abs(seconds) < std::max(kSameSeconds, kSameShare * *was.seconds) ? 0 : seconds;
+}
+
+/// Files of unknown size that the run reads: `a`, `a and b`, `a, b and 3 more`.
+std::string unknown_files(const Passes& passes) {
+  constexpr std::size_t kNamed = 3;
+  std::vector<std::string> files;
+  for (const Step& step : passes.steps) {
+    for (const int w : step.reads) {
+      const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
+      if (weights.known() || weights.files.empty()) continue;
+      if (std::ranges::find(files, weights.files.front()) == files.end()) {
+        files.push_back(weights.files.front());
+      }
+    }
+  }
+  if (files.empty()) return {};
+  std::string last = files.back();
+  files.pop_back();
+  if (files.size() >= kNamed) {
+    last = fmt::format("{} more", files.size() + 1 - kNamed);
+    files.resize(kNamed);
+  }
+  return files.empty() ? last : fmt::format("{} and {}", fmt::join(files, ", "), last);
 }
 
 class Search {
@@ -53,6 +81,7 @@ class Search {
 
   std::vector<Fix> run() {
     if (before_.outcome.verdict == Verdict::fits) add_nothing();
+    add_questions();
     for (const Lever& lever : flag_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : tile_levers(base_, before_)) attempt(lever);
@@ -61,7 +90,10 @@ class Search {
       for (const Lever& lever : size_levers(base_, before_, predict_)) attempt(lever);
       combine();
     }
-    std::stable_partition(fixes_.begin(), fixes_.end(), [](const Fix& fix) { return fix.helps; });
+    // What mends the trouble goes first, then what helps otherwise.
+    const auto place = [&](const Fix& fix) { return fix.helps ? (mends(fix) ? 0 : 1) : 2; };
+    std::stable_sort(fixes_.begin(), fixes_.end(),
+                     [&](const Fix& a, const Fix& b) { return place(a) < place(b); });
     if (fixes_.empty() || trials_left_ <= kTrialsOfASize) add_no_lever();
     return std::move(fixes_);
   }
@@ -81,6 +113,49 @@ class Search {
     fixes_.push_back(std::move(fix));
   }
 
+  /// What the user can tell where something is not known.
+  void add_questions() {
+    const auto ask = [&](const char* id, std::string title) {
+      Fix fix;
+      fix.id = id;
+      fix.title = std::move(title);
+      fix.effect = "then Ebb can say more";
+      fix.price = "-";
+      fix.helps = true;
+      fix.trial = base_;
+      fix.verdict = before_.outcome.verdict;
+      fixes_.push_back(std::move(fix));
+    };
+    if (before_.outcome.lacking.empty()) return;
+    if (const std::string files = unknown_files(*before_.passes); !files.empty()) {
+      ask("tell-files", "tell Ebb where the models are (--models FOLDER), or the size of " + files +
+                            " (--bytes NAME=SIZE)");
+    }
+    if (base_.sizes.width || base_.sizes.height || --trials_left_ < 0) return;
+    Trial sized = base_;
+    sized.sizes.width = sized.sizes.height = 1024;
+    const auto after = predict_(sized);
+    if (after && after->outcome.lacking.size() < before_.outcome.lacking.size()) {
+      ask("tell-size", "tell Ebb the size of the picture: --size WIDTHxHEIGHT");
+    }
+  }
+
+  /// Whether a fix eases what the headline is about.
+  bool mends(const Fix& fix) const {
+    const Outcome& was = before_.outcome;
+    if (fix.kind == FixKind::nothing || rank(fix.verdict) < rank(was.verdict)) return true;
+    if (was.verdict == Verdict::ram_short) return fix.ram_bytes.value_or(0) > kSameRamBytes;
+    return fix.vram_bytes.value_or(0) > same_bytes(was);
+  }
+
+  /// Less RAM is an answer only where RAM is a question.
+  bool ram_matters(const Outcome& was) const {
+    constexpr double kHalfFree = 0.7;
+    const Quantity& ram = base_.machine.ram_total;
+    return !ram.known() || was.verdict == Verdict::ram_short ||
+           static_cast<double>(was.ram_peak_bytes) >= kHalfFree * static_cast<double>(ram.bytes);
+  }
+
   void add_no_lever() {
     Fix fix;
     fix.id = "nothing";
@@ -98,7 +173,8 @@ class Search {
     const auto after = predict_(lever.trial);
     if (!after) return;  // a lever that makes no sense here is no fix
     Fix fix = describe(lever, *after);
-    if (!fix.helps && !lever.expected) return;
+    // What only frees RAM that nobody misses stays in the list: it can still be asked for.
+    if (!fix.helps && !lever.expected && fix.ram_bytes.value_or(0) <= kSameRamBytes) return;
     // The same effect at a higher price is no choice.
     const bool dearer = std::any_of(fixes_.begin(), fixes_.end(), [&](const Fix& other) {
       return fix.helps && other.helps && other.kind == fix.kind && other.effect == fix.effect &&
@@ -132,7 +208,8 @@ class Search {
     if (rank(is.verdict) > rank(was.verdict)) return false;
     const bool fits = was.verdict == Verdict::fits;  // a lower peak of a run that fits is no gain
     return rank(is.verdict) < rank(was.verdict) || (!fits && *fix.vram_bytes > same_bytes(was)) ||
-           relieves(was, is, base_.machine) || fix.ram_bytes.value_or(0) > kSameRamBytes ||
+           relieves(was, is, base_.machine) ||
+           (fix.ram_bytes.value_or(0) > kSameRamBytes && ram_matters(was)) ||
            saved_seconds(was, is) > 0;
   }
 

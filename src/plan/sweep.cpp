@@ -4,15 +4,10 @@
 
 #include <algorithm>
 
-#include "ebb/plan.h"
+#include "plan/levers.h"
 
 namespace ebb {
-namespace {
 
-constexpr std::int64_t kFramesMax = 100'001;
-constexpr std::int64_t kTrialsMost = 32;  // doubling and halving up to kFramesMax
-
-/// Frames between two latent frames of the diffusion model in use; nothing without a video.
 std::optional<int> stride_of(const Passes& passes) {
   for (const Pass& pass : passes.passes) {
     const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
@@ -23,6 +18,11 @@ std::optional<int> stride_of(const Passes& passes) {
   }
   return std::nullopt;
 }
+
+namespace {
+
+constexpr std::int64_t kFramesMax = 100'001;
+constexpr std::int64_t kTrialsMost = 32;  // doubling and halving up to kFramesMax
 
 /// Frames that the main result has; nothing without a video.
 std::optional<std::int64_t> frames_made(const Passes& passes) {

@@ -18,7 +18,7 @@ h2 { font-size: 17px; font-weight: 650; margin: 44px 0 10px; letter-spacing: -.0
 .word { letter-spacing: .01em; }
 .t-fits { color: var(--fits); } .t-tight { color: var(--tight); }
 .t-offloads { color: var(--offloads); }
-.t-spills, .t-ram_short { color: var(--bad); } .t-unknown { color: var(--muted); }
+.t-spills, .t-ram_short, .t-may_run_out { color: var(--bad); } .t-unknown { color: var(--muted); }
 .lead { margin: 0 0 3px; max-width: 84ch; overflow-wrap: anywhere; }
 .about { color: var(--muted); font-size: 13.5px; margin: 16px 0 0; overflow-wrap: anywhere; }
 figure { margin: 0; overflow-x: auto; }

@@ -299,6 +299,7 @@ void PlanWriter::pass(const PassView& pass) {
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));
   text("cause", outcome.cause);
+  text("lacking", outcome.lacking);
   quantity("asked", pass.demand->subtracted(), number);
   quantity("live", pass.demand->live, number);
   quantity("reserved", pass.demand->reserved, number);
@@ -442,6 +443,8 @@ std::string PlanWriter::write() && {
   json_.member("verdict", to_string(outcome.verdict));
   text("cause", outcome.cause);
   text("headline", head.word + " " + head.rest);
+  json_.member("known_verdict", to_string(outcome.known));
+  texts("lacking", outcome.lacking);
   totals();
   const auto& picture = report_.prediction.passes->picture;
   const auto side = [&](auto member) {

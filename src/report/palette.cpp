@@ -69,7 +69,8 @@ svg.ebb.alone { min-width: 720px; max-width: 1400px; margin: 0 auto; }
 .ebb .before { font-size: 14px; font-weight: 650; }
 .ebb .w-fits { fill: var(--fits); } .ebb .w-tight { fill: var(--tight); }
 .ebb .w-offloads { fill: var(--offloads); }
-.ebb .w-spills, .ebb .w-ram_short { fill: var(--bad); } .ebb .w-unknown { fill: var(--muted); }
+.ebb .w-spills, .ebb .w-ram_short,
+.ebb .w-may_run_out { fill: var(--bad); } .ebb .w-unknown { fill: var(--muted); }
 .ebb .page { fill: var(--bg); }
 .ebb .lane { fill: var(--faint); }
 .ebb .grid { stroke: var(--line); stroke-width: 1; }

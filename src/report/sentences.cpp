@@ -33,8 +33,8 @@ std::string where_offloaded(const View& view, const PassView& worst) {
     const bool sampler = pass.kind == StepKind::sample;
     samplers += sampler;
     if (!pass.offloads()) continue;
-    const bool same = pass.offloaded_bytes() == worst.offloaded_bytes() ||
-                      (sampler && worst.kind == StepKind::sample);
+    const bool same = pass.offloaded_bytes() == worst.offloaded_bytes() &&
+                      pass.outcome->loaded_bytes == worst.outcome->loaded_bytes;
     (same ? equal : less).push_back(pass.number);
     equal_samplers += same && sampler;
   }
@@ -166,13 +166,46 @@ std::string peaks_words(const Report& report, const View& view) {
   return join_and(parts);
 }
 
-/// The pass whose verdict is the run's.
+/// The pass that the verdict is of, or what is known of it.
 const PassView* verdict_pass(const View& view) {
-  const Verdict verdict = view.prediction->outcome.verdict;
-  for (const PassView& pass : view.passes) {
-    if (pass.outcome->verdict == verdict) return &pass;
+  const Outcome& outcome = view.prediction->outcome;
+  const auto told = static_cast<std::size_t>(outcome.known_pass);
+  if (outcome.known_pass >= 0 && told < view.passes.size()) return &view.passes[told];
+  const auto same = [&](const PassView& pass) { return pass.outcome->verdict == outcome.verdict; };
+  const auto found = std::ranges::find_if(view.passes, same);
+  return found == view.passes.end() ? nullptr : &*found;
+}
+
+/// What is not known, the first by name: `the size of a is not known (and two more things)`.
+std::string lacking_words(const View& view) {
+  const auto& lacking = view.prediction->outcome.lacking;
+  if (lacking.empty()) return {};
+  const std::string first = view.with_short_names(printable(lacking.front()));
+  const auto more = static_cast<std::int64_t>(lacking.size()) - 1;
+  return first + (more == 0   ? ""
+                  : more == 1 ? " (and one more thing)"
+                              : " (and " + count_word(more) + " more things)");
+}
+
+/// What is known of a run that is not known as a whole: what goes wrong, else what fits.
+std::string known_words(const View& view) {
+  const PassView* bad = verdict_pass(view);
+  if (bad && bad->outcome->verdict == Verdict::offloads) {
+    const auto whole = add_bytes(bad->outcome->loaded_bytes.value_or(0), bad->offloaded_bytes());
+    return fmt::format("; pass {}, {}, offloads {} of {} MiB", bad->number, bad->label,
+                       format_mib(bad->offloaded_bytes()), format_mib(whole));
   }
-  return nullptr;
+  if (bad && rank(bad->outcome->verdict) > rank(Verdict::offloads)) {
+    return fmt::format("; pass {}, {}, {}", bad->number, bad->label,
+                       verdict_phrase(bad->outcome->verdict));
+  }
+  std::vector<int> whole;
+  for (const PassView& pass : view.passes) {
+    if (rank(pass.outcome->verdict) <= rank(Verdict::tight)) whole.push_back(pass.number);
+  }
+  if (whole.empty()) return {};
+  return fmt::format("; pass{} {} fit{}", whole.size() == 1 ? "" : "es", join_ranges(whole),
+                     whole.size() == 1 ? "s" : "");
 }
 
 std::string spill_words(const Report& report, const View& view) {
@@ -194,6 +227,7 @@ std::string verdict_word(Verdict verdict) {
     case Verdict::fits: return "FITS";
     case Verdict::tight: return "TIGHT";
     case Verdict::offloads: return "OFFLOADS";
+    case Verdict::may_run_out: return "MAY RUN OUT";
     case Verdict::ram_short: return "RAM SHORT";
     case Verdict::spills: return "SPILLS";
     case Verdict::unknown: return "UNKNOWN";
@@ -280,6 +314,9 @@ Headline headline(const Report& report, const View& view) {
   const PassView* worst = worst_offload(view);
   const PassView* pass = verdict_pass(view);
   const std::string in_pass = pass ? fmt::format(" in pass {}, {}", pass->number, pass->label) : "";
+  const bool known = outcome.verdict != Verdict::unknown;
+  const std::string lacking =
+      known && !outcome.lacking.empty() ? "; not known: " + lacking_words(view) : "";
   switch (outcome.verdict) {
     case Verdict::fits:
       result.rest = peaks_words(report, view).empty() ? "as it needs no model."
@@ -297,11 +334,14 @@ Headline headline(const Report& report, const View& view) {
       result.rest = fmt::format("{} of {} MiB {}{}{}.", format_mib(worst->offloaded_bytes()),
                                 format_mib(whole), where_offloaded(view, *worst),
                                 flag.empty() ? "" : ", because of " + flag,
-                                above_words(report, view, nullptr));
+                                above_words(report, view, nullptr) + lacking);
       break;
     }
+    case Verdict::may_run_out:
+      result.rest = "of memory" + in_pass + lacking + ".";
+      break;
     case Verdict::spills:
-      result.rest = spill_words(report, view) + above_words(report, view, pass) + ".";
+      result.rest = spill_words(report, view) + above_words(report, view, pass) + lacking + ".";
       // Only Windows has shared memory to spill into.
       if (report.trial.machine.os == Os::linux) {
         result.word = "OUT OF MEMORY";
@@ -316,12 +356,19 @@ Headline headline(const Report& report, const View& view) {
         result.rest = outcome.ram_open ? "needs at least " : "needs ";
         result.rest += gib_of(peak, total.bytes);
       }
-      result.rest += in_pass + above_words(report, view, nullptr) + ".";
+      result.rest += in_pass;
+      if (worst) {
+        result.rest += fmt::format("; pass {} offloads {} MiB", worst->number,
+                                   format_mib(worst->offloaded_bytes()));
+      }
+      result.rest += above_words(report, view, nullptr) + lacking + ".";
       break;
     }
     case Verdict::unknown:
-      result.rest = "whether it fits" + in_pass + ": a size or a demand is not known" +
-                    above_words(report, view, nullptr) + ".";
+      result.rest = "whether it fits: " +
+                    (outcome.lacking.empty() ? "a size or a demand is not known"
+                                             : lacking_words(view)) +
+                    known_words(view) + above_words(report, view, pass) + ".";
       break;
   }
   result.rest = std::string(trim(result.rest));
@@ -448,40 +495,13 @@ std::vector<std::string> price(const Report& report, const View& view) {
   }
   const Quantity& ram = report.trial.machine.ram_total;
   if (ram.known() && outcome.ram_peak_bytes > 0 && outcome.verdict != Verdict::ram_short &&
-      static_cast<double>(outcome.ram_peak_bytes) > 0.9 * static_cast<double>(ram.bytes)) {
+      nearly_full(outcome.ram_peak_bytes, ram)) {
     rest += "RAM is nearly full (" + gib_of(outcome.ram_peak_bytes, ram.bytes) +
             "): if the run is slow, look at paging before offloading. ";
   }
   rest += run_words(report, view);
   if (!rest.empty()) sentences.emplace_back(trim(rest));
   return sentences;
-}
-
-std::vector<std::string> assumptions(const Report& report) {
-  std::vector<std::string> parts;
-  const Machine& m = report.trial.machine;
-  const auto assumed = [](const auto& value) { return value.kind == NumberKind::assumed; };
-  const auto rate = [&](const Figure& figure, const char* what) {
-    if (assumed(figure))
-      parts.push_back(fmt::format("{} {:.1f} GiB/s", what, figure.value / 0x1p30));
-  };
-  if (m.card.kind == NumberKind::assumed && m.gpu.empty()) parts.push_back("a card of NVIDIA's");
-  if (assumed(m.vram_total)) parts.push_back(format_mib(m.vram_total.bytes) + " MiB VRAM");
-  if (assumed(m.vram_free)) {
-    parts.push_back(format_mib(m.vram_others_bytes()) + " MiB VRAM held by others");
-  }
-  if (assumed(m.ram_total)) parts.push_back(format_gib(m.ram_total.bytes) + " RAM");
-  if (assumed(m.ram_others)) parts.push_back(format_gib(m.ram_others.bytes) + " RAM in other use");
-  if (m.os_kind == NumberKind::assumed) {
-    parts.push_back(m.os == Os::windows ? "Windows" : "Linux");
-  }
-  if (m.comfyui_kind == NumberKind::assumed) parts.push_back("ComfyUI " + to_string(m.comfyui));
-  rate(m.link_bytes_per_second, "link");
-  rate(m.disk_bytes_per_second, "disk");
-  if (assumed(m.compute_flops_per_second)) {
-    parts.push_back(fmt::format("{:.0f} TFLOPS", m.compute_flops_per_second.value / 1e12));
-  }
-  return parts;
 }
 
 namespace {
@@ -556,22 +576,6 @@ std::vector<std::string> all_notes(const Report& report, const View& view, bool 
     add("The order of the output nodes decides the order of these passes");
   }
   return notes;
-}
-
-std::string sweep_value(const SweepRow& row) {
-  const SizeOverrides& sizes = row.sizes;
-  std::vector<std::string> parts;
-  if (sizes.width || sizes.height) {
-    const auto side = [](const auto& value) { return value ? std::to_string(*value) : "as is"; };
-    parts.push_back(side(sizes.width) + "x" + side(sizes.height));
-  }
-  if (sizes.frames) {
-    const bool fewer = row.frames && *row.frames != *sizes.frames;
-    parts.push_back(format_count(*sizes.frames) + " frames" +
-                    (fewer ? " (makes " + format_count(*row.frames) + ")" : ""));
-  }
-  if (sizes.tile_vae) parts.emplace_back("tiled VAE");
-  return parts.empty() ? "as it is" : join_and(parts);
 }
 
 }  // namespace ebb

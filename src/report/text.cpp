@@ -42,6 +42,7 @@ std::string colour_of(Verdict verdict) {
     case Verdict::fits: return "\x1b[1;32m";
     case Verdict::tight: return "\x1b[1;33m";
     case Verdict::offloads: return "\x1b[1;33m";
+    case Verdict::may_run_out:
     case Verdict::ram_short:
     case Verdict::spills: return "\x1b[1;31m";
     case Verdict::unknown: return "\x1b[1;35m";

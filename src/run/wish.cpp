@@ -119,6 +119,7 @@ std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
   const char* is = before == Verdict::unknown     ? "is unknown"
                    : before == Verdict::ram_short ? "is short of RAM"
                    : before == Verdict::tight     ? "fits tightly"
+                   : before == Verdict::may_run_out ? "may run out of memory"
                                                   : to_string(before);
   return fmt::format("nothing: it {}, and no change of the workflow makes that better", is);
 }

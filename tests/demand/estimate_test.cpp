@@ -193,6 +193,110 @@ TEST(Estimate, ALoaderNobodyKnowsReadsWhatItsInputsName) {
   EXPECT_EQ(vae.source, "which files node 1 SomePackLoader loads is not known to Ebb");
 }
 
+int position(const PromptBuilder& b, const char* id) { return b.prompt().position(id); }
+
+TEST(Estimate, AClassThatReadsAModelFolderLoadsWhateverItGives) {
+  PromptBuilder b;
+  b.add("1", "LoadBackgroundRemovalModel", {str("bg_removal_name", "birefnet.safetensors")},
+        {"BACKGROUND_REMOVAL"});
+  b.add("2", "LoadImage", {str("image", "cat.png")}, {"IMAGE", "MASK"});
+  b.add("3", "RemoveBackground",
+        {link("model", "BACKGROUND_REMOVAL", "1"), link("image", "IMAGE", "2")}, {"MASK"});
+  const auto demand = estimate_demand(b.prompt(), finder({}), machine());
+  ASSERT_TRUE(demand.ok());
+  ASSERT_EQ(demand->weights.size(), 1u);
+  const NodeDemand& node = demand->nodes[2];
+  EXPECT_EQ(node.kind, StepKind::use);
+  EXPECT_EQ(node.uses, std::vector<int>{0});
+  EXPECT_FALSE(node.model_known);
+  EXPECT_FALSE(node.demand.asked.known());
+  EXPECT_TRUE(demand->unused.empty());
+}
+
+TEST(Estimate, AFileThatAClassInNoTableNamesIsRead) {
+  PromptBuilder b;
+  b.add("1", "SAM3DBody_Loader", {str("model", "sam_3d_body.safetensors")}, {"SAM3D_BODY_MODEL"},
+        false);
+  b.add("2", "SAM3DBody_Predict", {link("model", "SAM3D_BODY_MODEL", "1")}, {"MESH"}, false);
+  b.add("3", "ConditioningLoader", {str("name", "normals.safetensors")}, {"CONDITIONING"}, false);
+  b.add("4", "Text Box", {val("text", "\"embedding:bad.pt\"", "STRING")}, {"STRING"}, false);
+  const auto demand = estimate_demand(b.prompt(), finder({}), machine());
+  ASSERT_TRUE(demand.ok());
+  ASSERT_EQ(demand->weights.size(), 2u);
+  EXPECT_EQ(demand->nodes[1].kind, StepKind::use);
+  EXPECT_EQ(demand->unused, std::vector<int>{1});
+}
+
+TEST(Estimate, AModelThatOnlyAClassNobodyKnowsTakesIsNotForgotten) {
+  PromptBuilder b;
+  b.add("1", "LoadBackgroundRemovalModel", {str("bg_removal_name", "birefnet.safetensors")}, {""},
+        false);
+  b.add("2", "RemoveBackground", {link("model", "", "1")}, {""}, false);
+  b.add("3", "MaskPreview", {link("mask", "MASK", "2")}, {});
+  const auto demand = estimate_demand(b.prompt(), finder({}), machine());
+  ASSERT_TRUE(demand.ok());
+  EXPECT_EQ(demand->unused, std::vector<int>{0});
+}
+
+TEST(Estimate, ATextEncoderThatWritesIsAPassAndKeepsItsTokens) {
+  PromptBuilder b;
+  b.add("1", "CLIPLoader", {str("clip_name", "qwen.safetensors")}, {"CLIP"});
+  b.add("2", "TextGenerate",
+        {link("clip", "CLIP", "1"), val("prompt", "\"a\"", "STRING"), num("max_length", 4096)},
+        {"STRING"});
+  const auto demand =
+      estimate_demand(b.prompt(), finder({{"qwen.safetensors", "qwen3-4b"}}), machine());
+  ASSERT_TRUE(demand.ok());
+  const NodeDemand& node = demand->nodes[1];
+  EXPECT_EQ(node.kind, StepKind::encode_text);
+  EXPECT_EQ(node.uses, std::vector<int>{0});
+  EXPECT_EQ(node.demand.repeats, 4096);
+  EXPECT_EQ(node.demand.live.bytes, 200_MiB + (4096 + 512) * 147456);
+}
+
+TEST(Estimate, AStepThatItsOwnWidgetBypassesIsNone) {
+  for (const bool bypass : {false, true}) {
+    PromptBuilder b;
+    b.add("1", "VAELoader", {str("vae_name", "ltx.safetensors")}, {"VAE"});
+    b.add("2", "EmptyImage", {num("width", 512), num("height", 512)}, {"IMAGE"});
+    b.add("3", "EmptyLTXVLatentVideo",
+          {num("width", 512), num("height", 512), num("length", 9), num("batch_size", 1)},
+          {"LATENT"});
+    b.add("4", "LTXVImgToVideoInplace",
+          {link("vae", "VAE", "1"), link("image", "IMAGE", "2"), link("latent", "LATENT", "3"),
+           val("strength", "1", "FLOAT"), val("bypass", bypass ? "true" : "false", "BOOLEAN")},
+          {"LATENT"});
+    const auto demand =
+        estimate_demand(b.prompt(), finder({{"ltx.safetensors", "ltxv-vae"}}), machine());
+    ASSERT_TRUE(demand.ok());
+    EXPECT_EQ(demand->nodes[3].kind, bypass ? StepKind::other : StepKind::encode_image);
+    EXPECT_EQ(demand->nodes[3].uses.empty(), bypass);
+    EXPECT_TRUE(demand->unused.empty());
+  }
+}
+
+TEST(Estimate, AGuiderWithTwoModelsUsesBoth) {
+  for (const char* cfg : {"4", "1"}) {
+    PromptBuilder b;
+    b.add("1", "UNETLoader", {str("unet_name", "a.safetensors")}, {"MODEL"});
+    b.add("2", "UNETLoader", {str("unet_name", "b.safetensors")}, {"MODEL"});
+    b.add("3", "DualModelGuider",
+          {link("model", "MODEL", "1"), link("model_negative", "MODEL", "2"),
+           val("cfg", cfg, "FLOAT")},
+          {"GUIDER"});
+    b.add("4", "EmptySD3LatentImage",
+          {num("width", 512), num("height", 512), num("batch_size", 1)}, {"LATENT"});
+    b.add("5", "SamplerCustomAdvanced",
+          {link("guider", "GUIDER", "3"), link("latent_image", "LATENT", "4")},
+          {"LATENT", "LATENT"});
+    const auto demand = estimate_demand(b.prompt(), finder({}), machine());
+    ASSERT_TRUE(demand.ok());
+    const auto both = std::vector<int>{0, 1};
+    EXPECT_EQ(demand->nodes[static_cast<std::size_t>(position(b, "5"))].uses,
+              *cfg == '1' ? std::vector<int>{0} : both);
+  }
+}
+
 TEST(Estimate, AttentionInSlicesIsNoted) {
   Machine sliced = machine();
   const auto noted = [&] {

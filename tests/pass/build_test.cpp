@@ -50,7 +50,7 @@ TEST(Passes, APromptWithoutModelsHasNoPass) {
   prompt.index["1"] = 0;
   PromptDemand demand;
   demand.nodes.resize(1);
-  const Passes passes = build_passes(prompt, {{0}, {}, false, {}}, demand);
+  const Passes passes = build_passes(prompt, {{0}, {}, {}, false, {}}, demand);
   EXPECT_TRUE(passes.passes.empty());
   EXPECT_TRUE(passes.cuts.empty());
   EXPECT_EQ(passes.steps.size(), 1u);

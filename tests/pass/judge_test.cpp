@@ -75,7 +75,7 @@ TEST(Judge, ASamplerOfAnUnknownModelIsNeverSaidToFit) {
   EXPECT_NE(outcome.cause.find("node 10 SaveImage"), std::string::npos) << outcome.cause;
 }
 
-TEST(Judge, MoreThanTheCardSpillsOnWindowsAndIsTightOnLinux) {
+TEST(Judge, MoreThanTheCardSpillsOnWindowsAndMayRunOutOnLinux) {
   TwoPass example;
   for (auto* quantity :
        {&example.passes.steps[4].demand.live, &example.passes.steps[4].demand.reserved}) {
@@ -84,7 +84,95 @@ TEST(Judge, MoreThanTheCardSpillsOnWindowsAndIsTightOnLinux) {
   example.machine.os = Os::windows;
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::spills);
   example.machine.os = Os::linux;
-  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::tight);
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::may_run_out);
+}
+
+void offload(StepState& state, std::int64_t bytes) {
+  state.loads[0].full = false;
+  state.loads[0].offloaded_bytes = bytes;
+}
+
+// An encoder that offloads says nothing of a diffusion model whose size nobody knows.
+TEST(Judge, AnUnknownMainModelIsUnknownWhateverElseGoesWrong) {
+  TwoPass example;
+  example.passes.weights[1].bytes_from = BytesFrom::unknown;
+  offload(example.timeline.steps[1], 1_GiB);
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_EQ(outcome.known, Verdict::offloads);
+  EXPECT_EQ(outcome.known_pass, 0);
+  EXPECT_NE(outcome.cause.find("high.safetensors"), std::string::npos) << outcome.cause;
+  EXPECT_NE(outcome.cause.find("pass 1: asked"), std::string::npos) << outcome.cause;
+  example.passes.weights[1].bytes_from = BytesFrom::known;
+  Step& sampler = example.passes.steps[4];
+  sampler.model_known = false;
+  sampler.demand.asked = sampler.demand.minimum = {0, NumberKind::unknown, "which kind it is"};
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::unknown);
+}
+
+TEST(Judge, AnUnknownPartLeavesTheOthersTheirVerdicts) {
+  TwoPass example;
+  example.passes.weights[3].bytes_from = BytesFrom::unknown;
+  offload(example.timeline.steps[4], 1_GiB);
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::offloads);
+  EXPECT_EQ(outcome.passes[0].verdict, Verdict::fits);
+  EXPECT_EQ(outcome.passes[3].verdict, Verdict::unknown);
+  ASSERT_EQ(outcome.lacking.size(), 1u);
+  EXPECT_EQ(outcome.lacking[0], "the size of vae.safetensors is not known");
+}
+
+TEST(Judge, AModelInNoPassAndAnOutputLeftOutAreUnknown) {
+  TwoPass unused;
+  unused.passes.unused = {3};
+  Outcome outcome = judge(unused.passes, unused.timeline, unused.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_NE(outcome.cause.find("vae.safetensors"), std::string::npos) << outcome.cause;
+  TwoPass left_out;
+  left_out.passes.left_out = {"node 11 SaveImage"};
+  outcome = judge(left_out.passes, left_out.timeline, left_out.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_EQ(outcome.cause, "node 11 SaveImage will not run");
+  TwoPass unseen;
+  unseen.passes.steps[0].loads_unseen = true;
+  outcome = judge(unseen.passes, unseen.timeline, unseen.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_NE(outcome.cause.find("node 1 CLIPLoader"), std::string::npos) << outcome.cause;
+}
+
+TEST(Judge, TheCopiesThatStreamingTakesMayRunOut) {
+  TwoPass example;
+  example.machine.os = Os::linux;
+  offload(example.timeline.steps[4], 1_GiB);
+  Demand& demand = example.passes.steps[4].demand;
+  demand.cast_bytes = 1_GiB;
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::offloads);
+  demand.cast_bytes = 32_GiB - demand.live.bytes;
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::may_run_out);
+  EXPECT_NE(outcome.cause.find("to stream its largest weight"), std::string::npos);
+}
+
+TEST(Judge, APeakAboveTheCardAnywhereMayRunOut) {
+  TwoPass example;
+  example.machine.os = Os::linux;
+  example.timeline.steps[0].vram_peak_bytes = example.timeline.vram_limit_bytes + 1_GiB;
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::may_run_out) << outcome.cause;
+}
+
+TEST(Judge, FullRamIsTheTroubleBesideASmallOffload) {
+  TwoPass example;
+  offload(example.timeline.steps[8], 114_MiB);
+  Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::offloads);
+  example.machine.ram_total.bytes = example.timeline.ram_limit_bytes =
+      outcome.ram_peak_bytes + outcome.ram_peak_bytes / 20;
+  outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::ram_short);
+  offload(example.timeline.steps[4], 4_GiB);  // a sampler's steps pay more
+  outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::offloads);
 }
 
 TEST(Judge, TightWithinTheErrorBar) {
@@ -107,7 +195,8 @@ TEST(Judge, RamShort) {
 TEST(Judge, RankIsTheOrderOfBadness) {
   EXPECT_LT(rank(Verdict::fits), rank(Verdict::tight));
   EXPECT_LT(rank(Verdict::tight), rank(Verdict::offloads));
-  EXPECT_LT(rank(Verdict::offloads), rank(Verdict::ram_short));
+  EXPECT_LT(rank(Verdict::offloads), rank(Verdict::may_run_out));
+  EXPECT_LT(rank(Verdict::may_run_out), rank(Verdict::ram_short));
   EXPECT_LT(rank(Verdict::ram_short), rank(Verdict::spills));
   EXPECT_LT(rank(Verdict::spills), rank(Verdict::unknown));
 }
@@ -149,7 +238,7 @@ TEST(Judge, WherePagesLeaveByThemselvesTheyTakeNoRoomFromTheStep) {
   example.machine.os = Os::linux;
   Demand& demand = example.passes.steps[4].demand;
   demand.live = demand.reserved = {20_GiB, NumberKind::measured, "traced"};
-  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::tight);
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::may_run_out);
   example.timeline.paged = true;
   Load& load = example.timeline.steps[4].loads[0];
   load.usable_bytes = example.passes.weights[static_cast<std::size_t>(load.weights)].bytes + 1_GiB;
