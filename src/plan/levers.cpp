@@ -162,7 +162,8 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
   }
   add_update(levers, base, before, predict);
   if (flags.cache == CacheKind::standard && version >= kCacheNone &&
-      before.outcome.verdict == Verdict::ram_short) {
+      (before.outcome.verdict == Verdict::ram_short ||
+       nearly_full(before.outcome.ram_peak_bytes, base.machine.ram_total))) {
     Lever lever{"cache-none",
                 FixKind::flag,
                 "start with --cache-none",
