@@ -52,7 +52,7 @@ void CarriedBy::visit(int node, Carried& carried) {
     }
   }
   if (graph.input_of_type(node, "GLIGEN")) {
-    const Origin origin = weights.origin(node, "GLIGEN");
+    const Origin origin = weights_.origin(node, "GLIGEN");
     if (origin.weights >= 0) carried.controlnets.push_back(origin.weights);
   }
   // Without strength, the node hands on what it got (apply_controlnet in nodes.py).

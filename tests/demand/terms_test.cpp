@@ -75,8 +75,9 @@ TEST(Terms, OfEveryVaeComeToItsDemand) {
 TEST(Terms, OfTextEncodersAndUpscalersComeToTheirDemand) {
   for (const TextRow& row : text_rows()) {
     const ComfyVersion newest = kColumns.back();
-    expect_close(text_terms(&row, newest, 2).asked, text_demand(&row, newest, 2).asked, row.key);
-    expect_close(text_terms(&row, newest, 2).live, text_demand(&row, newest, 2).live, row.key);
+    const Demand demand = text_demand(&row, newest, 2);
+    expect_close(text_terms(demand).asked, demand.asked, row.key);
+    expect_close(text_terms(demand).live, demand.live, row.key);
   }
   for (const std::int64_t width : {1920, 300}) {
     const UpscaleCase c{{1, 3, 1, 1080, width, false}, 4, 67'000'000, width < 512};
