@@ -39,7 +39,13 @@ Read read_string(std::string text, bool whole) {
     return std::isdigit(c) != 0;
   });
   if (plain) return {std::strtold(text.c_str(), nullptr)};
-  // Underscores, and digits beyond ASCII, are numbers for Python too: not judged.
+  // Underscores, and digits beyond ASCII, are numbers for Python too: not judged, unless a letter
+  // stands among them that no number has.
+  const std::string_view letters = whole ? "" : "aefintyAEFINTY";  // 1e3, nan, infinity
+  const bool a_text = std::ranges::any_of(digits, [&](unsigned char c) {
+    return std::isalpha(c) != 0 && letters.find(static_cast<char>(c)) == std::string_view::npos;
+  });
+  if (a_text) return {.number = {}, .refused = true};
   if (std::ranges::any_of(digits, [](char c) { return c == '_' || (c & 0x80) != 0; })) return {};
   if (whole || digits.empty() || digits.find_first_of("xX(") != digits.npos) {
     return {.number = {}, .refused = true};

@@ -68,6 +68,11 @@ TEST(Refuse, NumbersOutsideTheirLimits) {
   EXPECT_NE(with("steps", "1000000000000000000"), "");
   EXPECT_NE(with("steps", "\"many\""), "");
   EXPECT_NE(with("steps", "null"), "");
+  EXPECT_NE(with("steps", "\"a lens \u2014 warm, 35 mm\""), "")
+      << "letters beside no digits of ASCII";
+  EXPECT_NE(with("denoise", "\"\u0664 steps\""), "");
+  EXPECT_EQ(with("steps", "\"\u0664\""), "") << "a 4 for Python, which Ebb does not read";
+  EXPECT_EQ(with("denoise", "\"\u06641e-1\""), "");
   EXPECT_NE(with("denoise", "1.5"), "");
   EXPECT_EQ(with("steps", "\" 12 \""), "") << "Python makes 12 of it";
   EXPECT_NE(with("steps", "0.5"), "") << "Python cuts it to 0";
