@@ -89,7 +89,8 @@ print("FOUND" + json.dumps(found))
 def planned(ebb, folder):
     """What `ebb plan` says of a prompt that loads each file."""
     names = sorted(path.name for path in folder.iterdir())
-    prompt = {"out": {"class_type": "PreviewImage", "inputs": {"images": ["0", 0]}}}
+    shown = str(names.index("alpha.webp"))
+    prompt = {"out": {"class_type": "PreviewImage", "inputs": {"images": [shown, 0]}}}
     for number, name in enumerate(names):
         video = name.split(".")[-1] in ("mp4", "mov", "webm", "mkv")
         prompt[str(number)] = {"class_type": "LoadVideo" if video else "LoadImage",
