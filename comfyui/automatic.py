@@ -189,8 +189,9 @@ def tell(made, client, advice):
     news = _is_news(("client", client), line)
     if _is_news("", line):
         log.info("[Ebb] %s", line)
-    hooks.send("ebb.advice", {**advice, "verdict": plan["verdict"], "headline": plan["headline"],
-                              "fix": fix, "news": news}, client)
+    hooks.send("ebb.advice", {**advice, "verdict": plan["verdict"],
+                              "known_verdict": planner.known_verdict(plan),
+                              "headline": plan["headline"], "fix": fix, "news": news}, client)
 
 
 def start():

@@ -111,12 +111,17 @@ def call(name, workflow, options):
     return answer, round(1000 * (time.perf_counter() - started), 2)
 
 
+def known_verdict(plan):
+    """The verdict, or that of what is known where a part is not."""
+    return plan.get("known_verdict") or plan["verdict"]
+
+
 def cheapest(plan):
     """The first fix that gives a better verdict, else the first that eases what binds, or None.
 
     Its title, effect, price, and a sentence with all of them.
     """
-    verdict = plan["verdict"]
+    verdict = known_verdict(plan)
     if verdict not in RANK[1:]:
         return None
     binds = "ram_bytes" if verdict == "ram_short" else "vram_bytes"

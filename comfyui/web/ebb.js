@@ -59,8 +59,9 @@ function say(severity, summary, detail) {
 function advise(advice) {
   const put = advice.applied.length ? `Put in: ${advice.applied.join("; ")}.` : "";
   const fix = advice.fix?.sentence ?? "";
-  const severity = SEVERITY[advice.verdict] ?? "info";
-  const worth = advice.verdict in SEVERITY || advice.applied.length > 0;
+  const known = advice.known_verdict ?? advice.verdict;  // trouble beside what is unknown counts
+  const severity = SEVERITY[known] ?? "info";
+  const worth = known in SEVERITY || advice.applied.length > 0;
   if (advice.news && worth) say(severity, `Ebb: ${advice.headline}`, [put, fix].join(" ").trim());
 }
 

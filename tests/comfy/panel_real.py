@@ -262,7 +262,7 @@ async def run(checks, view):
     await view.js(APP + " await app.loadApiJson(argument, 'two passes');", prompt)
     await view.click("Plan")
     await view.js(APP + " await app.queuePrompt(0);")
-    toast = view.page.locator(".p-toast-message", has_text="Ebb: RAM SHORT")
+    toast = view.page.locator(".p-toast-message", has_text="Ebb: UNKNOWN")
     await toast.wait_for(timeout=60_000)
     await view.page.locator("#now", has_text="Running: node").wait_for(timeout=120_000)
     await view.page.locator("#last table").wait_for(timeout=240_000)

@@ -336,6 +336,14 @@ class Planner(Case):
             self.assertEqual(found is not None, wanted is not None, (verdict, found))
             self.assertIn(wanted or "", (found or {"sentence": ""})["sentence"])
 
+    def test_trouble_beside_what_is_unknown_has_its_fix(self):
+        ease = {"id": "i", "kind": "node", "title": "drop", "effect": "e", "price": "p",
+                "helps": True, "verdict": "unknown", "vram_bytes": 0, "ram_bytes": 5}
+        told = {**ease, "id": "tell-files", "ram_bytes": None, "vram_bytes": None}
+        plan = {"verdict": "unknown", "known_verdict": "ram_short", "fixes": [told, ease]}
+        self.assertEqual(planner.cheapest(plan)["sentence"][:16], "What helps: drop")
+        self.assertIsNone(planner.cheapest({**plan, "known_verdict": "fits"}))
+
     def test_a_folder_of_the_same_name_is_not_the_library(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "ebb_like").mkdir()
