@@ -115,7 +115,7 @@ class Estimate {
     return machine_.flags.disable_xformers_and_pytorch_attention || card_.plain_attention;
   }
   void general_notes();
-  std::vector<int> unused(const PromptDemand& demand) const;
+  std::vector<int> unused(const PromptDemand& demand);
 
   PromptGraph graph_;
   const Machine& machine_;
@@ -481,7 +481,7 @@ std::int64_t Estimate::result_bytes(int i) {
 }
 
 void Estimate::node(int i, NodeDemand& out) {
-  out.kind = kind_of(graph_, i);
+  out.kind = kind_of(graph_, i, values_);
   out.reads = weights_.reads(i);
   switch (out.kind) {
     case StepKind::load: load(graph_.node(i), out); break;
@@ -553,8 +553,9 @@ void Estimate::general_notes() {
 }
 
 /// Weights that a node takes, but that no node is known to use. LoRAs change weights in place.
-std::vector<int> Estimate::unused(const PromptDemand& demand) const {
-  std::vector<int> left = weights_.taken();
+std::vector<int> Estimate::unused(const PromptDemand& demand) {
+  std::vector<int> left =
+      weights_.taken([this](int node) { return is_bypassed(graph_, node, values_); });
   std::ranges::sort(left);
   left.erase(std::unique(left.begin(), left.end()), left.end());
   std::vector<bool> used(weights_.all().size());

@@ -149,9 +149,9 @@ bool writes_text(const PromptGraph& graph, int node) {
   return graph.node(node).input("max_length") && graph.gives(node, "STRING");
 }
 
-bool is_bypassed(const PromptGraph& graph, int node) {
+bool is_bypassed(const PromptGraph& graph, int node, PromptValues& values) {
   const PromptInput* bypass = graph.node(node).input("bypass");
-  return bypass && !bypass->link && bypass->value == "true";
+  return bypass && values.truth(*bypass).value_or(false);
 }
 
 bool is_sound(const PromptGraph& graph, int node) {
@@ -183,7 +183,7 @@ bool is_model_at_work(const PromptGraph& graph, int node, const PromptInput& inp
 
 bool answers_for(const PromptGraph& graph, int node, std::string_view type) {
   const PromptNode& n = graph.node(node);
-  if (is_bypassed(graph, node) || computes_nothing(n.class_type)) return false;
+  if (computes_nothing(n.class_type)) return false;
   if (one_of(type, {"CONTROL_NET", "GLIGEN"})) return false;
   if (type == "VAE" && !takes_data(graph, node)) return false;
   if (type == "MODEL_PATCH") return !graph.gives(node, "MODEL");
@@ -206,13 +206,13 @@ bool encodes_pictures(const PromptGraph& graph, int node) {
   return graph.input_of_type(node, "IMAGE") != nullptr;
 }
 
-StepKind kind_of(const PromptGraph& graph, int node) {
+StepKind kind_of(const PromptGraph& graph, int node, PromptValues& values) {
   const PromptNode& n = graph.node(node);
   if (!loader_rows(n.class_type).empty() || !lora_files(n).empty() ||
       is_unmanaged_loader(n.class_type)) {
     return StepKind::load;
   }
-  if (is_bypassed(graph, node)) return StepKind::other;
+  if (is_bypassed(graph, node, values)) return StepKind::other;
   if (samples(graph, node)) return StepKind::sample;
   // A context or a pipe: it hands on what it takes, and works with none of it.
   if (graph.gives(node, "VAE") && graph.gives(node, "CLIP")) return StepKind::other;

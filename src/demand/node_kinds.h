@@ -12,13 +12,13 @@
 
 namespace ebb {
 
-StepKind kind_of(const PromptGraph& graph, int node);
+StepKind kind_of(const PromptGraph& graph, int node, PromptValues& values);
 
 /// A text encoder that writes: TextGenerate.
 bool writes_text(const PromptGraph& graph, int node);
 
-/// Its own widget says that it hands on what it gets.
-bool is_bypassed(const PromptGraph& graph, int node);
+/// Its own input `bypass`, typed or linked, says that it hands on what it gets.
+bool is_bypassed(const PromptGraph& graph, int node, PromptValues& values);
 
 /// ComfyUI's own nodes that put a sound through a model, whose demand is known.
 bool is_sound(const PromptGraph& graph, int node);

@@ -22,10 +22,6 @@ namespace {
 
 /// What an input says of yes and no; nothing where that is not known, or not yet.
 std::optional<bool> truth(RuleScope& s, std::string_view name) {
-  const PromptInput* input = s.node().input(name);
-  if (input && !input->link && (input->value == "true" || input->value == "false")) {
-    return input->value == "true";
-  }
   const SizeValue value = s.get(name);
   return value.is_number() ? std::optional(value.number != 0) : std::nullopt;
 }

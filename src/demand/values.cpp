@@ -33,6 +33,13 @@ SizeValue number_value(double number) {
   return value;
 }
 
+/// What is typed in: a number, or yes and no as 1 and 0.
+static std::optional<double> typed(const PromptInput& input) {
+  if (input.value == "true") return 1;
+  if (input.value == "false") return 0;
+  return input.number();
+}
+
 const PromptNode& RuleScope::node() const { return values_.graph_.node(node_); }
 const PromptGraph& RuleScope::graph() const { return values_.graph_; }
 const SizeOverrides& RuleScope::sizes() const { return values_.sizes_; }
@@ -61,7 +68,7 @@ SizeValue RuleScope::value_of(const PromptGraph::Source& source) {
 
 SizeValue RuleScope::get(const PromptInput& input) {
   if (input.link) return value_of(graph().source(input));
-  if (const auto number = input.number()) return number_value(*number);
+  if (const auto number = typed(input)) return number_value(*number);
   return unknown_value(fmt::format("{}: {} is not a number", node().label(), input.name));
 }
 
@@ -198,6 +205,15 @@ std::optional<double> PromptValues::number(int node, std::string_view name) {
   if (!input->link) return input->number();
   const SizeValue& value = of(graph_.source(*input));
   return value.is_number() ? std::optional(value.number) : std::nullopt;
+}
+
+std::optional<bool> PromptValues::truth(const PromptInput& input) {
+  std::optional<double> number = typed(input);
+  if (input.link) {
+    const SizeValue& value = of(graph_.source(input));
+    number = value.is_number() ? std::optional(value.number) : std::nullopt;
+  }
+  return number ? std::optional(*number != 0) : std::nullopt;
 }
 
 }  // namespace ebb

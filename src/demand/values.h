@@ -119,6 +119,8 @@ class PromptValues {
   const SizeValue& input(int node, std::string_view name);  ///< of a linked input
   /// A number that is typed in or linked.
   std::optional<double> number(int node, std::string_view name);
+  /// Yes or no, typed in or linked.
+  std::optional<bool> truth(const PromptInput& input);
   const std::optional<Error>& error() const { return error_; }
 
  private:

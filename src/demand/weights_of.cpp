@@ -198,19 +198,20 @@ bool PromptWeights::is_asked_for(int node, std::string_view file) const {
   });
 }
 
-std::vector<int> PromptWeights::taken() const {
+std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_off) const {
   std::vector<int> taken;
   const PromptGraph::Readers readers = graph_.readers();
   for (const auto& [given, weights] : given_) {
     const auto& [node, type] = given;
-    if (is_taken(node, type, readers)) taken.push_back(weights);
+    if (is_taken(node, type, readers, is_off)) taken.push_back(weights);
   }
   return taken;
 }
 
 /// Follows what a loader gives through all that hands it on.
 bool PromptWeights::is_taken(int node, const std::string& type,
-                             const PromptGraph::Readers& readers) const {
+                             const PromptGraph::Readers& readers,
+                             const std::function<bool(int node)>& is_off) const {
   if (link_kind(type) != LinkKind::weights) return true;  // read as data, or nobody knows as what
   std::vector<bool> seen(readers.size());
   std::vector<int> open{node};
@@ -229,7 +230,7 @@ bool PromptWeights::is_taken(int node, const std::string& type,
       }
       // A class nobody knows may do both; what it hands on and a sampler uses is in use anyway.
       const bool ends = !hands_on || !graph_.node(reader).known;
-      if (ends && answers_for(graph_, reader, type)) return true;
+      if (ends && answers_for(graph_, reader, type) && !is_off(reader)) return true;
     }
   }
   return false;

@@ -2,6 +2,7 @@
 // All weights of a prompt, found once each, and the walk from a node back to those it uses.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -32,7 +33,7 @@ class PromptWeights {
   Origin origin(int node, std::string_view input_type) const;
 
   /// Weights that a node takes that may work with them, whether it is known to or not.
-  std::vector<int> taken() const;
+  std::vector<int> taken(const std::function<bool(int node)>& is_off) const;
 
   const std::vector<int>& reads(int node) const { return reads_[node]; }
   const std::vector<Weights>& all() const { return all_; }
@@ -46,7 +47,8 @@ class PromptWeights {
   Result<Done> guess_loader(int node, const FindWeights& find);
   Result<Done> guess_others(int node, const FindWeights& find);
   bool is_asked_for(int node, std::string_view file) const;
-  bool is_taken(int node, const std::string& type, const PromptGraph::Readers& readers) const;
+  bool is_taken(int node, const std::string& type, const PromptGraph::Readers& readers,
+                const std::function<bool(int node)>& is_off) const;
 
   const PromptGraph& graph_;
   std::vector<Weights> all_;

@@ -9,7 +9,9 @@
 namespace ebb {
 namespace {
 
+using test::finder;
 using test::link;
+using test::machine;
 using test::num;
 using test::PromptBuilder;
 using test::str;
@@ -465,6 +467,35 @@ TEST(Expressions, KnowWhatComfyUIsMathNodeDoes) {
   EXPECT_EQ(value("log(8, 2) + log(1) + sin(0) + cos(0) + tan(0)"), 4);
   for (const char* bad : {"a | 1.5", "1 << 99", "1 << -1", "pow(2)", "log(0)", "pow(10, 999)"}) {
     EXPECT_FALSE(value(bad)) << bad;
+  }
+}
+
+TEST(Sizes, AStepThatALinkedTruthBypassesIsNone) {
+  for (const std::string way : {"truth", "switch"}) {
+    for (const bool bypass : {false, true}) {
+      const std::string yes = bypass ? "true" : "false", no = bypass ? "false" : "true";
+      PromptBuilder b;
+      b.add("1", "VAELoader", {str("vae_name", "ltx.safetensors")}, {"VAE"});
+      b.add("2", "EmptyImage", {num("width", 512), num("height", 512)}, {"IMAGE"});
+      b.add("3", "EmptyLTXVLatentVideo",
+            {num("width", 512), num("height", 512), num("length", 9), num("batch_size", 1)},
+            {"LATENT"});
+      b.add("4", "LTXVImgToVideoInplace",
+            {link("vae", "VAE", "1"), link("image", "IMAGE", "2"), link("latent", "LATENT", "3"),
+             val("strength", "1", "FLOAT"), link("bypass", "BOOLEAN", way)},
+            {"LATENT"});
+      b.add("truth", "PrimitiveBoolean", {val("value", yes, "BOOLEAN")}, {"BOOLEAN"});
+      b.add("switch", "ComfySwitchNode",
+            {link("switch", "BOOLEAN", "truth"), val("on_true", bypass ? yes : no, "BOOLEAN"),
+             val("on_false", bypass ? no : yes, "BOOLEAN")},
+            {"*"});
+      const auto demand =
+          estimate_demand(b.prompt(), finder({{"ltx.safetensors", "ltxv-vae"}}), machine());
+      ASSERT_TRUE(demand.ok());
+      EXPECT_EQ(demand->nodes[3].kind, bypass ? StepKind::other : StepKind::encode_image) << way;
+      EXPECT_EQ(demand->nodes[3].uses.empty(), bypass) << way;
+      EXPECT_TRUE(demand->unused.empty()) << way;
+    }
   }
 }
 
