@@ -468,10 +468,21 @@ void find_known(Outcome& run, const Passes& passes) {
   }
 }
 
+/// Whether a pass is other work with a diffusion model of which neither size nor kind is known: it
+/// may be the largest of the run.
+bool works_with_anything(const Passes& passes, const Pass& pass) {
+  return pass.kind == StepKind::use && std::ranges::any_of(pass.weights, [&](int w) {
+           const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
+           return weights.role == WeightsRole::diffusion && !weights.known() &&
+                  weights.architecture.empty();
+         });
+}
+
 /// Whether what is not known keeps anything from being said of the run as a whole.
 bool hides_run(const Passes& passes, const Outcome& run, bool in_no_pass) {
   if (in_no_pass) return true;
   for (std::size_t p = 0; p < run.passes.size(); ++p) {
+    if (works_with_anything(passes, passes.passes[p])) return true;
     if (run.passes[p].verdict == Verdict::unknown && is_main(passes, passes.passes[p]) &&
         !main_known(passes, passes.passes[p])) {
       return true;

@@ -110,6 +110,23 @@ TEST(Judge, AnUnknownMainModelIsUnknownWhateverElseGoesWrong) {
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::unknown);
 }
 
+// It may be the largest of the run.
+TEST(Judge, OtherWorkWithAModelThatNobodyKnowsHidesTheRun) {
+  TwoPass example;
+  Pass& pass = example.passes.passes[0];
+  pass.kind = StepKind::use;
+  Weights& weights = example.passes.weights[static_cast<std::size_t>(pass.weights.front())];
+  weights.role = WeightsRole::diffusion;
+  weights.bytes_from = BytesFrom::unknown;
+  offload(example.timeline.steps[4], 1_GiB);
+  weights.architecture = "wan-14b";
+  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::offloads);
+  weights.architecture.clear();
+  const Outcome outcome = judge(example.passes, example.timeline, example.machine);
+  EXPECT_EQ(outcome.verdict, Verdict::unknown);
+  EXPECT_EQ(outcome.known, Verdict::offloads);
+}
+
 TEST(Judge, AnUnknownPartLeavesTheOthersTheirVerdicts) {
   TwoPass example;
   example.passes.weights[3].bytes_from = BytesFrom::unknown;
