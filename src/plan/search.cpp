@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "plan/levers.h"
+#include "plan/questions.h"
 
 namespace ebb {
 namespace {
@@ -47,29 +48,6 @@ double saved_seconds(const Outcome& was, const Outcome& is) {
   if (!was.seconds || !is.seconds) return 0;
   const double seconds = *was.seconds - *is.seconds;
   return std::abs(seconds) < std::max(kSameSeconds, kSameShare * *was.seconds) ? 0 : seconds;
-}
-
-/// Files of unknown size that the run reads: `a`, `a and b`, `a, b and 3 more`.
-std::string unknown_files(const Passes& passes) {
-  constexpr std::size_t kNamed = 3;
-  std::vector<std::string> files;
-  for (const Step& step : passes.steps) {
-    for (const int w : step.reads) {
-      const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
-      if (weights.known() || weights.files.empty()) continue;
-      if (std::ranges::find(files, weights.files.front()) == files.end()) {
-        files.push_back(weights.files.front());
-      }
-    }
-  }
-  if (files.empty()) return {};
-  std::string last = files.back();
-  files.pop_back();
-  if (files.size() >= kNamed) {
-    last = fmt::format("{} more", files.size() + 1 - kNamed);
-    files.resize(kNamed);
-  }
-  return files.empty() ? last : fmt::format("{} and {}", fmt::join(files, ", "), last);
 }
 
 class Search {
@@ -115,28 +93,16 @@ class Search {
 
   /// What the user can tell where something is not known.
   void add_questions() {
-    const auto ask = [&](const char* id, std::string title) {
+    for (Question& question : questions(base_, before_, predict_, trials_left_)) {
       Fix fix;
-      fix.id = id;
-      fix.title = std::move(title);
-      fix.effect = "then Ebb can say more";
+      fix.id = std::move(question.id);
+      fix.title = std::move(question.title);
+      fix.effect = std::move(question.effect);
       fix.price = "-";
-      fix.helps = true;
+      fix.helps = question.helps;
       fix.trial = base_;
       fix.verdict = before_.outcome.verdict;
       fixes_.push_back(std::move(fix));
-    };
-    if (before_.outcome.lacking.empty()) return;
-    if (const std::string files = unknown_files(*before_.passes); !files.empty()) {
-      ask("tell-files", "tell Ebb where the models are (--models FOLDER), or the size of " + files +
-                            " (--bytes NAME=SIZE)");
-    }
-    if (base_.sizes.width || base_.sizes.height || --trials_left_ < 0) return;
-    Trial sized = base_;
-    sized.sizes.width = sized.sizes.height = 1024;
-    const auto after = predict_(sized);
-    if (after && after->outcome.lacking.size() < before_.outcome.lacking.size()) {
-      ask("tell-size", "tell Ebb the size of the picture: --size WIDTHxHEIGHT");
     }
   }
 

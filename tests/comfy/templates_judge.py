@@ -342,7 +342,8 @@ class Verdict:
                 self.say("advice", "offers --async-offload, the default")
         if plan["verdict"] == "unknown":
             ways = " ".join(f["title"] for f in plan["fixes"])
-            if not re.search(r"--models|--bytes|--size|--frames|--comfyui|--object-info", ways):
+            told = r"no option: .*(node \S+ \w|\.safetensors|nothing that runs)"
+            if not re.search(r"--(models|bytes|size|frames|comfyui|object-info)|" + told, ways):
                 self.say("advice", "unknown, and what to do names no way to make it known")
         if plan["verdict"] in ("offloads", "tight") and real:
             ram = (plan["ram_peak_bytes"] or 0) / plan["machine"]["ram_total_bytes"]

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "tests/pass/two_pass.h"
 
@@ -108,6 +109,105 @@ TEST(Search, ADropThatGainsNoMoreThanParkingIsNotListed) {
   EXPECT_NE(find(with_ram, "park-text-encoder"), nullptr);
   ASSERT_NE(find(with_ram, "drop-text-encoder"), nullptr);
   EXPECT_EQ(find(with_ram, "drop-text-encoder")->ram_bytes, 5_GiB);
+}
+
+TEST(Search, LessRamHelpsOnlyWhereSevenTenthsAreInUse) {
+  const Predict same_card = [](const Trial& trial) {
+    auto prediction = tight_with(5_GiB)(trial);
+    prediction->outcome.verdict = Verdict::tight;
+    prediction->outcome.vram_peak_bytes = 10_GiB;
+    return prediction;
+  };
+  Trial trial = trial_with(std::nullopt, 49);
+  for (const std::int64_t total : {29_GiB, 28_GiB}) {  // 20 GiB are 69 % and 71 % of them
+    trial.machine.ram_total = {total, NumberKind::given, ""};
+    const auto list = search_fixes(trial, *same_card(trial), same_card);
+    ASSERT_NE(find(list, "drop-text-encoder"), nullptr);
+    EXPECT_EQ(find(list, "drop-text-encoder")->helps, total == 28_GiB);
+  }
+}
+
+TEST(Search, TheClassicManagerIsOfferedWherePagingMayRunOut) {
+  for (const Verdict paged : {Verdict::offloads, Verdict::may_run_out}) {
+    const Predict policy = [paged](const Trial& trial) {
+      auto prediction = predict(trial);
+      prediction->timeline.paged = !trial.machine.flags.disable_dynamic_vram;
+      prediction->outcome.verdict = prediction->timeline.paged ? paged : Verdict::tight;
+      return prediction;
+    };
+    const Trial trial = trial_with(std::nullopt, 49);
+    const auto list = search_fixes(trial, *policy(trial), policy);
+    const Fix* classic = find(list, "disable-dynamic-vram");
+    ASSERT_EQ(classic != nullptr, paged == Verdict::may_run_out);
+    if (!classic) continue;
+    EXPECT_TRUE(classic->helps);
+    EXPECT_EQ(classic->verdict, Verdict::tight);
+  }
+}
+
+/// The run as it is, but that the step at `index` is changed and needs nobody knows what.
+std::vector<Fix> asked_where(const std::function<void(Passes&, Step&)>& change, std::size_t index,
+                             const std::string& why) {
+  const Predict policy = [&](const Trial& trial) {
+    auto prediction = predict(trial);
+    Passes passes = *prediction->passes;
+    Step& step = passes.steps[index];
+    step.demand.asked = step.demand.minimum = {0, NumberKind::unknown, why};
+    change(passes, step);
+    prediction->passes = std::make_shared<Passes>(passes);
+    prediction->outcome = judge(passes, prediction->timeline, TwoPass().machine);
+    return prediction;
+  };
+  const Trial trial = trial_with(std::nullopt, 81);
+  return search_fixes(trial, *policy(trial), policy);
+}
+
+TEST(Search, WhereAKindIsUnknownTheFoldersOfModelsAreAskedFor) {
+  for (const BytesFrom from : {BytesFrom::known, BytesFrom::header}) {
+    const auto list = asked_where(
+        [from](Passes& passes, Step& step) {
+          step.model_known = false;
+          passes.weights[static_cast<std::size_t>(step.uses[0])].bytes_from = from;
+        },
+        4, "which kind of model it is");
+    const Fix* asked = find(list, "tell-kinds");
+    const Fix* none = find(list, "no-option");
+    const bool unread = from == BytesFrom::known;  // a file that was read says no more
+    ASSERT_EQ(asked != nullptr, unread);
+    ASSERT_EQ(none != nullptr, !unread);
+    const std::string& title = (unread ? asked : none)->title;
+    EXPECT_EQ(title.find("--models FOLDER") != std::string::npos, unread) << title;
+    EXPECT_NE(title.find("high.safetensors"), std::string::npos) << title;
+  }
+}
+
+TEST(Search, WhereAClassHasNoRuleItIsNamed) {
+  const auto list = asked_where(
+      [](Passes& passes, Step& step) {
+        step.kind = StepKind::use;
+        step.class_type = "Unheard";
+        step.model_known = false;
+        for (Pass& pass : passes.passes) {
+          if (passes.steps[static_cast<std::size_t>(pass.main_step)].id == step.id) {
+            pass.kind = StepKind::use;
+          }
+        }
+        passes.weights[static_cast<std::size_t>(step.uses[0])].bytes_from = BytesFrom::unknown;
+        passes.weights[static_cast<std::size_t>(step.uses[0])].architecture.clear();
+      },
+      4, "");
+  const Fix* none = find(list, "no-option");
+  ASSERT_NE(none, nullptr);
+  EXPECT_FALSE(none->helps);
+  EXPECT_NE(none->title.find("no rule yet for node "), std::string::npos) << none->title;
+  EXPECT_NE(none->title.find(" Unheard"), std::string::npos) << none->title;
+}
+
+TEST(Search, WhatNoOptionTellsIsSaidSo) {
+  const auto list = asked_where([](Passes&, Step&) {}, 4, "the latent that node 9 X gives");
+  const Fix* none = find(list, "no-option");
+  ASSERT_NE(none, nullptr);
+  EXPECT_EQ(none->title, "no option: the latent that node 9 X gives");
 }
 
 TEST(Search, AMeasuredBudgetMovesTheLimit) {
