@@ -299,6 +299,21 @@ TEST(Simulate, DynamicVramIsNotedAndVersionsBetweenRowsAreKnown) {
   EXPECT_TRUE(simulate(wan.passes, wan.machine).notes.empty());
 }
 
+TEST(Simulate, WhatIsNotKnownOfAFileThatIsNotPagedIsSaid) {
+  WanCase wan(61, {0, 18, 2});
+  wan.machine.flags.disable_dynamic_vram = false;
+  wan.passes.weights.at(1).files = {"high.gguf"};
+  const auto said = [&] {
+    const std::vector<std::string> notes = simulate(wan.passes, wan.machine).notes;
+    return std::ranges::any_of(notes, [](const std::string& note) {
+      return note.find("beside paged models is not known") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(said());
+  wan.machine.flags.disable_dynamic_vram = true;
+  EXPECT_FALSE(said());
+}
+
 TEST(Simulate, WhatIsNotKnownYetOfAReleaseIsNamedInOneLine) {
   WanCase wan(61, {0, 33, 0});
   wan.machine.flags = {};
