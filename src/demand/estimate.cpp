@@ -22,14 +22,6 @@ constexpr const char* kUnmanaged =
     "ComfyUI's memory manager does not see this pack's models; they are not counted";
 constexpr std::int64_t kTile = 512, kTileFrames = 64;  // VAEDecodeTiled's own defaults
 
-Result<Done> check_override(std::string_view name, const std::optional<std::int64_t>& value,
-                            std::int64_t least, std::int64_t most) {
-  if (!value || (*value >= least && *value <= most)) return Done{};
-  return usage_error(fmt::format("{} {} is not usable; it must be from {} to {}", name, *value,
-                                 format_count(least), format_count(most)),
-                     "Give a value in that range.");
-}
-
 void set_unknown(Demand& demand, const std::string& why) {
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(why);
 }
@@ -52,7 +44,6 @@ class Memo {
     if (answers_.size() == kMost) answers_.erase(answers_.begin());
     return answers_.emplace_back(c, compute(c)).second;
   }
-
  private:
   static constexpr std::size_t kMost = 8;
   std::vector<std::pair<Case, Demand>> answers_;
@@ -585,31 +576,6 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
   demand.weights = weights_.take();
   demand.notes = std::move(notes_);
   return demand;
-}
-
-}  // namespace
-
-const char* to_string(StepKind kind) {
-  switch (kind) {
-    case StepKind::other: return "other";
-    case StepKind::load: return "load";
-    case StepKind::encode_text: return "encode text";
-    case StepKind::encode_vision: return "encode vision";
-    case StepKind::encode_image: return "encode image";
-    case StepKind::sample: return "sample";
-    case StepKind::decode: return "decode";
-    case StepKind::upscale: return "upscale";
-    case StepKind::use: return "use";
-  }
-  return "other";
-}
-
-namespace {
-
-Result<Done> check_overrides(const SizeOverrides& sizes) {
-  if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok;
-  if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok;
-  return check_override("a height of", sizes.height, 16, kMostPixels);
 }
 
 }  // namespace

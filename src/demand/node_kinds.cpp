@@ -260,4 +260,19 @@ SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValue
   return settings;
 }
 
+const char* to_string(StepKind kind) {
+  switch (kind) {
+    case StepKind::other: return "other";
+    case StepKind::load: return "load";
+    case StepKind::encode_text: return "encode text";
+    case StepKind::encode_vision: return "encode vision";
+    case StepKind::encode_image: return "encode image";
+    case StepKind::sample: return "sample";
+    case StepKind::decode: return "decode";
+    case StepKind::upscale: return "upscale";
+    case StepKind::use: return "use";
+  }
+  return "other";
+}
+
 }  // namespace ebb

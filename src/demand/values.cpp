@@ -216,4 +216,22 @@ std::optional<bool> PromptValues::truth(const PromptInput& input) {
   return number ? std::optional(*number != 0) : std::nullopt;
 }
 
+namespace {
+
+Result<Done> check_override(std::string_view name, const std::optional<std::int64_t>& value,
+                            std::int64_t least, std::int64_t most) {
+  if (!value || (*value >= least && *value <= most)) return Done{};
+  return usage_error(fmt::format("{} {} is not usable; it must be from {} to {}", name, *value,
+                                 format_count(least), format_count(most)),
+                     "Give a value in that range.");
+}
+
+}  // namespace
+
+Result<Done> check_overrides(const SizeOverrides& sizes) {
+  if (auto ok = check_override("--frames", sizes.frames, 1, kMostFrames); !ok) return ok;
+  if (auto ok = check_override("a width of", sizes.width, 16, kMostPixels); !ok) return ok;
+  return check_override("a height of", sizes.height, 16, kMostPixels);
+}
+
 }  // namespace ebb

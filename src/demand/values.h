@@ -60,8 +60,8 @@ class RuleScope {
   SizeValue first(std::initializer_list<std::string_view> types);
   SizeValue value_of(const PromptGraph::Source& source);
 
-  /// A whole number from `least` to `most`; outside is an error that names node and input. Nothing
-  /// if it is not known; `why()` then says why. `fallback` stands in where the node lacks it.
+  /// A whole number from `least` to `most`. Nothing where it is outside or not known; `why()` then
+  /// says why. `fallback` stands in where the node lacks it.
   std::optional<std::int64_t> whole(std::string_view name, std::int64_t least, std::int64_t most,
                                     std::optional<std::int64_t> fallback = {});
   std::optional<double> real(std::string_view name, double least, double most,
@@ -147,5 +147,8 @@ class PromptValues {
 constexpr std::int64_t kMostPixels = 16384;
 constexpr std::int64_t kMostFrames = 131072;
 constexpr std::int64_t kMostBatch = 4096;
+
+/// Sizes that a user gave. Errors: usage, of one that no model takes.
+Result<Done> check_overrides(const SizeOverrides& sizes);
 
 }  // namespace ebb

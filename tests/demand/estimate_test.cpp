@@ -325,13 +325,14 @@ TEST(Estimate, UnusableOverridesAreUsageErrors) {
   EXPECT_FALSE(estimate_demand(b.prompt(), finder(kWan), machine(), narrow).ok());
 }
 
-TEST(Estimate, AbsurdLengthsAreOneErrorWithThePlace) {
+// A class that knows its limits refuses such a length when the file is read.
+TEST(Estimate, AbsurdLengthsAreUnknownWithTheReason) {
   for (const long long frames : {0LL, -5LL, 1'000'000'000LL, 1LL << 62}) {
     const PromptBuilder b = two_pass(frames);
-    const auto result = estimate_demand(b.prompt(), finder(kWan), machine());
-    ASSERT_FALSE(result.ok()) << frames;
-    EXPECT_EQ(result.error().code, ErrorCode::input);
-    EXPECT_EQ(result.error().where.place, "node 6 WanImageToVideo");
+    const Estimated e = estimate(b, finder(kWan));
+    const Quantity& asked = e.at("10").demand.asked;
+    EXPECT_FALSE(asked.known()) << frames;
+    EXPECT_NE(asked.source.find("length is"), std::string::npos) << asked.source;
   }
 }
 

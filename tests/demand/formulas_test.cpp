@@ -399,7 +399,8 @@ TEST(Formulas, FactorsChangeWithTheVersion) {
   EXPECT_EQ(table_column({0, 1, 0}), 0);
   EXPECT_EQ(table_column({0, 3, 72}), 0);
   EXPECT_EQ(table_column({0, 7, 9}), 1);
-  EXPECT_EQ(table_column({1, 0, 0}), 3);
+  EXPECT_EQ(table_column({0, 32, 9}), 3);
+  EXPECT_EQ(table_column({1, 0, 0}), 4);
 }
 
 TEST(Formulas, HugeShapesSaturate) {

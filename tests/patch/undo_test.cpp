@@ -71,8 +71,7 @@ TEST(UndoRecord, IsBelievedForWhatEbbCanHaveRemoved) {
   EXPECT_FALSE(believed(node, with("KSampler", "SaveImage"), "KSampler", "SaveImage"));
   EXPECT_FALSE(believed(node, with("euler", "ddim"), "euler", "ddim"));
   EXPECT_FALSE(believed(node, with("[1,", "[2,"), "[1,", "[2,"));
-  EXPECT_FALSE(believed(node, with("VERY", "").empty() ? node : with("\"id\": 1", "\"id\": 3"),
-                        "\"id\": 1", "\"id\": 3"));
+  EXPECT_FALSE(believed(node, with("\"id\": 1", "\"id\": 3"), "\"id\": 1", "\"id\": 3"));
   // A counter is Ebb's to raise.
   EXPECT_TRUE(believed(node, node, "\"last_node_id\": 9", "\"last_node_id\": 9"));
 }
