@@ -192,6 +192,7 @@ class SampleBuilder {
 Machine rtx5090() {
   Machine m;
   m.gpu = "RTX 5090";
+  m.card.kind = NumberKind::given;
   m.vram_total = {32607_MiB, NumberKind::given, "--vram"};
   m.vram_free = {30724_MiB, NumberKind::given, "--vram-free"};
   m.ram_total = {64_GiB, NumberKind::assumed, "not given, not probed"};
@@ -377,6 +378,7 @@ Report picture_that_fits() {
   Machine& m = r.trial.machine;
   m = rtx5090();
   m.gpu = "RTX 3060 12 GB";
+  m.card.kind = NumberKind::given;
   m.vram_total = {12288_MiB, NumberKind::computed, "table of cards"};
   m.vram_free = {11600_MiB, NumberKind::assumed, "allowance for a desktop"};
   m.ram_total = {32_GiB, NumberKind::probed, "operating system"};
