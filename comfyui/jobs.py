@@ -11,8 +11,8 @@ from .planner import Refused
 
 OUTPUT_CHANGES = ["tile-vae"]  # fixes that never go in unasked: pictures differ in the last bits
 PATCHED_MAX = 2000  # nodes; the submission waits for a patch, so that larger prompts are advised
-PREDICTED = ("verdict", "cause", "headline", "vram_peak_bytes", "ram_peak_bytes", "seconds",
-             "known_seconds", "offloaded_bytes", "notes")
+PREDICTED = ("verdict", "known_verdict", "cause", "headline", "vram_peak_bytes", "ram_peak_bytes",
+             "seconds", "known_seconds", "offloaded_bytes", "notes")
 PASS = ("index", "work", "nodes", "verdict", "vram_peak_bytes", "ram_peak_bytes", "seconds")
 
 

@@ -343,6 +343,10 @@ class Planner(Case):
         plan = {"verdict": "unknown", "known_verdict": "ram_short", "fixes": [told, ease]}
         self.assertEqual(planner.cheapest(plan)["sentence"][:16], "What helps: drop")
         self.assertIsNone(planner.cheapest({**plan, "known_verdict": "fits"}))
+        made = {**dict.fromkeys(jobs.PREDICTED), **plan, "machine": {}, "passes": []}
+        with mock.patch.object(planner, "call", return_value=(made, 1.0)):
+            advised = jobs.advise({"prompt": {}}, lambda classes, options: {})
+        self.assertEqual(advised["plan"]["known_verdict"], "ram_short")
 
     def test_a_folder_of_the_same_name_is_not_the_library(self):
         with tempfile.TemporaryDirectory() as folder:
