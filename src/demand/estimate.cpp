@@ -8,6 +8,7 @@
 #include "demand/classes.h"
 #include "demand/conditioning.h"
 #include "demand/formulas.h"
+#include "demand/memo.h"
 #include "demand/node_kinds.h"
 #include "demand/rules.h"
 #include "demand/terms.h"
@@ -32,22 +33,6 @@ bool is_quantised(const Weights& weights) {
   return !type.empty() && type != "bf16" && type != "fp16" && type != "f16" && type != "fp32" &&
          type != "f32";
 }
-
-/// Remembers the last few answers: long prompts ask the same of every sampler.
-template <class Case>
-class Memo {
- public:
-  const Demand& get(const Case& c, Demand (*compute)(const Case&)) {
-    const auto known =
-        std::find_if(answers_.begin(), answers_.end(), [&](const auto& a) { return a.first == c; });
-    if (known != answers_.end()) return known->second;
-    if (answers_.size() == kMost) answers_.erase(answers_.begin());
-    return answers_.emplace_back(c, compute(c)).second;
-  }
- private:
-  static constexpr std::size_t kMost = 8;
-  std::vector<std::pair<Case, Demand>> answers_;
-};
 
 class Estimate {
  public:
