@@ -287,6 +287,20 @@ bool main_known(const Passes& passes, const Pass& pass) {
          passes.weights[static_cast<std::size_t>(pass.weights.front())].known();
 }
 
+/// ComfyUI's pages do not hold GGUF files. Where paged models leave for one, its code and a public
+/// log disagree on how much of it stays on the card.
+std::string beside_pages(const Passes& passes, const Timeline& timeline, const Pass& pass) {
+  if (!timeline.paged || pass.weights.empty()) return {};
+  const Weights& main = passes.weights[static_cast<std::size_t>(pass.weights.front())];
+  if (main.files.empty() || !main.files.front().ends_with(".gguf")) return {};
+  bool makes_room = false;
+  for (int s = pass.first_step; s <= pass.last_step; ++s) {
+    makes_room |= !timeline.steps[static_cast<std::size_t>(s)].evictions.empty();
+  }
+  if (!makes_room) return {};
+  return fmt::format("how much of {} stays on the card beside paged models is not known", main.name);
+}
+
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
                        const Pass& pass, std::string& above) {
   const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
@@ -295,6 +309,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   sum_costs(outcome, passes, timeline, pass, step);
   const Peaks peaks = find_peaks(timeline, pass);
   lack(outcome.lacking, unknown_sizes(passes, pass.weights));
+  lack(outcome.lacking, beside_pages(passes, timeline, pass));
   if (const Load* load = main_load(passes, timeline, pass)) {
     judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], step,
                timeline.paged);

@@ -139,6 +139,22 @@ TEST(Judge, AnUnknownPartLeavesTheOthersTheirVerdicts) {
   EXPECT_EQ(outcome.lacking[0], "the size of vae.safetensors is not known");
 }
 
+TEST(Judge, AGgufFileThatPagedModelsLeaveForIsUnknown) {
+  TwoPass example;
+  const auto verdict = [&] {
+    return judge(example.passes, example.timeline, example.machine).passes[2].verdict;
+  };
+  const Pass& pass = example.passes.passes[2];
+  example.timeline.paged = true;
+  example.passes.weights[pass.weights.front()].files = {"high.gguf"};
+  example.timeline.steps[pass.main_step].evictions.clear();
+  EXPECT_NE(verdict(), Verdict::unknown);
+  example.timeline.steps[pass.main_step].evictions.push_back({});
+  EXPECT_EQ(verdict(), Verdict::unknown);
+  example.passes.weights[pass.weights.front()].files = {"high.safetensors"};
+  EXPECT_NE(verdict(), Verdict::unknown);
+}
+
 TEST(Judge, AModelInNoPassAndAnOutputLeftOutAreUnknown) {
   TwoPass unused;
   unused.passes.unused = {3};
