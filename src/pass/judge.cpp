@@ -298,7 +298,8 @@ std::string beside_pages(const Passes& passes, const Timeline& timeline, const P
     makes_room |= !timeline.steps[static_cast<std::size_t>(s)].evictions.empty();
   }
   if (!makes_room) return {};
-  return fmt::format("how much of {} stays on the card beside paged models is not known", main.name);
+  return fmt::format("how much of {} stays on the card beside paged models is not known",
+                     main.name);
 }
 
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
