@@ -5,11 +5,9 @@
 usage: tools/comfy_flags.py COMFYUI_DIR... > src/machine/flags.inc
 Only comfy/cli_args.py of each checkout is run; it needs nothing but Python.
 """
-import json
-import os
-import re
-import subprocess
 import sys
+
+from checkouts import ask, run, version_of
 
 # Flags of releases that no checkout is at hand of, from ComfyUI's release notes and threads.
 LATER = {
@@ -39,20 +37,13 @@ def dump(folder):
             if option.startswith("--") and option != "--help":
                 kind = {int: "whole", float: "real"}.get(action.type, "text")
                 flags[option] = [NARGS[action.nargs], kind, groups.get(action.dest, "")]
-    print(json.dumps(flags))
-
-
-def version_of(folder):
-    with open(os.path.join(folder, "comfyui_version.py"), encoding="utf-8") as file:
-        return re.search(r'__version__ = "(.+?)"', file.read())[1]
+    return flags
 
 
 def main(folders):
     flags = {}
     for folder in folders:
-        run = subprocess.run([sys.executable, __file__, "--dump", os.path.abspath(folder)],
-                             capture_output=True, text=True, check=True)
-        found = json.loads(run.stdout)
+        found = ask(__file__, folder)
         # A group keeps its name where another of its flags came to stand first.
         same = {row[2]: flags[name][2] for name, row in found.items() if row[2] and name in flags}
         for name, row in found.items():
@@ -68,9 +59,4 @@ def main(folders):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--dump"]:
-        dump(sys.argv[2])
-    elif len(sys.argv) > 1:
-        main(sys.argv[1:])
-    else:
-        sys.exit(__doc__)
+    run(main, dump, __doc__)

@@ -6,12 +6,7 @@ usage: PYTHON tools/make_loader_table.py COMFYUI_DIR... > src/demand/loader_tabl
 PYTHON must have what ComfyUI needs. Every checkout is asked in a process of its own: there, each
 list of a folder's files is the folder's name, so that inputs that offer it give themselves away.
 """
-import json
-import os
-import subprocess
-import sys
-
-from comfy_classes import version_of
+from checkouts import ask, load_nodes, run, version_of
 
 NOT_MODELS = {"configs", "vae_approx"}
 ROLES = {"MODEL": "diffusion", "CLIP": "text_encoder", "VAE": "vae",
@@ -33,27 +28,17 @@ def marks(value):
     return [m for part in value for m in marks(part)] if isinstance(value, (list, tuple)) else []
 
 
-def dump(folder):
-    """Asks the checkout in `folder` for all its classes; runs in a process of its own."""
-    import asyncio
-
-    sys.argv = ["main.py", "--cpu"]
-    sys.path.insert(0, folder)
-    os.chdir(folder)
-    import comfy.options
-    comfy.options.enable_args_parsing()
-    import utils.extra_config  # noqa: F401  before `nodes` puts another `utils` on the path
+def mark_lists():
+    """Each list of a folder's files is then the folder's name."""
     import folder_paths
     folder_paths.get_filename_list = lambda name: [MARK + name]
-    import nodes
-    import server
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    server.PromptServer(loop)  # several modules with nodes add routes to it when imported
-    loop.run_until_complete(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+
+def dump(folder):
+    """The inputs of each class of a checkout that offer a model folder's files."""
+    classes = load_nodes(folder, mark_lists, init_api_nodes=False)
     found = {}
-    for name, cls in nodes.NODE_CLASS_MAPPINGS.items():
+    for name, cls in classes.items():
         types = cls.INPUT_TYPES()
         inputs = {**types.get("required", {}), **types.get("optional", {})}
         files = [(key, sorted(set(marks(spec)) - NOT_MODELS)) for key, spec in inputs.items()]
@@ -62,7 +47,7 @@ def dump(folder):
             of_types = [key for key in TYPE_INPUTS if key in inputs]
             found[name] = [files, [str(t) for t in cls.RETURN_TYPES],
                            of_types[0] if of_types else ""]
-    print("LOADERS" + json.dumps(found))
+    return found
 
 
 def rows(name, files, gives, of_types):
@@ -84,12 +69,7 @@ def rows(name, files, gives, of_types):
 def main(folders):
     found, versions = {}, []
     for folder in folders:
-        run = subprocess.run([sys.executable, __file__, "--dump", os.path.abspath(folder)],
-                             capture_output=True, text=True, check=False)
-        lines = [x for x in run.stdout.splitlines() if x.startswith("LOADERS")]
-        if not lines:
-            sys.exit(f"{folder}: {run.stderr[-2000:]}")
-        loaders = json.loads(lines[0][len("LOADERS"):])
+        loaders = ask(__file__, folder)
         versions.append(f"{version_of(folder)} ({len(loaders)})")
         found = {**loaders, **found}  # the first folder named decides
     print("// Made by tools/make_loader_table.py from ComfyUI " + ", ".join(versions))
@@ -99,7 +79,4 @@ def main(folders):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--dump"]:
-        dump(sys.argv[2])
-    else:
-        main(sys.argv[1:])
+    run(main, dump, __doc__)
