@@ -35,6 +35,7 @@ class Unknowns {
       for (const int w : step.reads) {
         if (!weights(w).known()) add_file(sizes, w);
       }
+      if (step.loads_unseen) add_once(packs, fmt::format("node {} {}", step.id, step.class_type));
       if (!step.uses.empty() && !step.demand.subtracted().known()) sort(step);
     }
   }
@@ -43,6 +44,7 @@ class Unknowns {
   std::vector<std::string> kinds;    ///< files that nobody has opened, of models of unknown kind
   std::vector<std::string> no_rows;  ///< files that were read and are of no kind known to Ebb
   std::vector<std::string> classes;  ///< nodes of classes without a rule
+  std::vector<std::string> packs;    ///< nodes that load what only their own pack manages
   std::vector<std::string> others;   ///< reasons, as sentences have them
 
  private:
@@ -121,6 +123,9 @@ std::vector<Question> questions(const Trial& base, const Prediction& before,
   };
   if (!unknown.classes.empty()) {
     none("Ebb has no rule yet for " + listed(unknown.classes));
+  }
+  if (!unknown.packs.empty()) {
+    none("Ebb does not know yet what these packs hold: " + listed(unknown.packs));
   }
   if (!unknown.no_rows.empty()) {
     none("Ebb knows no model yet of the kind of " + listed(unknown.no_rows));

@@ -25,7 +25,7 @@ const PassView* worst_offload(const View& view) {
   return worst;
 }
 
-/// `in both sampling passes`, `in passes 2 and 5`; those that offload other sizes in brackets.
+/// `in both sampling passes`, `in passes 2 and 5`; those that offload other amounts in brackets.
 std::string where_offloaded(const View& view, const PassView& worst) {
   std::vector<int> equal, less;
   int samplers = 0, equal_samplers = 0;
@@ -48,7 +48,7 @@ std::string where_offloaded(const View& view, const PassView& worst) {
     where = (equal.size() == 1 ? "in pass " : "in passes ") + join_ranges(equal);
   }
   if (less.empty()) return where;
-  return where + fmt::format(" (other sizes in pass{} {})", less.size() == 1 ? "" : "es",
+  return where + fmt::format(" (other amounts in pass{} {})", less.size() == 1 ? "" : "es",
                              join_ranges(less));
 }
 
@@ -576,6 +576,12 @@ std::vector<std::string> all_notes(const Report& report, const View& view, bool 
     add("The order of the output nodes decides the order of these passes");
   }
   return notes;
+}
+
+std::string no_pass_words(const View& view) {
+  return view.prediction->outcome.verdict == Verdict::unknown
+             ? "No pass is known to Ebb: it does not know what loads the models here."
+             : "No pass uses weights: nothing of this workflow needs a model.";
 }
 
 }  // namespace ebb

@@ -36,6 +36,9 @@ std::vector<std::string> assumptions(const Report& report);
 /// What is unknown and why (left out on wish), and the notes of every part, each sentence once.
 std::vector<std::string> all_notes(const Report& report, const View& view, bool unknown = true);
 
+/// Why there is nothing to list or to draw.
+std::string no_pass_words(const View& view);
+
 /// `81 frames`, `64 frames (makes 61)`, `832x1216`: what a row of the table over values changes.
 std::string sweep_value(const SweepRow& row);
 

@@ -88,6 +88,7 @@ class Timepiece {
   double draw(double top);
 
  private:
+  double sentence(const std::string& words, double y);
   void pass(const PictureColumn& column, double top);
   void heading(const PictureColumn& column, double top);
   void repeat(const PictureColumn& column);
@@ -278,6 +279,7 @@ double Timepiece::put_flags(double top) {
 }
 
 double Timepiece::draw(double top) {
+  if (view_.passes.empty()) return sentence(no_pass_words(view_), top + kHead - kLaneGap);
   lanes_.place(top + kHead - kLaneGap);
   lanes_.backdrop();
   for (const PictureColumn& column : layout_.columns) {
@@ -292,9 +294,14 @@ double Timepiece::draw(double top) {
   double y = (options_.width < 600 ? list_flags(below) : put_flags(below)) + 8;
   std::string words = layout_.axis_words + " Heavy lines: what the machine has.";
   const std::int64_t ram = view_.prediction->timeline.ram_limit_bytes;
+  if (view_.prediction->timeline.ram_open) words += " RAM: the least it can be.";
   if (scale_.ram_limit_bytes <= 0 && ram > 0) {
     words += " RAM ends at " + format_gib(ram) + ", far above what is drawn.";
   }
+  return sentence(words, y);
+}
+
+double Timepiece::sentence(const std::string& words, double y) {
   for (const auto& line : wrap_to_width(words, kFont - 1, scale_.right - 12)) {
     out_.text(options_.width < 600 ? 0 : scale_.left, y += 13, line, "muted small");
   }

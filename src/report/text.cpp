@@ -68,9 +68,7 @@ void put_verdict(std::string& out, const Report& report, const View& view) {
 
 void put_passes(std::string& out, const View& view) {
   if (view.passes.empty()) {
-    const bool unknown = view.prediction->outcome.verdict == Verdict::unknown;
-    out += unknown ? "  No pass is known to Ebb: it does not know what loads the models here.\n\n"
-                   : "  No pass uses weights: nothing of this workflow needs a model.\n\n";
+    out += "  " + no_pass_words(view) + "\n\n";
     return;
   }
   const auto number = [](const char* head, const char* unit) {

@@ -203,6 +203,18 @@ TEST(Search, WhereAClassHasNoRuleItIsNamed) {
   EXPECT_NE(none->title.find(" Unheard"), std::string::npos) << none->title;
 }
 
+TEST(Search, WhatOnlyAPackManagesNoOptionTells) {
+  const auto list = asked_where(
+      [](Passes&, Step& step) {
+        step.class_type = "PackLoader";
+        step.loads_unseen = true;
+      },
+      4, "what the pack holds");
+  const Fix* none = find(list, "no-option");
+  ASSERT_NE(none, nullptr);
+  EXPECT_NE(none->title.find(" PackLoader"), std::string::npos) << none->title;
+}
+
 TEST(Search, WhatNoOptionTellsIsSaidSo) {
   const auto list = asked_where([](Passes&, Step&) {}, 4, "the latent that node 9 X gives");
   const Fix* none = find(list, "no-option");

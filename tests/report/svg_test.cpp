@@ -123,6 +123,26 @@ TEST(ReportSvg, before_and_after_are_drawn_on_one_scale) {
   }
 }
 
+TEST(ReportSvg, where_no_pass_is_known_a_sentence_stands_for_the_lanes) {
+  Report report = test::picture_that_fits();
+  report.prediction.passes = std::make_shared<const Passes>();
+  report.prediction.timeline.steps.clear();
+  report.prediction.outcome.passes.clear();
+  report.prediction.outcome.verdict = Verdict::unknown;
+  const std::string svg = to_svg(report);
+  const Xml xml = read_xml(svg);
+  EXPECT_EQ(xml.error, "");
+  EXPECT_TRUE(xml.with_class("limit").empty());
+  EXPECT_NE(svg.find("No pass is known to Ebb"), std::string::npos) << svg;
+}
+
+TEST(ReportSvg, ram_that_is_a_lower_bound_is_drawn_with_a_word_of_it) {
+  Report report = test::picture_that_fits();
+  EXPECT_EQ(to_svg(report).find("RAM: the least it can be."), std::string::npos);
+  report.prediction.timeline.ram_open = true;
+  EXPECT_NE(to_svg(report).find("RAM: the least it can be."), std::string::npos);
+}
+
 TEST(ReportSvg, a_pass_is_as_wide_as_its_seconds_are_long) {
   const Xml xml = read_xml(to_svg(test::picture_that_fits()));
   const auto hits = xml.with_class("hit");
