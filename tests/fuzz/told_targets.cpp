@@ -79,7 +79,7 @@ void draw_workflow(std::string_view bytes) {
 /// A workflow to start ComfyUI for; anything else is an existing script whose flags are taken over.
 void launch_workflow(std::string_view bytes) {
   Checkout checkout;
-  checkout.folder = "/opt/ComfyUI";
+  checkout.folder = "ComfyUI";
   LaunchStart start;
   start.folder = std::string(bytes.substr(0, 100));
   start.command = {"python", std::string(bytes.substr(0, 20))};
