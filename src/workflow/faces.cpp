@@ -298,7 +298,9 @@ class FaceReader {
       if (node.role == NodeRole::primitive) by_node[at->second].push_back(&proxy);
     }
     for (const auto& [n, entries] : by_node) {
-      const auto same = [&](const Proxy* proxy) { return proxy->name == entries.front()->name; };
+      const auto same = [first = entries.front()](const Proxy* proxy) {
+        return proxy->name == first->name;
+      };
       if (!std::ranges::all_of(entries, same)) continue;
       const Ends::Source source{n, entries.front()->name};
       const auto known = ends_->by_source.find(source);
