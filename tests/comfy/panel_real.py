@@ -321,6 +321,11 @@ async def interrupted(checks, view):
     await view.js(APP + " await app.loadApiJson(argument, 'long');", prompt)
     await view.js(APP + " await app.queuePrompt(0);")
     await view.page.locator("#now", has_text="KSamplerAdvanced").wait_for(timeout=120_000)
+    for _ in range(120):  # what ends before it is planned is not watched, so that nothing is told
+        told = await view.js("return (await (await fetch('/ebb/history')).json()).runs;")
+        if told[-1]["state"] == "running":
+            break
+        await asyncio.sleep(0.25)
     await view.js("await fetch('/interrupt', {method: 'POST'});")
     await view.page.locator("#last", has_text="It was interrupted.").wait_for(timeout=120_000)
     checks.that("an interrupt is called one", "error" not in await view.text("#last"),
