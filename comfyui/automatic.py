@@ -189,6 +189,8 @@ def tell(made, client, advice):
     news = _is_news(("client", client), line)
     if _is_news("", line):
         log.info("[Ebb] %s", line)
+    if not client and circumstances.has_several_users():
+        return  # it would go to every browser
     hooks.send("ebb.advice", {**advice, "verdict": plan["verdict"],
                               "known_verdict": planner.known_verdict(plan),
                               "headline": plan["headline"], "fix": fix, "news": news}, client)

@@ -122,6 +122,14 @@ class Prompts(Case):
         self.queue("advise", {"prompt": prompt(), "client_id": "another"})
         self.assertEqual([told["news"] for _, told, _ in self.server.sent], [True, False, True])
 
+    def test_what_nobodys_browser_queued_is_told_to_no_other_user(self):
+        for several, told in ((False, 1), (True, 0)):
+            self.server.sent.clear()
+            self.now(circumstances, "has_several_users", lambda several=several: several)
+            self.queue("advise", {"prompt": prompt()})
+            self.assertEqual(len(self.server.sent), told)
+        self.assertEqual(len(history.runs()), 2)
+
     def test_apply_puts_nodes_in_and_keeps_everything_else(self):
         body = {"prompt": prompt(), "prompt_id": "given", "front": True, "extra_data": {
             "x": [1.5, None, 12345678901234567890], "extra_pnginfo": {"workflow": FLOW, "y": 1}}}
