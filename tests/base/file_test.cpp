@@ -115,6 +115,18 @@ TEST(ReplacedFile, KeepsTheVeryFileAsItsBackup) {
   EXPECT_EQ(before.st_ino, after.st_ino);
 }
 
+TEST(ReplacedFile, KeepsTheOwner) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root may give files away";
+  test::TempDir dir;
+  const std::string path = dir.write("a.json", "old");
+  ASSERT_EQ(chown(path.c_str(), 1000, 1001), 0);
+  ASSERT_TRUE(replace_file(path, "new", *file_state(path), path + ".bak", false).ok());
+  struct stat after {};
+  ASSERT_EQ(stat(path.c_str(), &after), 0);
+  EXPECT_EQ(after.st_uid, 1000u);
+  EXPECT_EQ(after.st_gid, 1001u);
+}
+
 TEST(ReplacedFile, TakesABackupThatIsItAndNoOther) {
   test::TempDir dir;
   const std::string path = dir.write("a.json", "old"), backup = dir.write("a.json.bak", "old");
