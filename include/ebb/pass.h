@@ -138,7 +138,7 @@ struct Passes {
   std::vector<Cut> cuts;  ///< one fewer than passes
   Levers own;             ///< what Ebb's nodes in the prompt do
   std::optional<Shape> picture;
-  std::vector<LoadedMedia> loaded;  ///< pictures and videos from files
+  std::vector<LoadedMedia> loaded;    ///< pictures and videos from files
   std::vector<int> unused;            ///< weights that are read, and taken by a node, in no pass
   std::vector<std::string> left_out;  ///< output nodes that don't run: `node 9 SaveImage`
   std::vector<std::string> notes;

@@ -103,8 +103,8 @@ Result<Undone> undo_patch(const Workflow& workflow);
 struct Cleaner {
   std::string node, class_type;
   std::string pack;
-  std::string does;       ///< what its code does, a phrase
-  std::string here;       ///< what its settings or its place change about that; may be empty
+  std::string does;  ///< what its code does, a phrase
+  std::string here;  ///< what its settings or its place change about that; may be empty
   bool switched_off = false;
 };
 

@@ -18,8 +18,7 @@ char32_t next_code_point(std::string_view text, std::size_t& at);
 /// `text` as valid UTF-8; every broken byte becomes U+FFFD.
 std::string valid_utf8(std::string_view text);
 
-inline bool within(char32_t code,
-                   std::initializer_list<std::pair<char32_t, char32_t>> ranges) {
+inline bool within(char32_t code, std::initializer_list<std::pair<char32_t, char32_t>> ranges) {
   return std::any_of(ranges.begin(), ranges.end(),
                      [&](auto range) { return code >= range.first && code <= range.second; });
 }

@@ -40,8 +40,9 @@ std::string kind_of(const PromptNode& node, const PromptInput& input) {
       node.inputs, [](const PromptInput& i) { return i.link && i.type == "CLIP"; });
   if (encoder && input.value.front() == '"' && (input.name == "text" || input.name == "prompt"))
     return "text";
-  for (const char* name : {"length", "num_frames", "video_frames", "frames"})
+  for (const char* name : {"length", "num_frames", "video_frames", "frames"}) {
     if (input.name == name) return "frames";
+  }
   return {};
 }
 
@@ -50,9 +51,11 @@ std::vector<Change> changes_of(const Prompt& prompt, const Order& order) {
   for (const char* wanted : {"seed", "text", "frames"}) {
     for (const int n : order.nodes) {
       const PromptNode& node = prompt.nodes[static_cast<std::size_t>(n)];
-      for (std::size_t i = 0; i < node.inputs.size() && changes.size() < kMostChanges; ++i)
-        if (kind_of(node, node.inputs[i]) == wanted)
+      for (std::size_t i = 0; i < node.inputs.size() && changes.size() < kMostChanges; ++i) {
+        if (kind_of(node, node.inputs[i]) == wanted) {
           changes.push_back({wanted, n, static_cast<int>(i)});
+        }
+      }
     }
   }
   return changes;
@@ -63,10 +66,11 @@ Prompt with_another_value(Prompt prompt, const Change& change) {
   std::string& value = prompt.nodes[static_cast<std::size_t>(change.node)]
                            .inputs[static_cast<std::size_t>(change.input)]
                            .value;
-  if (value.front() == '"')
+  if (value.front() == '"') {
     value.insert(1, "another ");
-  else
+  } else {
     value = value == "1" ? "2" : "1";
+  }
   return prompt;
 }
 
@@ -78,8 +82,9 @@ Again sum_up(Change change, const Passes& passes, const Timeline& timeline) {
     again.ids.push_back(passes.steps[s].id);
     for (const int w : passes.steps[s].uses) {
       const std::string& name = passes.weights[static_cast<std::size_t>(w)].name;
-      if (std::ranges::find(again.weights, name) == again.weights.end())
+      if (std::ranges::find(again.weights, name) == again.weights.end()) {
         again.weights.push_back(name);
+      }
     }
     const StepState& state = timeline.steps[s];
     again.read_bytes += state.read_bytes;
@@ -157,8 +162,9 @@ std::string to_text(const std::string& file, const Prompt& prompt, const Machine
   std::vector<std::string> labels;
   for (const Again& run : runs) {
     std::string label = run.change.what;
-    if (run.change.node >= 0)
+    if (run.change.node >= 0) {
       label += " of " + prompt.nodes[static_cast<std::size_t>(run.change.node)].label();
+    }
     wide = std::max(wide, label.size());
     labels.push_back(std::move(label));
   }

@@ -202,8 +202,7 @@ std::string summary_of(const Outcome& outcome) {
 }
 
 std::string text_of(const Arguments& a, const PatchResult& result) {
-  std::string text =
-      fmt::format("{}: {}\n{}", result.file, summary_of({result}), words_of(result));
+  std::string text = fmt::format("{}: {}\n{}", result.file, summary_of({result}), words_of(result));
   if (!result.changed()) {
     return text + (!a.output.empty() || a.in_place ? "Nothing is written.\n" : "");
   }

@@ -41,9 +41,8 @@ std::string list_of(const Arguments& a, const std::vector<Cleaner>& cleaners) {
     return fmt::format("{{\"schema\": \"ebb.clean/1\", \"file\": {}, \"cleaners\": [{}]}}\n",
                        quoted(a.file), list);
   }
-  std::string text =
-      fmt::format("{}: {} node{} of other packs to free memory\n", a.file, cleaners.size(),
-                  cleaners.size() == 1 ? "" : "s");
+  std::string text = fmt::format("{}: {} node{} of other packs to free memory\n", a.file,
+                                 cleaners.size(), cleaners.size() == 1 ? "" : "s");
   for (const Cleaner& c : cleaners) {
     text += fmt::format("  node {} {} ({}){}\n    {}\n", c.node, c.class_type, c.pack,
                         c.switched_off ? ", switched off" : "", c.does);

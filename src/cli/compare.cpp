@@ -10,8 +10,8 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/print.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/bytes.h"
 
 namespace ebb::cli {
@@ -139,8 +139,9 @@ Result<Comparison> compare(const Arguments& arguments) {
 
 int run(const Arguments& arguments) {
   const auto comparison = compare(arguments);
-  if (!comparison)
+  if (!comparison) {
     return fail("compare", in_file(comparison.error(), shown_name(arguments.common.file)));
+  }
   const std::string text = arguments.common.json ? to_json(*comparison) : to_text(*comparison);
   return arguments.common.json ? answer_as_is(text) : answer(text);
 }

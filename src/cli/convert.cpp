@@ -39,8 +39,7 @@ void print_refused(const Prompt& prompt) {
                     refusal.hint));
   }
   if (prompt.refused.size() > kShown) {
-    say(fmt::format("refused: {} more; --report FILE lists all\n",
-                    prompt.refused.size() - kShown));
+    say(fmt::format("refused: {} more; --report FILE lists all\n", prompt.refused.size() - kShown));
   }
 }
 

@@ -10,8 +10,8 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/print.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 
 namespace ebb::cli {
 namespace {
@@ -67,8 +67,9 @@ Result<Explanation> explain(const Arguments& arguments) {
 
 int run(const Arguments& arguments) {
   const auto explanation = explain(arguments);
-  if (!explanation)
+  if (!explanation) {
     return fail("explain", in_file(explanation.error(), shown_name(arguments.file)));
+  }
   const std::string text = arguments.json ? to_json(*explanation) : to_text(*explanation);
   return arguments.json ? answer_as_is(text) : answer(text);
 }

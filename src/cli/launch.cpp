@@ -132,8 +132,9 @@ Result<Answer> answer(const Arguments& arguments) {
     if (!run) return in_file(run.error(), shown_name(file));
     runs.push_back({file, run->report.trial, std::move(run->report.prediction), run->predict});
     for (const std::string& note : runs.back().prediction.timeline.notes) {
-      if (std::find(answer.notes.begin(), answer.notes.end(), note) == answer.notes.end())
+      if (std::find(answer.notes.begin(), answer.notes.end(), note) == answer.notes.end()) {
         answer.notes.push_back(note);
+      }
     }
   }
   auto plan = plan_launch(runs, *checkout);
@@ -151,8 +152,9 @@ int run(const Arguments& arguments) {
   if (!arguments.write.empty()) {
     // A new shell script can be started; an existing one keeps who may do what with it.
     const unsigned int mode = answered->start.kind == ScriptKind::sh ? 0777 : 0666;
-    if (auto done = write_file(arguments.write, answered->script, mode); !done)
+    if (auto done = write_file(arguments.write, answered->script, mode); !done) {
       return fail("launch", done.error());
+    }
   }
   std::string text;
   const bool script = arguments.print || arguments.write.empty();

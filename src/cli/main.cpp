@@ -107,8 +107,8 @@ int run(int argc, char** argv) {
     const std::string name =
         known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
     if (!known && first[0] != '-') return fail_command(first);
-    say(fmt::format("{}: {}\n  {} --help shows the arguments, with examples.\n", name,
-                    error.what(), name));
+    say(fmt::format("{}: {}\n  {} --help shows the arguments, with examples.\n", name, error.what(),
+                    name));
     return kUsage;
   }
   return chosen();

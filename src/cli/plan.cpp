@@ -7,8 +7,8 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/print.h"
 #include "cli/plan_options.h"
+#include "cli/print.h"
 #include "ebb/ebb.h"
 
 namespace ebb::cli {

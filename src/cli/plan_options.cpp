@@ -93,9 +93,9 @@ Result<PlanOptions> understand(const PlanArguments& arguments) {
   static_cast<RunOptions&>(options) = *std::move(run);
   options.object_info = arguments.object_info;
   if (!arguments.fail_on.empty()) {
-    for (const Verdict verdict : {Verdict::fits, Verdict::tight, Verdict::offloads,
-                                  Verdict::may_run_out, Verdict::ram_short, Verdict::spills,
-                                  Verdict::unknown}) {
+    for (const Verdict verdict :
+         {Verdict::fits, Verdict::tight, Verdict::offloads, Verdict::may_run_out,
+          Verdict::ram_short, Verdict::spills, Verdict::unknown}) {
       if (arguments.fail_on == to_string(verdict)) options.fail_on = verdict;
     }
     if (!options.fail_on) {

@@ -155,8 +155,9 @@ std::string to_text(const Comparison& it) {
     TextTable table(heads);
     for (const ComparedRun& run : it.runs) {
       std::vector<std::string> cells;
-      for (const std::string& value : run.values)
+      for (const std::string& value : run.values) {
         cells.push_back(value.empty() ? "none" : printable(value));
+      }
       for (const ResultColumn* column : varying) cells.push_back(column->cell(run));
       table.row(std::move(cells));
     }

@@ -13,7 +13,7 @@ namespace {
 using Role = WeightsRole;
 
 constexpr LoaderRow kLoaders[] = {
-    // class, gives, suffix, role, folder, inputs that name files, input that decides on types
+// class, gives, suffix, role, folder, inputs that name files, input that decides on types
 #include "demand/loader_table.inc"
     {"DiffusersLoader", "MODEL", "", Role::diffusion, "diffusers", {"model_path"}, nullptr},
     {"DiffusersLoader", "CLIP", ".clip", Role::text_encoder, "diffusers", {"model_path"}, nullptr},

@@ -341,8 +341,8 @@ void Estimate::encode_text(int i, NodeDemand& out) {
   if (writes_text(graph_, i)) {
     constexpr double kUsual = 512, kMost = 1e6;  // the node's own default
     const double most = std::clamp(values_.number(i, "max_length").value_or(kUsual), 1.0, kMost);
-    out.demand = writing_demand(row, machine_.comfyui, element_bytes,
-                                static_cast<std::int64_t>(most));
+    out.demand =
+        writing_demand(row, machine_.comfyui, element_bytes, static_cast<std::int64_t>(most));
     if (!out.demand.asked.known() && out.note.empty()) out.note = out.demand.asked.source;
     if (terms_) *terms_ = text_terms(out.demand);
     return;
@@ -434,8 +434,8 @@ void Estimate::work(int i, NodeDemand& out) {
     return;
   }
   if (out.note.empty()) {
-    out.note = fmt::format("what {} needs beside its weights is not known to Ebb",
-                           graph_.node(i).label());
+    out.note =
+        fmt::format("what {} needs beside its weights is not known to Ebb", graph_.node(i).label());
   }
   out.model_known = false;
   set_unknown(out.demand, out.note);

@@ -142,8 +142,9 @@ class Evaluator {
 
   double bits() {
     double value = differing_bits();
-    while (!failed_ && take("|"))
+    while (!failed_ && take("|")) {
       value = static_cast<double>(whole(value) | whole(differing_bits()));
+    }
     return value;
   }
   double differing_bits() {

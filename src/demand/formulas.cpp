@@ -393,12 +393,10 @@ Demand writing_demand(const TextRow* row, const ComfyVersion& version, int eleme
   const bool known = kept != std::end(kKept);
   const std::int64_t each = known ? kept->bytes : kKept[0].bytes;
   const std::int64_t tokens = (row ? row->tokens : 512) + demand.repeats;
-  const std::string source =
-      fmt::format("keys and values of {} tokens * {} bytes{}; {}", tokens, each,
-                  known ? "" : ", as Qwen 3 4B; Gemma 3 12B has 2.7 times as much",
-                  demand.live.source);
-  const double live =
-      static_cast<double>(demand.live.bytes) + static_cast<double>(tokens * each);
+  const std::string source = fmt::format(
+      "keys and values of {} tokens * {} bytes{}; {}", tokens, each,
+      known ? "" : ", as Qwen 3 4B; Gemma 3 12B has 2.7 times as much", demand.live.source);
+  const double live = static_cast<double>(demand.live.bytes) + static_cast<double>(tokens * each);
   demand.live = quantity(live, NumberKind::assumed, source);
   demand.reserved = quantity(live * 1.1, NumberKind::assumed, "1.1 * live; " + source);
   demand.low = known ? 0.8 : 0.4;
@@ -412,8 +410,8 @@ Demand sound_demand(const SoundCase& c) {
   constexpr double kMinute = 60;
   Demand demand;
   const bool decodes = c.latent_values > 0;
-  const double live = decodes ? static_cast<double>(c.latent_values) / 8 * kBytesOfAFrame
-                              : kEncoderBytes * kMinute;
+  const double live =
+      decodes ? static_cast<double>(c.latent_values) / 8 * kBytesOfAFrame : kEncoderBytes * kMinute;
   const std::string source =
       decodes ? "latent values / 8 * 87,000 * bytes, ComfyUI's own estimate; not traced"
               : "a minute of sound assumed: 3 * 512 * 3,200 * bytes a second; not traced";

@@ -31,8 +31,8 @@ LinkKind link_kind(std::string_view type) {
   if (comes_from_loader(type)) return LinkKind::weights;
   if (type.ends_with("_OUTPUT")) return LinkKind::data;  // CLIP_VISION_OUTPUT: what it made
   const auto ends = [&](std::string_view ending) { return type.ends_with(ending); };
-  const bool named = std::ranges::any_of(kEndings, ends) || contains(type, "MODEL") ||
-                     contains(type, "PIPE");
+  const bool named =
+      std::ranges::any_of(kEndings, ends) || contains(type, "MODEL") || contains(type, "PIPE");
   return named ? LinkKind::weights : LinkKind::data;
 }
 

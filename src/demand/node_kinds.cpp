@@ -188,8 +188,8 @@ bool answers_for(const PromptGraph& graph, int node, std::string_view type) {
   if (type == "VAE" && !takes_data(graph, node)) return false;
   if (type == "MODEL_PATCH") return !graph.gives(node, "MODEL");
   return n.output_types.empty() || !std::ranges::all_of(n.output_types, [](const auto& given) {
-    return given == "GUIDER" || link_kind(given) == LinkKind::settings;
-  });
+           return given == "GUIDER" || link_kind(given) == LinkKind::settings;
+         });
 }
 
 bool encodes_whole_video(std::string_view class_type) {

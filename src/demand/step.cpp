@@ -32,11 +32,13 @@ Demand estimate_sample(const Weights& weights, const Shape& latent, const ComfyV
 Demand estimate_step(StepKind kind, const Weights& weights, const Shape& shape,
                      const ComfyVersion& version) {
   if (kind == StepKind::sample) return estimate_sample(weights, shape, version);
-  if (kind == StepKind::encode_text)
+  if (kind == StepKind::encode_text) {
     return text_demand(find_text_row(weights.architecture), version, weights.compute_type_bytes);
+  }
   const VaeRow* row = find_vae_row(weights.architecture);
-  if (!row || (kind != StepKind::decode && kind != StepKind::encode_image))
+  if (!row || (kind != StepKind::decode && kind != StepKind::encode_image)) {
     return unknown_demand(weights);
+  }
   const VaeCase c{row, shape, version, weights.compute_type_bytes};
   return kind == StepKind::decode ? decode_demand(c) : encode_demand(c);
 }

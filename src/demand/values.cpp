@@ -143,8 +143,9 @@ SizeValue RuleScope::made(Shape shape) {
   }
   if (element_count(shape) > kMostElements) {
     why_ = fmt::format("{} asks for more than any memory holds", node().label());
-    if (!values_.error_)
+    if (!values_.error_) {
       values_.error_ = input_error(why_, {}, node().label(), "Change it in the workflow.");
+    }
     return unknown();
   }
   SizeValue value;

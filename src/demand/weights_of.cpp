@@ -43,7 +43,7 @@ bool names_a_model(std::string_view value) {
   if (value.starts_with("embedding:") || value.find('\n') != value.npos) return false;  // a text
   return std::ranges::any_of(
       std::initializer_list<std::string_view>{".safetensors", ".gguf", ".ckpt", ".pt", ".pth",
-                                                ".sft", ".bin", ".onnx"},
+                                              ".sft", ".bin", ".onnx"},
       [&](std::string_view ending) { return value.ends_with(ending); });
 }
 
@@ -209,8 +209,7 @@ std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_of
 }
 
 /// Follows what a loader gives through all that hands it on.
-bool PromptWeights::is_taken(int node, const std::string& type,
-                             const PromptGraph::Readers& readers,
+bool PromptWeights::is_taken(int node, const std::string& type, const PromptGraph::Readers& readers,
                              const std::function<bool(int node)>& is_off) const {
   if (link_kind(type) != LinkKind::weights) return true;  // read as data, or nobody knows as what
   std::vector<bool> seen(readers.size());

@@ -97,8 +97,9 @@ Explanation explain_pass(const Report& report, int pass, const DemandTerms& term
   out.pass = pass;
   out.passes = static_cast<int>(passes.passes.size());
   out.work = to_string(it_pass.kind);
-  for (const int w : it_pass.weights)
+  for (const int w : it_pass.weights) {
     out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
+  }
   out.nodes = working_nodes(it);
   out.machine = machine_line(report);
   out.verdict = outcome.verdict;

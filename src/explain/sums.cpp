@@ -90,8 +90,10 @@ bool ExplainedPass::paged() const {
 const Load* main_load(const ExplainedPass& it) {
   const Load* found = nullptr;
   const auto look = [&](int s) {
-    for (const Load& load : it.report.prediction.timeline.steps[static_cast<std::size_t>(s)].loads)
+    for (const Load& load :
+         it.report.prediction.timeline.steps[static_cast<std::size_t>(s)].loads) {
       if (!it.pass.weights.empty() && load.weights == it.pass.weights.front()) found = &load;
+    }
   };
   for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) look(s);
   look(it.pass.main_step);

@@ -73,8 +73,9 @@ std::optional<double> JsonValue::number() const {
   }
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::result_out_of_range)
+  if (error == std::errc::result_out_of_range) {
     return std::strtod(std::string(text).c_str(), nullptr);
+  }
   return value;
 }
 

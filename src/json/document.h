@@ -76,11 +76,11 @@ class JsonValue {
   std::string text_or(std::string_view fallback) const;
   std::int64_t integer_or(std::int64_t fallback) const { return integer().value_or(fallback); }
 
-  std::string_view raw() const;  ///< the exact spelling
-  std::int64_t offset() const;   ///< of the first byte in the document
+  std::string_view raw() const;     ///< the exact spelling
+  std::int64_t offset() const;      ///< of the first byte in the document
   std::int64_t end_offset() const;  ///< after the last byte
   std::int64_t key_offset() const;  ///< of the key's opening quote; of the value outside objects
-  std::string pointer() const;   ///< `/nodes/3/inputs` (RFC 6901), for messages
+  std::string pointer() const;      ///< `/nodes/3/inputs` (RFC 6901), for messages
 
   class Iterator {
    public:

@@ -64,9 +64,10 @@ class Words {
         take(c);
       }
     }
-    if (quote_ != 0)
+    if (quote_ != 0) {
       return usage_error(std::string("ComfyUI's flags end inside a quotation (") + quote_ + ")",
                          "Close the quotation mark.");
+    }
     finish();
     return std::move(words_);
   }
@@ -161,24 +162,28 @@ std::size_t values_max(Values values) {
 
 std::optional<Error> check_values(const Given& given) {
   const std::string name(given.flag->name);
-  if (given.values.size() < values_min(given.flag->values))
+  if (given.values.size() < values_min(given.flag->values)) {
     return usage_error(name + " needs a value", "Write it after the flag: \"" + name + " VALUE\".");
+  }
   for (const std::string& value : given.values) {
     const auto number = parse_double(value);
-    if (given.flag->type == ValueType::real && (!number || !std::isfinite(*number)))
+    if (given.flag->type == ValueType::real && (!number || !std::isfinite(*number))) {
       return usage_error(name + " needs a number, not \"" + value + "\"",
                          "Such as " + name + " 4.");
-    if (given.flag->type == ValueType::whole && !parse_int(value))
+    }
+    if (given.flag->type == ValueType::whole && !parse_int(value)) {
       return usage_error(name + " needs a whole number, not \"" + value + "\"",
                          "Such as " + name + " 4.");
+    }
   }
   return std::nullopt;
 }
 
 // Everything up to the script's name is how it is started: `python -s main.py`.
 std::size_t after_script(const std::vector<std::string>& words) {
-  for (std::size_t i = words.size(); i > 0; --i)
+  for (std::size_t i = words.size(); i > 0; --i) {
     if (lower(base_name(words[i - 1])) == "main.py") return i;
+  }
   return 0;
 }
 
@@ -187,30 +192,34 @@ Result<std::vector<Given>> read_flags(const std::vector<std::string>& words) {
   std::map<std::string_view, const Flag*> groups;
   for (std::size_t i = after_script(words); i < words.size();) {
     const std::string& word = words[i++];
-    if (!is_flag(word))
+    if (!is_flag(word)) {
       return usage_error("\"" + word + "\" is neither one of ComfyUI's flags nor the value of one",
                          "Give the flags as on ComfyUI's command line: \"--reserve-vram 4\".");
+    }
     const auto equals = word.find('=');
     const auto flag = find_flag(word.substr(0, equals));
     if (!flag) return flag.error();
     Given given{*flag, {}};
     const std::size_t most = values_max(given.flag->values);
     if (equals != std::string::npos) {
-      if (most == 0)
+      if (most == 0) {
         return usage_error(std::string(given.flag->name) + " takes no value",
                            "Give it without \"=\" and what follows.");
+      }
       given.values.push_back(word.substr(equals + 1));
     } else {
-      while (given.values.size() < most && i < words.size() && !is_flag(words[i]))
+      while (given.values.size() < most && i < words.size() && !is_flag(words[i])) {
         given.values.push_back(words[i++]);
+      }
     }
     if (const auto error = check_values(given)) return *error;
     if (!given.flag->group.empty()) {
       const Flag*& other = groups[given.flag->group];
-      if (other && other != given.flag)
+      if (other && other != given.flag) {
         return usage_error(std::string(other->name) + " and " + std::string(given.flag->name) +
                                " exclude each other",
                            "ComfyUI accepts only one of them.");
+      }
       other = given.flag;
     }
     result.push_back(std::move(given));
@@ -255,23 +264,27 @@ std::optional<Error> apply(ComfyFlags& flags, const Given& given) {
     meaning->second(flags);
     if (name == "--normalvram") keep(flags, given);
   } else if (name == "--reserve-vram") {
-    if (number < 0)
+    if (number < 0) {
       return usage_error("--reserve-vram can't be negative",
                          "It is in GiB: --reserve-vram 0 reserves none.");
-    if (number > kMostGib)
+    }
+    if (number > kMostGib) {
       return usage_error(fmt::format("--reserve-vram {} reserves more GiB than any card has",
                                      given.values.empty() ? "" : given.values[0]),
                          "It is in GiB: --reserve-vram 4.");
+    }
     flags.reserve_vram_gib = number;
   } else if (name == "--vram-headroom") {
     flags.vram_headroom_gib = number;
   } else if (name == "--async-offload") {
-    if (number < 0 || number > 64)
+    if (number < 0 || number > 64) {
       return usage_error("--async-offload needs a count of streams", "Such as --async-offload 2.");
+    }
     flags.async_offload = given.values.empty() ? kDefaultStreams : static_cast<int>(number);
   } else if (name == "--cache-lru") {
-    if (number < 0 || number > 1e9)
+    if (number < 0 || number > 1e9) {
       return usage_error("--cache-lru needs a count of results", "Such as --cache-lru 10.");
+    }
     flags.cache_lru_entries = static_cast<int>(number);
     flags.cache = number > 0 ? CacheKind::lru : CacheKind::standard;
   } else if (name == "--cache-ram") {
@@ -311,9 +324,10 @@ FlagWords cache_flag(const ComfyFlags& flags) {
     case CacheKind::lru: return {"--cache-lru", std::to_string(flags.cache_lru_entries)};
     case CacheKind::none: return {"--cache-none"};
     case CacheKind::ram:
-      if (flags.cache_ram_idle_gib != 0)
+      if (flags.cache_ram_idle_gib != 0) {
         return {"--cache-ram", fmt::format("{}", flags.cache_ram_gib),
                 fmt::format("{}", flags.cache_ram_idle_gib)};
+      }
       if (flags.cache_ram_gib == 0) return {"--cache-ram"};
       return {"--cache-ram", fmt::format("{}", flags.cache_ram_gib)};
   }
@@ -331,8 +345,9 @@ Result<ComfyFlags> parse_comfy_flags(const std::vector<std::string>& words) {
   const auto given = read_flags(words);
   if (!given) return given.error();
   ComfyFlags flags;
-  for (const Given& one : *given)
+  for (const Given& one : *given) {
     if (const auto error = apply(flags, one)) return *error;
+  }
   return flags;
 }
 
@@ -340,10 +355,12 @@ std::vector<FlagWords> to_words(const ComfyFlags& flags) {
   std::vector<FlagWords> words;
   if (const std::string flag = vram_flag(flags); !flag.empty()) words.push_back({flag});
   if (FlagWords flag = cache_flag(flags); !flag.empty()) words.push_back(std::move(flag));
-  if (flags.reserve_vram_gib)
+  if (flags.reserve_vram_gib) {
     words.push_back({"--reserve-vram", fmt::format("{}", *flags.reserve_vram_gib)});
-  if (flags.vram_headroom_gib)
+  }
+  if (flags.vram_headroom_gib) {
     words.push_back({"--vram-headroom", fmt::format("{}", *flags.vram_headroom_gib)});
+  }
   const std::pair<bool, const char*> switches[] = {
       {flags.cpu, "--cpu"},
       {flags.cpu_vae, "--cpu-vae"},
@@ -352,12 +369,14 @@ std::vector<FlagWords> to_words(const ComfyFlags& flags) {
       {flags.disable_async_offload, "--disable-async-offload"},
       {flags.disable_pinned_memory, "--disable-pinned-memory"},
       {flags.disable_cuda_malloc, "--disable-cuda-malloc"}};
-  for (const auto& [on, name] : switches)
+  for (const auto& [on, name] : switches) {
     if (on) words.push_back({name});
-  if (flags.async_offload == kDefaultStreams)
+  }
+  if (flags.async_offload == kDefaultStreams) {
     words.push_back({"--async-offload"});
-  else if (flags.async_offload)
+  } else if (flags.async_offload) {
     words.push_back({"--async-offload", std::to_string(*flags.async_offload)});
+  }
   for (const std::string& word : flags.other) {
     if (is_flag(word) || words.empty()) words.emplace_back();
     words.back().push_back(word);
@@ -373,8 +392,9 @@ std::string join_words(const std::vector<std::string>& words) {
 
 std::string to_string(const ComfyFlags& flags) {
   std::string text;
-  for (const FlagWords& flag : to_words(flags))
+  for (const FlagWords& flag : to_words(flags)) {
     text += (text.empty() ? "" : " ") + join_words(flag);
+  }
   return text;
 }
 

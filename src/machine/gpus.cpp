@@ -193,16 +193,18 @@ std::pair<std::string, int> split_size(const std::string& name) {
       const auto size = parse_int(rest.substr(rest.size() - digits));
       if (!size || *size <= 0 || *size > 288 || rest[rest.size() - digits] == '0') continue;
       const std::string card = rest.substr(0, rest.size() - digits);
-      for (const Gpu& gpu : gpus())
+      for (const Gpu& gpu : gpus()) {
         if (plain_name(gpu.id).starts_with(card)) return {card, static_cast<int>(*size)};
+      }
     }
   }
   return {name, 0};
 }
 
 const Gpu* exact(const std::string& plain) {
-  for (const Gpu& gpu : gpus())
+  for (const Gpu& gpu : gpus()) {
     if (plain == plain_name(gpu.id) || plain == plain_name(gpu.name)) return &gpu;
+  }
   return nullptr;
 }
 
@@ -251,8 +253,9 @@ Error unknown_gpu(std::string_view name, const std::string& plain) {
         fmt::format("Say how much memory it has, such as --gpu \"{}\" --vram 16GB.", name));
   }
   std::string hint;
-  for (const Gpu* gpu : near_ones(plain))
+  for (const Gpu* gpu : near_ones(plain)) {
     hint += (hint.empty() ? "Near ones are " : ", ") + gpu->id;
+  }
   return usage_error(fmt::format("no card called \"{}\" is known", name),
                      hint + (hint.empty() ? "Say" : "; for any other say") +
                          " how much memory it has, such as --vram 16GB.");
@@ -276,8 +279,9 @@ Result<Gpu> find_gpu(std::string_view name) {
   // `4090` alone is an RTX 4090, `1080 Ti` a GTX.
   const auto card = card_by_name(name);
   if (card && card->vendor != GpuVendor::nvidia) return unknown_gpu(name, plain);
-  if (!plain.empty() && plain[0] >= '0' && plain[0] <= '9')
+  if (!plain.empty() && plain[0] >= '0' && plain[0] <= '9') {
     plain = (plain.starts_with("10") || plain.starts_with("16") ? "gtx" : "rtx") + plain;
+  }
   if (const Gpu* gpu = exact(plain)) return *gpu;
   const auto [stem, gigabytes] = split_size(plain);
   if (gigabytes > 0) {

@@ -53,8 +53,9 @@ constexpr std::string_view kKeys[] = {"schema",
 
 std::optional<NumberKind> parse_kind(std::string_view text) {
   for (NumberKind kind : {NumberKind::unknown, NumberKind::computed, NumberKind::measured,
-                          NumberKind::assumed, NumberKind::given, NumberKind::probed})
+                          NumberKind::assumed, NumberKind::given, NumberKind::probed}) {
     if (text == to_string(kind)) return kind;
+  }
   return std::nullopt;
 }
 
@@ -65,8 +66,9 @@ class Reader {
   Result<MachineFile> read() {
     check_keys();
     MachineFile file;
-    if (const auto text = string_at("schema"); text && *text != kSchema)
+    if (const auto text = string_at("schema"); text && *text != kSchema) {
       fail("schema", fmt::format("is \"{}\"; this Ebb reads {}", *text, kSchema));
+    }
     file.gpu = string_at("gpu");
     file.vram_total = quantity("vram_total");
     file.vram_free = quantity("vram_free");
@@ -103,8 +105,9 @@ class Reader {
       const std::string_view name = key.str();
       if (std::find(std::begin(kKeys), std::end(kKeys), name) != std::end(kKeys)) continue;
       std::string_view nearest = kKeys[0];
-      for (std::string_view known : kKeys)
+      for (std::string_view known : kKeys) {
         if (edit_distance(name, known) < edit_distance(name, nearest)) nearest = known;
+      }
       return fail(name, fmt::format("is not a key of machine files; {} is", nearest));
     }
   }
@@ -131,15 +134,17 @@ class Reader {
     const toml::table* table = result.value->as_table();
     if (!table) return result;
     result.value = table->get(value_key);
-    if (const toml::node* source = table->get("source"); source && source->as_string())
+    if (const toml::node* source = table->get("source"); source && source->as_string()) {
       result.source = source->as_string()->get();
+    }
     if (const toml::node* text = table->get("kind")) {
       const auto kind = text->as_string() ? parse_kind(text->as_string()->get()) : std::nullopt;
       if (!kind) return fail(key, "has no such kind"), std::nullopt;
       result.kind = *kind;
     }
-    if (!result.value && result.kind != NumberKind::unknown)
+    if (!result.value && result.kind != NumberKind::unknown) {
       return fail(key, fmt::format("needs {}", value_key)), std::nullopt;
+    }
     return result;
   }
 
@@ -161,8 +166,9 @@ class Reader {
     } else {
       return fail(key, "must be a size such as \"24G\""), std::nullopt;
     }
-    if (result.bytes < 0 || result.bytes > (1LL << 50))
+    if (result.bytes < 0 || result.bytes > (1LL << 50)) {
       return fail(key, "is not a size that a machine has"), std::nullopt;
+    }
     return result;
   }
 
@@ -172,8 +178,9 @@ class Reader {
     Figure result{0, found->kind, found->source};
     if (!found->value) return result;
     const auto number = found->value->value<double>();
-    if (!number || !std::isfinite(*number) || *number <= 0)
+    if (!number || !std::isfinite(*number) || *number <= 0) {
       return fail(key, "must be a number above zero"), std::nullopt;
+    }
     result.value = *number;
     return result;
   }

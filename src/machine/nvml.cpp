@@ -21,8 +21,9 @@ std::optional<FoundGpu> read_device(const Nvml& nvml, unsigned index) {
   char name[96] = {};
   if (nvml.nvmlDeviceGetHandleByIndex_v2(index, &device) != 0 ||
       nvml.nvmlDeviceGetMemoryInfo(device, &memory) != 0 ||
-      nvml.nvmlDeviceGetName(device, name, sizeof name - 1) != 0)
+      nvml.nvmlDeviceGetName(device, name, sizeof name - 1) != 0) {
     return std::nullopt;
+  }
   constexpr unsigned long long kMost = 1ULL << 50;  // a driver that claims more is not believed
   if (memory.total == 0 || memory.total > kMost || memory.free > memory.total) return std::nullopt;
   FoundGpu gpu;
@@ -42,9 +43,10 @@ std::optional<FoundGpu> read_device(const Nvml& nvml, unsigned index) {
 
 Result<Nvml> load_nvml(const char* library) {
   void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
+  if (!handle) {
     return usage_error(
         std::string("NVIDIA's driver library ") + library + " is not on this machine", kGive);
+  }
   Nvml nvml;
   const bool complete =
       load(handle, "nvmlInit_v2", nvml.nvmlInit_v2) &&
@@ -55,8 +57,9 @@ Result<Nvml> load_nvml(const char* library) {
       load(handle, "nvmlDeviceGetMemoryInfo", nvml.nvmlDeviceGetMemoryInfo) &&
       load(handle, "nvmlDeviceGetMaxPcieLinkGeneration", nvml.nvmlDeviceGetMaxPcieLinkGeneration) &&
       load(handle, "nvmlDeviceGetMaxPcieLinkWidth", nvml.nvmlDeviceGetMaxPcieLinkWidth);
-  if (!complete)
+  if (!complete) {
     return usage_error(std::string(library) + " is too old: functions are missing from it", kGive);
+  }
   return nvml;
 }
 

@@ -133,10 +133,11 @@ class Resolver {
 
   std::optional<Error> probe_card() {
     auto found = probe_.gpu();
-    if (!found)
+    if (!found) {
       return usage_error("no graphics card was named, and none was found: " + found.error().message,
                          "Say which one to plan for: --gpu rtx4090 (or another name), or --vram "
                          "24G.");
+    }
     found_ = *std::move(found);
     machine_.gpu = found_->name;
     machine_.vram_total = {found_->total_bytes, NumberKind::probed, "NVML: " + found_->name};
@@ -230,29 +231,36 @@ class Resolver {
       return q.bytes < 1_MiB ? fmt::format("{} bytes ({})", q.bytes, q.source)
                              : fmt::format("{} MiB ({})", format_mib(q.bytes), q.source);
     };
-    if (total.bytes <= 0)
+    if (total.bytes <= 0) {
       return usage_error("a card without VRAM has no plan: " + size(total),
                          "Give the card's VRAM: --vram 24G.");
-    if (machine_.ram_total.bytes <= 0)
+    }
+    if (machine_.ram_total.bytes <= 0) {
       return usage_error("a machine without RAM has no plan: " + size(machine_.ram_total),
                          "Give the machine's RAM: --ram 64G.");
-    if (total.bytes < kLeastVram || total.bytes > kMostVram)
+    }
+    if (total.bytes < kLeastVram || total.bytes > kMostVram) {
       return usage_error("no card has so much or so little VRAM: " + size(total),
                          "Write it as on the box: --vram 24 or --vram 24GB.");
-    if (machine_.ram_total.bytes < kLeastRam || machine_.ram_total.bytes > kMostRam)
+    }
+    if (machine_.ram_total.bytes < kLeastRam || machine_.ram_total.bytes > kMostRam) {
       return usage_error("no machine has so much or so little RAM: " + size(machine_.ram_total),
                          "Write it as on the box: --ram 64 or --ram 64GB.");
-    if (free.bytes > 0 && free.bytes < 1_MiB)
+    }
+    if (free.bytes > 0 && free.bytes < 1_MiB) {
       return usage_error(
           fmt::format("{} bytes of free VRAM are no size ({})", free.bytes, free.source),
           "Write it with its unit: --vram-free 22.5GB or --vram-free 22960MiB.");
-    if (free.bytes > total.bytes)
+    }
+    if (free.bytes > total.bytes) {
       return usage_error("more VRAM is free than there is: " + size(free) + " of " + size(total),
                          "--vram-free is what is free before ComfyUI loads its first model.");
-    if (machine_.ram_others.bytes > machine_.ram_total.bytes)
+    }
+    if (machine_.ram_others.bytes > machine_.ram_total.bytes) {
       return usage_error("others hold more RAM than there is: " + size(machine_.ram_others) +
                              " of " + size(machine_.ram_total),
                          "Give the machine's RAM: --ram 64G, or mend the machine file.");
+    }
     return std::nullopt;
   }
 

@@ -14,8 +14,9 @@ constexpr std::int64_t kPartMax = 1'000'000;  // beyond any release; keeps the p
 std::optional<int> version_part(std::string_view text) {
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   if (text.empty() || text.size() > 9) return std::nullopt;
-  for (char c : text)
+  for (char c : text) {
     if (!digit(c)) return std::nullopt;
+  }
   const auto value = parse_int(text);
   return value && *value < kPartMax ? std::optional(static_cast<int>(*value)) : std::nullopt;
 }

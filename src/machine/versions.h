@@ -149,8 +149,9 @@ inline constexpr auto kVersionRules = make_rules();
 /// The row at or below `version`; the first row for anything older.
 constexpr const Rules& rules_for(const ComfyVersion& version) {
   std::size_t best = 0;
-  for (std::size_t i = 0; i < kVersionRules.size(); ++i)
+  for (std::size_t i = 0; i < kVersionRules.size(); ++i) {
     if (kVersionRules[i].since <= version) best = i;
+  }
   return kVersionRules[best];
 }
 
@@ -161,8 +162,9 @@ inline constexpr std::array<ComfyVersion, 5> kColumns = {
 /// The column at or below `version`; the first one for anything older.
 constexpr std::size_t column_index(const ComfyVersion& version) {
   std::size_t best = 0;
-  for (std::size_t i = 0; i < kColumns.size(); ++i)
+  for (std::size_t i = 0; i < kColumns.size(); ++i) {
     if (kColumns[i] <= version) best = i;
+  }
   return best;
 }
 
@@ -189,8 +191,9 @@ class ByVersion {
  public:
   constexpr ByVersion(std::initializer_list<T> values) {  // NOLINT(implicit)
     std::size_t i = 0;
-    for (const T& value : values)
+    for (const T& value : values) {
       if (i < kColumns.size()) values_[i++] = value;
+    }
     for (; i > 0 && i < kColumns.size(); ++i) values_[i] = values_[i - 1];
   }
 

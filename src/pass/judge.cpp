@@ -126,15 +126,16 @@ std::string may_run_out(const Peaks& peaks, const Step& step, const std::vector<
   const std::int64_t cast = paged || !streams ? 0 : step.demand.cast_bytes;  // paged: in the base
   const std::int64_t needed = times(step.demand.live.bytes + cast, kSplit);
   if (cast > 0 && needed > room) {
-    return fmt::format("the step allocates about {} MiB and {} to stream its largest weight, but "
-                       "there are {} beside the weights: it may run out of memory",
-                       format_mib(step.demand.live.bytes), format_mib(cast), format_mib(room));
+    return fmt::format(
+        "the step allocates about {} MiB and {} to stream its largest weight, but "
+        "there are {} beside the weights: it may run out of memory",
+        format_mib(step.demand.live.bytes), format_mib(cast), format_mib(room));
   }
   if (paged && reserved.known() && reserved.bytes > room) {
-    return fmt::format("the step reserves about {} MiB, {} of them live, but there are {} beside "
-                       "what cannot leave: it may run out of memory",
-                       format_mib(reserved.bytes), format_mib(step.demand.live.bytes),
-                       format_mib(room));
+    return fmt::format(
+        "the step reserves about {} MiB, {} of them live, but there are {} beside "
+        "what cannot leave: it may run out of memory",
+        format_mib(reserved.bytes), format_mib(step.demand.live.bytes), format_mib(room));
   }
   if (peaks.vram > limit) {
     return fmt::format("VRAM peaks at {} MiB on a card of {}: it may run out of memory",

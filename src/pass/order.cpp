@@ -17,18 +17,22 @@ constexpr int kTrialVisitsMax = 30'000;  // nodes visited over all trials: a few
 Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<int>& wanted) {
   std::vector<int> outputs;
   for (int node : wanted) {
-    if (node < 0 || node >= static_cast<int>(prompt.nodes.size()))
+    if (node < 0 || node >= static_cast<int>(prompt.nodes.size())) {
       return usage_error("there is no node at position " + std::to_string(node));
-    if (!prompt.nodes[size_t(node)].output_node)
+    }
+    if (!prompt.nodes[size_t(node)].output_node) {
       return usage_error(prompt.nodes[size_t(node)].label() + " is not an output node");
+    }
     outputs.push_back(node);
   }
   if (!wanted.empty()) return outputs;
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i)
+  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     if (prompt.nodes[i].output_node) outputs.push_back(static_cast<int>(i));
-  if (outputs.empty())
+  }
+  if (outputs.empty()) {
     return input_error("no node of the prompt is an output node, so nothing would run", {}, {},
                        "Add a node that saves or previews a result.");
+  }
   return outputs;
 }
 
@@ -44,7 +48,7 @@ Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<
     const Error reason = problem.graph.reason(problem.prompt, node);
     order.left_out.push_back(node);
     order.notes.push_back(problem.prompt.nodes[size_t(node)].label() +
-                    " will not run: " + reason.where.place + ": " + reason.message + ".");
+                          " will not run: " + reason.where.place + ": " + reason.message + ".");
   }
   if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
   return sound;
@@ -87,8 +91,9 @@ class OutputOrders {
   // Which of several same nodes runs is no difference: they share one result.
   std::vector<int> heavy(const OrderRun& run) const {
     std::vector<int> result;
-    for (int node : run.nodes)
+    for (int node : run.nodes) {
       if (heavy_[size_t(node)]) result.push_back(problem_.same[size_t(node)]);
+    }
     return result;
   }
 
@@ -99,8 +104,9 @@ class OutputOrders {
     std::string note =
         "ComfyUI takes the output nodes in an order that differs from process to process, and here "
         "it decides";
-    if (a != usual_.end() && b != other.end())
+    if (a != usual_.end() && b != other.end()) {
       note += ": " + label(*a) + " may run before or after " + label(*b);
+    }
     order.notes.push_back(note + ". The order given is that of the prompt.");
   }
 

@@ -10,10 +10,12 @@ constexpr std::size_t kNodesNamed = 6;  // of a long cycle, so that the message 
 
 Error cycle_error(const Prompt& prompt, const std::vector<int>& cycle) {
   std::string names;
-  for (std::size_t i = 0; i < cycle.size() && i < kNodesNamed; ++i)
+  for (std::size_t i = 0; i < cycle.size() && i < kNodesNamed; ++i) {
     names += prompt.nodes[size_t(cycle[i])].label() + " -> ";
-  if (cycle.size() > kNodesNamed)
+  }
+  if (cycle.size() > kNodesNamed) {
     names += "... " + std::to_string(cycle.size() - kNodesNamed) + " more -> ";
+  }
   const std::string start = prompt.nodes[size_t(cycle.front())].label();
   return input_error("the links run in a circle: " + names + start, {}, start,
                      "Cut one of these links; ComfyUI can't run a node that waits for itself.");
@@ -49,8 +51,9 @@ OrderGraph::OrderGraph(const Prompt& prompt) {
 void OrderGraph::find_sound(const Prompt& prompt) {
   const auto count = size_t(size());
   std::vector<int> waits(count), first_consumer(count + 1), consumers(links_.size());
-  for (const OrderLink& link : links_)
+  for (const OrderLink& link : links_) {
     if (link.source >= 0) ++first_consumer[size_t(link.source) + 1];
+  }
   for (std::size_t i = 0; i < count; ++i) first_consumer[i + 1] += first_consumer[i];
   std::vector<int> place(first_consumer.begin(), first_consumer.end() - 1);
   for (int node = 0; node < size(); ++node) {
@@ -65,13 +68,15 @@ void OrderGraph::find_sound(const Prompt& prompt) {
   }
   sound_.assign(count, false);
   sound_order_.reserve(count);
-  for (int node = 0; node < size(); ++node)
+  for (int node = 0; node < size(); ++node) {
     if (waits[size_t(node)] == 0) sound_order_.push_back(node);
+  }
   for (std::size_t i = 0; i < sound_order_.size(); ++i) {
     const auto node = size_t(sound_order_[i]);
     sound_[node] = true;
-    for (int c = first_consumer[node]; c < first_consumer[node + 1]; ++c)
+    for (int c = first_consumer[node]; c < first_consumer[node + 1]; ++c) {
       if (--waits[size_t(consumers[size_t(c)])] == 0) sound_order_.push_back(consumers[size_t(c)]);
+    }
   }
 }
 
@@ -83,8 +88,9 @@ Error OrderGraph::reason(const Prompt& prompt, int node) const {
     path.push_back(node);
     const auto refusal =
         std::ranges::find(prompt.refused, prompt.nodes[size_t(node)].id, &Refusal::node);
-    if (refusal != prompt.refused.end())
+    if (refusal != prompt.refused.end()) {
       return input_error(refusal->why, {}, prompt.nodes[size_t(node)].label(), refusal->hint);
+    }
     int next = -1;
     for (const OrderLink& link : links(node)) {
       if (link.source < 0) return missing_error(prompt.nodes[size_t(node)], link);

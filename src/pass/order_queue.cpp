@@ -18,8 +18,9 @@ std::vector<int> keys_of(const std::vector<QueuedPrompt>& queue) {
     const std::string prefix = std::to_string(i) + '/';
     for (PromptNode node : queue[i].prompt->nodes) {
       all.index[prefix + node.id] = static_cast<int>(all.nodes.size());
-      for (PromptInput& input : node.inputs)
+      for (PromptInput& input : node.inputs) {
         if (input.link) input.link->node.insert(0, prefix);
+      }
       all.nodes.push_back(std::move(node));
     }
   }
@@ -39,8 +40,9 @@ class NodeCache {
   // there is RAM for them.
   void start(const std::vector<int>& keys) {
     ++generation_;
-    for (int key : keys)
+    for (int key : keys) {
       if (has(key)) used_[key] = generation_;
+    }
     if (kind_ == CacheKind::none) used_.clear();
     if (kind_ == CacheKind::ram || kind_ == CacheKind::none) return;
     if (kind_ != CacheKind::lru) oldest_ = generation_ - 1;
@@ -59,8 +61,9 @@ class NodeCache {
 };
 
 std::string kept_note(CacheKind kind) {
-  if (kind == CacheKind::ram)
+  if (kind == CacheKind::ram) {
     return "This node cache drops the largest results when RAM runs short; here it does not.";
+  }
   return {};
 }
 
@@ -105,8 +108,9 @@ Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
     if (!order) return order.error();
     run.order = *std::move(order);
     if (const std::string note = kept_note(cache_of(version, flags));
-        !note.empty() && !run.kept.empty())
+        !note.empty() && !run.kept.empty()) {
       run.order.notes.push_back(note);
+    }
     for (int node : run.order.nodes) cache.put(own[size_t(node)]);
     result.push_back(std::move(run));
   }

@@ -21,8 +21,9 @@ class Scheduler {
  public:
   explicit Scheduler(const OrderProblem& problem)
       : problem_(problem), graph_(problem.graph), nodes_(size_t(graph_.size())) {
-    for (std::size_t i = 0; i < problem.kept.size(); ++i)
+    for (std::size_t i = 0; i < problem.kept.size(); ++i) {
       if (problem.kept[i]) same(static_cast<int>(i)).there = true;
+    }
     if (problem.keeping == Keeping::needed) count_readers();
   }
 
@@ -101,19 +102,22 @@ class Scheduler {
   void note_served(int node) {
     if (at(node).state != State::unseen) return;
     at(node).state = State::done;
-    if (same(node).executed_as >= 0)
+    if (same(node).executed_as >= 0) {
       result_.served.push_back({node, same(node).executed_as, false});
+    }
   }
 
   void count_readers() {
-    for (int node = 0; node < graph_.size(); ++node)
+    for (int node = 0; node < graph_.size(); ++node) {
       for (int source : sources(node)) ++at(source).readers;
+    }
   }
 
   std::vector<int> sources(int node) const {
     std::vector<int> result;
-    for (const OrderLink& link : graph_.links(node))
+    for (const OrderLink& link : graph_.links(node)) {
       if (link.source >= 0) result.push_back(link.source);
+    }
     std::sort(result.begin(), result.end());
     result.erase(std::unique(result.begin(), result.end()), result.end());
     return result;
@@ -125,8 +129,9 @@ class Scheduler {
     same(node).there = problem_.keeping != Keeping::nothing;
     if (problem_.keeping != Keeping::needed || at(node).ran) return;
     at(node).ran = true;
-    for (int source : sources(node))
+    for (int source : sources(node)) {
       if (--at(source).readers == 0 && at(source).ran) same(source).there = false;
+    }
   }
 
   // `to` waits for `from`. Links of one node come together, so a repeated pair is the last edge.
@@ -140,8 +145,9 @@ class Scheduler {
     if (output(to) && !at(from).near_output) {
       at(from).near_output = true;
       push(from);
-      for (int e = at(from).first_in; e >= 0; e = edges_[size_t(e)].next_in)
+      for (int e = at(from).first_in; e >= 0; e = edges_[size_t(e)].next_in) {
         mark_near_near(edges_[size_t(e)].from);
+      }
     }
   }
 
@@ -183,8 +189,9 @@ class Scheduler {
   void execute(int node) {
     if (cached(node)) {
       // A coroutine may be overtaken by its twin while it waits: then both ran.
-      if (!at(node).started && same(node).executed_as >= 0)
+      if (!at(node).started && same(node).executed_as >= 0) {
         result_.served.push_back({node, same(node).executed_as});
+      }
       return complete(node);
     }
     if (!at(node).asked_lazy) {
@@ -253,8 +260,9 @@ std::optional<bool> constant_truth(const Prompt& prompt, const PromptInput& inpu
 // Of ComfyUI's own classes only its switches have lazy inputs (comfy_extras/nodes_logic.py, 0.8.0
 // and 0.18.2): they ask for the input that the switch names, or for the only one there is.
 const char* switch_input(const Prompt& prompt, const PromptNode& node) {
-  if (node.class_type != "ComfySwitchNode" && node.class_type != "ComfySoftSwitchNode")
+  if (node.class_type != "ComfySwitchNode" && node.class_type != "ComfySoftSwitchNode") {
     return nullptr;
+  }
   if (!node.input("on_false")) return "on_true";
   if (!node.input("on_true")) return "on_false";
   const PromptInput* chosen = node.input("switch");
@@ -267,8 +275,9 @@ std::vector<int> lazy_links_asked(OrderProblem& problem, int position) {
   const PromptNode& node = problem.prompt.nodes[size_t(position)];
   const auto links = problem.graph.links(position);
   std::vector<int> lazy;
-  for (std::size_t i = 0; i < links.size(); ++i)
+  for (std::size_t i = 0; i < links.size(); ++i) {
     if (links[i].lazy) lazy.push_back(static_cast<int>(i));
+  }
   if (lazy.empty()) return lazy;
   if (const char* name = switch_input(problem.prompt, node)) {
     std::erase_if(lazy,

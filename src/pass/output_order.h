@@ -24,15 +24,17 @@ class OutputOrder {
 
   bool advance() {
     ++tried_;
-    if (places_.size() <= kOutputsAllOrders)
+    if (places_.size() <= kOutputsAllOrders) {
       return std::next_permutation(places_.begin(), places_.end());
+    }
     if (tried_ == 1) {
       std::reverse(places_.begin(), places_.end());
     } else if (tried_ % 2 == 0) {
       std::rotate(places_.begin(), places_.begin() + 1, places_.end());
     } else {
-      for (std::size_t i = places_.size() - 1; i > 0; --i)
+      for (std::size_t i = places_.size() - 1; i > 0; --i) {
         std::swap(places_[i], places_[random() % (i + 1)]);
+      }
     }
     return tried_ <= kOrdersSampled;
   }

@@ -153,9 +153,8 @@ class OwnNodes {
     ++round_;
     std::vector<int> level, weights;
     for (const PromptInput& input : cut.inputs) {
-      const int at = input.link && input.name.starts_with("model_")
-                         ? prompt_.position(input.link->node)
-                         : -1;
+      const int at =
+          input.link && input.name.starts_with("model_") ? prompt_.position(input.link->node) : -1;
       if (at < 0 || seen_[static_cast<std::size_t>(at)] == round_) continue;
       seen_[static_cast<std::size_t>(at)] = round_;
       level.push_back(at);

@@ -66,9 +66,8 @@ class PromptEditor {
       const std::string id = std::to_string(++id_max_);
       const JsonValue last = last_of(root_);
       const Style style = style_of(document_, last);
-      out_.edits.insert(last.end_offset(),
-                        gap_of(document_, root_) + json_quote(id) + style.colon +
-                            restyle(node_json(*insertion, source), style));
+      out_.edits.insert(last.end_offset(), gap_of(document_, root_) + json_quote(id) + style.colon +
+                                               restyle(node_json(*insertion, source), style));
       out_.changes.push_back({"add", id,
                               fmt::format("{} between {} and {} ({})", insertion->node.class_type,
                                           label(origin), label(target), input),

@@ -72,7 +72,8 @@ class GraphCheck {
     if (!nodes_added(was.find("nodes"), is.find("nodes"))) return false;
     if (!links(was.find("links"), is.find("links"))) return false;
     return each_member(
-        was, is, [&](const std::string& key, const JsonValue& a, const JsonValue& b) {
+        was, is,
+        [&](const std::string& key, const JsonValue& a, const JsonValue& b) {
           if (key == "links") return true;
           if (key == "nodes") return nodes(a, b);
           if (key == "state") return counters(a, b);
@@ -150,20 +151,18 @@ class GraphCheck {
     const auto free = [&](const std::string& key) {
       return key == "target_id" || key == "target_slot";
     };
-    const bool same =
-        was.is_array()
-            ? each_element(was, is,
-                           [&](const JsonValue& a, const JsonValue& b) {
-                             const bool end = place == 3 || place == 4;
-                             ++place;
-                             return end || equal(a, b);
-                           })
-            : each_member(
-                  was, is,
-                  [&](const std::string& key, const JsonValue& a, const JsonValue& b) {
-                    return free(key) || equal(a, b);
-                  },
-                  nothing_added);
+    const bool same = was.is_array()
+                          ? each_element(was, is,
+                                         [&](const JsonValue& a, const JsonValue& b) {
+                                           const bool end = place == 3 || place == 4;
+                                           ++place;
+                                           return end || equal(a, b);
+                                         })
+                          : each_member(
+                                was, is,
+                                [&](const std::string& key, const JsonValue& a,
+                                    const JsonValue& b) { return free(key) || equal(a, b); },
+                                nothing_added);
     End end = end_of(is);
     for (std::size_t hops = 0; same && hops <= further_.size(); ++hops) {
       const auto next = further_.find(end.target);
@@ -194,8 +193,8 @@ class GraphCheck {
   }
 
   bool changed_node(const JsonValue& was, const JsonValue& is) const {
-    const bool tile = tiled(was.find("type"), is.find("type")) &&
-                      mark_of(is, false).find("was").is("VAEDecode");
+    const bool tile =
+        tiled(was.find("type"), is.find("type")) && mark_of(is, false).find("was").is("VAEDecode");
     return each_member(
         was, is,
         [&](const std::string& key, const JsonValue& a, const JsonValue& b) {
@@ -295,12 +294,12 @@ class PromptCheck {
           if (!tile) return false;
           if (key == "class_type") return true;
           const bool empty = !a.is_object() && !a.is_array();
-          return key == "_meta" && ((empty && is_bare_mark(b)) ||
-                                    each_member(
-                                        a, b,
-                                        [](const std::string&, const JsonValue& x,
-                                           const JsonValue& y) { return equal(x, y); },
-                                        is_mark));
+          return key == "_meta" &&
+                 ((empty && is_bare_mark(b)) || each_member(
+                                                    a, b,
+                                                    [](const std::string&, const JsonValue& x,
+                                                       const JsonValue& y) { return equal(x, y); },
+                                                    is_mark));
         },
         [&](const std::string& key, const JsonValue& value) {
           return tile && key == "_meta" && is_bare_mark(value);

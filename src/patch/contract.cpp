@@ -65,14 +65,13 @@ class Contraction {
     const bool tiled = was.class_type == "VAEDecode" && is.class_type == "VAEDecodeTiled";
     if (was.class_type != is.class_type && !tiled) say(is.label() + " had another class");
     if (was.title != is.title && !tiled) say(is.label() + " had another title");
-    const bool moved = std::ranges::any_of(
-        placement_.reorders, [&](const Reorder& r) { return r.node == was.id; });
+    const bool moved = std::ranges::any_of(placement_.reorders,
+                                           [&](const Reorder& r) { return r.node == was.id; });
     if (!tiled && was.inputs.size() != is.inputs.size()) say(is.label() + " has other inputs");
     for (std::size_t i = 0; i < was.inputs.size(); ++i) {
       const PromptInput& old_input = was.inputs[i];
-      const PromptInput* input =
-          moved || tiled ? is.input(old_input.name)
-                         : (i < is.inputs.size() ? &is.inputs[i] : nullptr);
+      const PromptInput* input = moved || tiled ? is.input(old_input.name)
+                                                : (i < is.inputs.size() ? &is.inputs[i] : nullptr);
       if (!input || input->name != old_input.name) {
         say(fmt::format("{} lost its input {}", is.label(), old_input.name));
       } else if (old_input.link ? through(input->link) != old_input.link

@@ -118,8 +118,7 @@ class Placer {
   }
 
   void spend() {
-    work_left_ -=
-        static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size()) + copied_ / 4;
+    work_left_ -= static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size()) + copied_ / 4;
   }
 
   const PromptNode& node(int position) const { return work_.nodes[std::size_t(position)]; }
@@ -171,9 +170,8 @@ class Placer {
     std::vector<Switch> given_up;
     for (int round = 0; round < kRoundsMax; ++round) {
       const auto open = unmet();
-      const auto next = std::ranges::find_if(open, [&](const Switch& s) {
-        return std::ranges::find(given_up, s) == given_up.end();
-      });
+      const auto next = std::ranges::find_if(
+          open, [&](const Switch& s) { return std::ranges::find(given_up, s) == given_up.end(); });
       if (next == open.end()) break;
       if (settle(what, *next, open.size())) {
         given_up.clear();  // what was hopeless before may not be so any more
@@ -247,8 +245,8 @@ class Placer {
           last = at, next = -1, met = false;
         } else if (last >= 0 && next < 0) {
           met |= node(at).class_type == class_type && stands_on(at, after);
-          const bool samples = std::size_t(at) < sampling_.model.size() &&
-                               sampling_.model[std::size_t(at)] >= 0;
+          const bool samples =
+              std::size_t(at) < sampling_.model.size() && sampling_.model[std::size_t(at)] >= 0;
           if (samples) next = at;
         }
       }
@@ -392,10 +390,12 @@ std::optional<PassNode> pass_node(std::string_view class_type) {
     return PassNode{"UnloadModels", "Unload All Models (Free VRAM)", "anything", "*", {}};
   }
   if (class_type == "EbbCut") {
-    return PassNode{"EbbCut", "Between Passes (Ebb)", "anything", "*",
-                    {{"models", "\"pass_before\""},
-                     {"action", "\"drop\""},
-                     {"prefetch", "\"nothing\""}}};
+    return PassNode{
+        "EbbCut",
+        "Between Passes (Ebb)",
+        "anything",
+        "*",
+        {{"models", "\"pass_before\""}, {"action", "\"drop\""}, {"prefetch", "\"nothing\""}}};
   }
   return std::nullopt;
 }
@@ -461,8 +461,7 @@ Prompt with_insertions(const Prompt& prompt, const Placement& placement) {
     for (const auto& [name, value] : insertion.node.widgets) {
       added.inputs.push_back({name, "", std::nullopt, value, false});
     }
-    added.inputs.push_back(
-        {insertion.node.input, insertion.node.type, input->link, "", false});
+    added.inputs.push_back({insertion.node.input, insertion.node.type, input->link, "", false});
     input->link = Link{added.id, 0};
     result.index[added.id] = static_cast<int>(result.nodes.size());
     result.nodes.push_back(std::move(added));

@@ -24,9 +24,10 @@ Result<FileEdits> edit(const Workflow& workflow, const FileWish& wish,
   if (state.format == WorkflowFormat::api_prompt) {
     return edit_prompt(state.document, state.root, wish);
   }
-  const ConvertOptions convert{
-      .version = options.version, .definitions = options.definitions, .repair = options.repair,
-      .input_bytes = state.input_bytes};
+  const ConvertOptions convert{.version = options.version,
+                               .definitions = options.definitions,
+                               .repair = options.repair,
+                               .input_bytes = state.input_bytes};
   return edit_graph(state.document, state.root, state.file, wish, convert);
 }
 

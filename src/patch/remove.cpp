@@ -406,8 +406,7 @@ ReadNodes::ReadNodes(const Workflow& workflow)
 }
 
 bool ReadNodes::contains(const PlacedJson& at) const {
-  return keys_.contains(
-      key(at.scope, api_ ? at.node.key() : std::string(raw(at.node.find("id")))));
+  return keys_.contains(key(at.scope, api_ ? at.node.key() : std::string(raw(at.node.find("id")))));
 }
 
 std::string ReadNodes::key(const JsonValue& scope, std::string_view id) {
@@ -457,8 +456,8 @@ std::optional<OpenOutput> remove_nodes(const Workflow& workflow,
   } else {
     std::map<std::int64_t, GraphRemover> scopes;
     for (const PlacedJson& at : nodes) {
-      const auto [scope, fresh] = scopes.try_emplace(at.scope.offset(), state.document, at.scope,
-                                                     edits, removals);
+      const auto [scope, fresh] =
+          scopes.try_emplace(at.scope.offset(), state.document, at.scope, edits, removals);
       scope->second.add(at.node);
     }
     for (auto& [offset, remover] : scopes) remover.run(open);

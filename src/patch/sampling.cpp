@@ -54,9 +54,8 @@ bool looks_like_sampler(const Prompt& prompt, const PromptNode& node) {
   const bool named = std::ranges::any_of(
       std::initializer_list<std::string_view>{"KSampler", "Sampler", "Detailer", "VideoUpscaler"},
       [&](std::string_view word) { return contains(node.class_type, word); });
-  const bool takes = std::ranges::any_of(node.inputs, [&](const PromptInput& input) {
-    return model_rank(prompt, input) > 0;
-  });
+  const bool takes = std::ranges::any_of(
+      node.inputs, [&](const PromptInput& input) { return model_rank(prompt, input) > 0; });
   const bool typed = std::ranges::any_of(
       node.output_types, [](const std::string& type) { return !type.empty() && type != "*"; });
   return named && takes && (!typed || gives(node, {"LATENT", "IMAGE"}));

@@ -131,9 +131,7 @@ class GraphEditor {
     return found == place_by_id_.end() ? -1 : found->second;
   }
 
-  int instances_of(int graph) const {
-    return graph < 0 ? 1 : instances_[std::size_t(graph)];
-  }
+  int instances_of(int graph) const { return graph < 0 ? 1 : instances_[std::size_t(graph)]; }
 
   void find_places() {
     instances_.resize(set_.definitions.size());
@@ -341,19 +339,18 @@ class GraphEditor {
     const PassNode& node = insertion.node;
     std::string widgets;
     for (const auto& [name, value] : node.widgets) widgets += (widgets.empty() ? "" : ",") + value;
-    std::string json =
-        fmt::format(R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{{}}},)", id,
-                    json_quote(node.class_type), json_number(spot.x), json_number(spot.y),
-                    json_number(kWidth), json_number(height_of(node)),
-                    spot.collapsed ? R"("collapsed":true)" : "");
+    std::string json = fmt::format(
+        R"({{"id":{},"type":{},"pos":[{},{}],"size":[{},{}],"flags":{{{}}},)", id,
+        json_quote(node.class_type), json_number(spot.x), json_number(spot.y), json_number(kWidth),
+        json_number(height_of(node)), spot.collapsed ? R"("collapsed":true)" : "");
     if (order) json += fmt::format(R"("order":{},)", *order);
     json +=
         fmt::format(R"("mode":0,"inputs":[{{"name":{0},"type":{1},"link":{2}}}],)"
                     R"("outputs":[{{"name":{0},"type":{1},"links":[{3}]}}],"title":{4},)",
                     json_quote(node.input), json_quote(node.type), in, out, json_quote(node.title));
-    json += fmt::format(
-        R"("properties":{{"cnr_id":"ebb","ver":"{}","Node name for S&R":{},{}}},)", EBB_VERSION,
-        json_quote(node.class_type), mark_json(insertion.fix, is_first()));
+    json +=
+        fmt::format(R"("properties":{{"cnr_id":"ebb","ver":"{}","Node name for S&R":{},{}}},)",
+                    EBB_VERSION, json_quote(node.class_type), mark_json(insertion.fix, is_first()));
     if (!node.widgets.empty()) json += fmt::format(R"("widgets_values":[{}],)", widgets);
     return json + R"("color":"#223","bgcolor":"#335"})";
   }
@@ -462,7 +459,7 @@ class GraphEditor {
   std::vector<JsonValue> definitions_;
   std::int64_t node_max_, link_max_ = 0;
   std::unordered_map<std::string_view, int> place_by_id_;
-  std::vector<int> instances_;  ///< by definition
+  std::vector<int> instances_;                                        ///< by definition
   std::map<int, std::unordered_map<std::int64_t, JsonValue>> links_;  ///< by graph and id
   std::map<int, Canvas> canvases_;
   std::map<int, Counters> counters_;  ///< by graph

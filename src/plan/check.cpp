@@ -78,8 +78,9 @@ class Checker {
       const int node = passes_.steps[s].node;
       if (node != order_.nodes[s]) find("step {} is not the {}th of the order", s + 1, s + 1);
       const bool first = done.insert(node).second;  // without a node cache a node may run again
-      if (!first && trial_.machine.flags.cache != CacheKind::none)
+      if (!first && trial_.machine.flags.cache != CacheKind::none) {
         find("node {} runs twice", passes_.steps[s].id);
+      }
       for (const auto& input : prompt_.nodes[static_cast<std::size_t>(node)].inputs) {
         int origin = input.link ? prompt_.position(input.link->node) : -1;
         if (served.contains(origin)) origin = served[origin];

@@ -216,15 +216,14 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   }
   for (const std::string& flag : flags.other) {
     if (flag != "--use-split-cross-attention" && flag != "--use-quad-cross-attention") continue;
-    levers.push_back(without_flag(base, "drop-" + flag.substr(2), flag,
-                                  "none known: PyTorch's own attention needs less memory",
-                                  [](ComfyFlags& f) {
-                                    std::erase_if(f.other, [](const std::string& other) {
-                                      return other == "--use-split-cross-attention" ||
-                                             other == "--use-quad-cross-attention";
-                                    });
-                                    f.disable_xformers_and_pytorch_attention = false;
-                                  }));
+    levers.push_back(without_flag(
+        base, "drop-" + flag.substr(2), flag,
+        "none known: PyTorch's own attention needs less memory", [](ComfyFlags& f) {
+          std::erase_if(f.other, [](const std::string& other) {
+            return other == "--use-split-cross-attention" || other == "--use-quad-cross-attention";
+          });
+          f.disable_xformers_and_pytorch_attention = false;
+        }));
   }
   if (before.outcome.offloaded_bytes > 0) {
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
@@ -469,8 +468,8 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
   std::vector<Lever> levers;
   const bool above = rank(before.outcome.verdict) >= rank(Verdict::may_run_out);
   if (before.outcome.offloaded_bytes == 0 && !above) return levers;
-  const auto frames = above ? fewer_frames(base, before, predict)
-                            : largest_resident_frames(base, before, predict);
+  const auto frames =
+      above ? fewer_frames(base, before, predict) : largest_resident_frames(base, before, predict);
   // Half of a video or picture is no fix.
   if (frames && before.passes->picture && *frames < before.passes->picture->frames &&
       (above || 2 * *frames >= before.passes->picture->frames)) {

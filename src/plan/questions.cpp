@@ -92,8 +92,8 @@ bool tells(Trial trial, const Prediction& before, const Predict& predict,
 
 }  // namespace
 
-std::vector<Question> questions(const Trial& base, const Prediction& before,
-                                const Predict& predict, std::int64_t& trials_left) {
+std::vector<Question> questions(const Trial& base, const Prediction& before, const Predict& predict,
+                                std::int64_t& trials_left) {
   std::vector<Question> all;
   if (before.outcome.lacking.empty()) return all;
   const Unknowns unknown(*before.passes);

@@ -18,7 +18,7 @@ struct Question {
 };
 
 /// None where everything is known; at least one where the verdict is unknown.
-std::vector<Question> questions(const Trial& base, const Prediction& before,
-                                const Predict& predict, std::int64_t& trials_left);
+std::vector<Question> questions(const Trial& base, const Prediction& before, const Predict& predict,
+                                std::int64_t& trials_left);
 
 }  // namespace ebb

@@ -39,8 +39,8 @@ namespace {
 /// Whether what was above the card's limit no longer is.
 bool relieves(const Outcome& was, const Outcome& is, const Machine& machine) {
   const std::int64_t limit = machine.vram_total.bytes;
-  return was.vram_peak_bytes > limit &&
-         was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes && is.vram_peak_bytes <= limit;
+  return was.vram_peak_bytes > limit && was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes &&
+         is.vram_peak_bytes <= limit;
 }
 
 /// Negative if they are lost, 0 if it is the same run or a time is unknown.

@@ -44,8 +44,9 @@ std::int64_t known_bytes(const Quantity& q) {
 // ---- what a request did --------------------------------------------------------------------
 
 void Simulation::apply(const CallRecord& call) {
-  for (const FreeRecord& free : call.frees)
+  for (const FreeRecord& free : call.frees) {
     for (const Victim& victim : free.victims) apply(victim);
+  }
   for (const LoadRecord& load : call.loads) {
     if (load.left_bytes > 0) {
       ram_now_ = plus(ram_now_, load.copied_bytes);
@@ -62,8 +63,9 @@ void Simulation::apply(const CallRecord& call) {
 void Simulation::apply(const Victim& victim) {
   ram_now_ = plus(ram_now_, victim.copied_bytes);
   state_.moved_bytes = plus(state_.moved_bytes, victim.copied_bytes);
-  if (victim.left_bytes > 0)
+  if (victim.left_bytes > 0) {
     state_.evictions.push_back({victim.weights, victim.left_bytes, victim.partial});
+  }
   peak_ram(0);
 }
 
@@ -99,8 +101,9 @@ void Simulation::measure(const Step& step) {
     state_.ram[size_t(w)] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
   }
   const std::vector<int> uses = valid(step.uses);
-  if (!step.uses.empty())
+  if (!step.uses.empty()) {
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
+  }
   if (!uses.empty() && manager_.managed(uses.front()).on_cpu) {
     peak_ram(known_bytes(demand.live));
   } else if (!step.uses.empty()) {
@@ -125,10 +128,11 @@ void Simulation::compute_seconds(const Step& step) {
   const std::vector<int> uses = valid(step.uses);
   const bool works = !step.uses.empty();
   const bool on_cpu = !uses.empty() && manager_.managed(uses.front()).on_cpu;
-  if (!works)
+  if (!works) {
     state_.compute_seconds = 0;
-  else if (flops > 0 && !on_cpu)  // how fast the CPU is, nobody has said
+  } else if (flops > 0 && !on_cpu) {  // how fast the CPU is, nobody has said
     state_.compute_seconds = seconds(flops, machine_.compute_flops_per_second);
+  }
   const Figure& disk = machine_.disk_bytes_per_second;
   const auto cold = seconds(static_cast<double>(state_.read_bytes - ahead_bytes_), disk);
   const auto warm = seconds(static_cast<double>(warm_bytes_), machine_.ram_bytes_per_second);
@@ -139,21 +143,23 @@ void Simulation::compute_seconds(const Step& step) {
       seconds(static_cast<double>(state_.moved_bytes), machine_.link_bytes_per_second);
   state_.stream_seconds =
       seconds(static_cast<double>(state_.streamed_bytes), machine_.link_bytes_per_second);
-  if (state_.streamed_bytes == 0)
+  if (state_.streamed_bytes == 0) {
     state_.stall_seconds = 0;
-  else if (offload_streams(machine_) < 2)
+  } else if (offload_streams(machine_) < 2) {
     state_.stall_seconds = state_.stream_seconds;  // copies and compute take turns
-  else if (state_.stream_seconds && state_.compute_seconds)
+  } else if (state_.stream_seconds && state_.compute_seconds) {
     state_.stall_seconds = std::max(0.0, *state_.stream_seconds - *state_.compute_seconds);
+  }
 }
 
 std::int64_t Simulation::ram_bytes(int w) const {
   if (!held_[size_t(w)].alive) return 0;
   if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
   // Mapped files: RAM must hold what a step streams, and what is locked.
-  if (paged() && !held_[size_t(w)].by_hand)
+  if (paged() && !held_[size_t(w)].by_hand) {
     return std::max(pinned_[size_t(w)],
                     in_use_[size_t(w)] ? weights(w).bytes - device_bytes(w) : 0);
+  }
   return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
          manager_.patched_device_bytes(w);
 }
@@ -189,12 +195,13 @@ std::int64_t Simulation::disk_bytes(int w) const {
 // --cache-none keeps a result only until its last consumer has run.
 void Simulation::drop_unneeded(int index) {
   if (machine_.flags.cache != CacheKind::none) return;
-  for (int w = 0; size_t(w) < held_.size(); ++w)
+  for (int w = 0; size_t(w) < held_.size(); ++w) {
     if (held(w).alive && held(w).last_step <= index) {
       drop_pins(w);
       manager_.forget(w);
       held(w).alive = false;
     }
+  }
   std::erase_if(data_, [&](const auto& data) {
     if (data.first > index) return false;
     data_bytes_ -= data.second;
@@ -220,17 +227,20 @@ void Simulation::relieve_ram(int index) {
   };
   if (free() > headroom) return;
   std::vector<std::pair<std::int64_t, int>> entries;  // size; weights, or results below zero
-  for (int w = 0; size_t(w) < held_.size(); ++w)
+  for (int w = 0; size_t(w) < held_.size(); ++w) {
     if (held(w).alive && held(w).last_step <= index) entries.emplace_back(weights(w).bytes, w);
-  for (std::size_t d = 0; d < data_.size(); ++d)
+  }
+  for (std::size_t d = 0; d < data_.size(); ++d) {
     if (data_[d].first <= index) entries.emplace_back(data_[d].second / 2, -1 - int(d));
+  }
   std::sort(entries.begin(), entries.end());
   for (; !entries.empty() && free() < headroom * kTenthMore; entries.pop_back()) {
     const int entry = entries.back().second;
-    if (entry >= 0)
+    if (entry >= 0) {
       drop(entry);
-    else
+    } else {
       data_bytes_ -= std::exchange(data_[size_t(-1 - entry)].second, 0);
+    }
   }
   std::erase_if(data_, [](const auto& data) { return data.second == 0; });
 }
@@ -248,12 +258,13 @@ void Simulation::cut(const CutOrder& order) {
   if (order.action != CutAction::park && order.action != CutAction::drop) return;
   const Pass& pass = passes_.passes[size_t(order.after_pass)];
   for (int w : valid(order.weights.empty() ? pass.weights : order.weights)) {
-    if (order.action == CutAction::drop)
+    if (order.action == CutAction::drop) {
       drop(w);
-    else if (paged())
+    } else if (paged()) {
       apply_paged({{w, pager_->unload(w)}});
-    else if (const auto victim = manager_.unload(w))
+    } else if (const auto victim = manager_.unload(w)) {
       apply(*victim);
+    }
   }
 }
 

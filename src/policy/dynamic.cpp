@@ -62,10 +62,11 @@ int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
     if (run.bytes <= 0 || run.count <= 0 || run.bytes > kMostSpanBytes / run.count) continue;
     if (listed > kMostSpanBytes - run.bytes * run.count) continue;
     listed += run.bytes * run.count;
-    if (run.castable)
+    if (run.castable) {
       runs.push_back(run);
-    else
+    } else {
       model.crumbs_bytes += run.bytes * run.count;
+    }
   }
   const auto weight = [](const ModuleRun& r) {
     return r.bytes + std::clamp<std::int64_t>(r.extra_offload_bytes, 0, kMostSpanBytes);
@@ -157,8 +158,9 @@ Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
 std::vector<std::vector<double>> Pager::run_times(const Model& model) {
   constexpr std::int64_t kFewestBlocks = 8, kMostBlocks = 64;
   std::int64_t usual = kMostBlocks;
-  for (const Range& range : model.ranges)
+  for (const Range& range : model.ranges) {
     if (range.count >= kFewestBlocks) usual = std::min(usual, range.count);
+  }
   std::vector<std::vector<double>> times;
   for (const Range& range : model.ranges) {
     const std::int64_t blocks = range.count <= kMostBlocks ? range.count : usual;
@@ -186,8 +188,9 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
   const auto times = run_times(model);
   for (std::size_t r = 0; r < model.ranges.size(); ++r) {
     const Range& range = model.ranges[r];
-    for (std::size_t i = 0; i < times[r].size() && layers.size() < kMostLayers; ++i)
+    for (std::size_t i = 0; i < times[r].size() && layers.size() < kMostLayers; ++i) {
       layers.push_back({times[r][i], address + std::int64_t(i) * range.bytes, range.bytes});
+    }
     address += range.count * range.bytes;
   }
   std::stable_sort(layers.begin(), layers.end(),

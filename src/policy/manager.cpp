@@ -28,8 +28,9 @@ std::int64_t make_usable(std::vector<ManagedRun>& runs) {
     run.modules.count = std::clamp(run.modules.count, 0, kModulesMax);
     std::int64_t bytes = 0;
     if (__builtin_mul_overflow(run.modules.bytes, std::int64_t{run.modules.count}, &bytes) ||
-        bytes > kSizeMax - total)
+        bytes > kSizeMax - total) {
       run.modules.count = 0, bytes = 0;
+    }
     total += bytes;
   }
   return total;
@@ -42,14 +43,15 @@ ManagerSettings manager_settings(const Machine& machine) {
   settings.rules = rules_for(machine.comfyui);
   const Rules& rules = settings.rules;
   const ComfyFlags& flags = machine.flags;
-  if (flags.reserve_vram_gib)
+  if (flags.reserve_vram_gib) {
     settings.reserved_bytes = *flags.reserve_vram_gib * 1024 * 1024 * 1024;
-  else if (machine.os == Os::linux)
+  } else if (machine.os == Os::linux) {
     settings.reserved_bytes = static_cast<double>(rules.reserve_linux_bytes);
-  else if (machine.vram_total.bytes > rules.large_card_mib * 1_MiB)
+  } else if (machine.vram_total.bytes > rules.large_card_mib * 1_MiB) {
     settings.reserved_bytes = static_cast<double>(rules.reserve_windows_large_bytes);
-  else
+  } else {
     settings.reserved_bytes = static_cast<double>(rules.reserve_windows_bytes);
+  }
   settings.vram_state = flags.gpu_only ? VramState::high : flags.vram_state;
   settings.smart_memory = !flags.disable_smart_memory;
   settings.streams = rules.streaming_buffer ? offload_streams(machine) : 0;
@@ -100,16 +102,19 @@ void Manager::count_device(State& state) {
     bytes = state.weights.size_bytes;
   } else if (!state.weights.on_cpu) {
     if (state.outside_on_gpu) bytes = state.weights.size_bytes - state.listed_bytes;
-    for (std::size_t i = 0; i < state.loaded.size(); ++i)
+    for (std::size_t i = 0; i < state.loaded.size(); ++i) {
       bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
+    }
   }
   device_bytes_ += bytes - state.device_bytes;
   state.device_bytes = bytes;
   state.patched_bytes = 0;
   if (state.weights.stays_on_gpu) return;
-  for (std::size_t i = 0; i < state.loaded.size(); ++i)
-    if (state.weights.runs[i].patched)
+  for (std::size_t i = 0; i < state.loaded.size(); ++i) {
+    if (state.weights.runs[i].patched) {
       state.patched_bytes += state.loaded[i] * state.weights.runs[i].modules.bytes;
+    }
+  }
 }
 
 std::int64_t Manager::streamed_bytes(int weights) const {
@@ -148,8 +153,9 @@ CallRecord Manager::load(const std::vector<int>& weights, double memory_required
   }
   if (needs_gpu) {
     call.frees.push_back(free_memory(static_cast<double>(to_bring) * 1.1 + asked, false));
-    if (static_cast<double>(free_bytes()) < minimum)
+    if (static_cast<double>(free_bytes()) < minimum) {
       call.frees.push_back(free_memory(minimum, false));
+    }
   }
   for (int w : weights) {
     call.loads.push_back(load_one(w, minimum, force_full));
@@ -193,17 +199,20 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
     record.victims.push_back(victim);
   }
   // Struck off from the end of the list: least recently used first, whoever gave room first.
-  for (auto it = before.rbegin(); it != before.rend(); ++it)
-    if (std::find(registered_.begin(), registered_.end(), *it) == registered_.end())
+  for (auto it = before.rbegin(); it != before.rend(); ++it) {
+    if (std::find(registered_.begin(), registered_.end(), *it) == registered_.end()) {
       record.removed.push_back(*it);
+    }
+  }
   return record;
 }
 
 // True if the weights left completely and are forgotten by the manager.
 bool Manager::unload_for(State& state, double to_free_bytes) {
   if (to_free_bytes < static_cast<double>(state.loaded_bytes) &&
-      static_cast<double>(unload_part(state, to_free_bytes)) >= to_free_bytes)
+      static_cast<double>(unload_part(state, to_free_bytes)) >= to_free_bytes) {
     return false;
+  }
   detach(state);
   return true;
 }

@@ -42,10 +42,11 @@ void Manager::load_within(State& state, LoadRecord& record) {
   record.lowvram = false;
   record.loaded_bytes = 0;
   state.buffer_bytes = 0;
-  if (settings_.rules.streaming_buffer)
+  if (settings_.rules.streaming_buffer) {
     choose_buffered(state, record, patch_count);
-  else
+  } else {
     choose_first_fit(state, record, patch_count);
+  }
   counted = record.loaded_bytes;
   state.lowvram = record.lowvram;
   state.loaded_bytes = full ? state.weights.size_bytes : counted;
@@ -66,8 +67,9 @@ void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadReco
   if (r.modules.castable) {
     record.offloaded_bytes += left_out * r.modules.bytes;
     record.lowvram |= left_out > 0;
-    if (r.patched && left_out > state.wrapped[run])
+    if (r.patched && left_out > state.wrapped[run]) {
       patch_count += static_cast<int>(left_out - state.wrapped[run]);
+    }
     state.wrapped[run] = left_out;
   }
   state.loaded[run] = std::max(state.loaded[run], fitting);
@@ -113,8 +115,9 @@ void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count
       buffer = potential;
     };
     const std::int64_t next = run.bytes + (looks_ahead ? 0 : run.extra_offload_bytes);
-    if (alike > 0)
+    if (alike > 0) {
       try_next(alike, static_cast<double>(next) * static_cast<double>(settings_.streams));
+    }
     for (std::int64_t m = alike; m < run.count; ++m) {
       double ahead = static_cast<double>(run.bytes * (run.count - 1 - m));
       std::int64_t wanted = settings_.streams - (run.count - 1 - m);
@@ -205,20 +208,22 @@ std::string Manager::log_line(const LoadRecord& record, std::int64_t counted_byt
   const double loaded = mib(static_cast<double>(counted_bytes));
   const char* how = partially ? "partially" : "completely";
   const LoadLog style = settings_.rules.log;
-  if (style == LoadLog::numbers)
+  if (style == LoadLog::numbers) {
     return fmt::format("loaded {} {} {} {}", how, exact(usable), exact(loaded),
                        partially     ? std::to_string(patches)
                        : record.full ? "True"
                                      : "False");
+  }
   const bool bounded = style == LoadLog::buffer_bounded && record.total_bytes >= kNoLimit;
   std::string line = bounded ? fmt::format("loaded {}; ", how)
                              : fmt::format("loaded {}; {:.2f} MB usable,", how, usable);
   line += fmt::format(" {:.2f} MB loaded", loaded);
   if (!partially) return line + fmt::format(", full load: {}", record.full ? "True" : "False");
   line += fmt::format(", {:.2f} MB offloaded", mib(static_cast<double>(record.offloaded_bytes)));
-  if (style != LoadLog::usable)
+  if (style != LoadLog::usable) {
     line +=
         fmt::format(", {:.2f} MB buffer reserved", mib(static_cast<double>(record.buffer_bytes)));
+  }
   return line + fmt::format(", lowvram patches: {}", patches);
 }
 

@@ -15,10 +15,11 @@ void Simulation::apply_paged(const std::vector<PagesLeft>& left) {
     const bool partial = pager_->pages(pages.weights) > 0;
     const auto same = std::find_if(state_.evictions.begin(), state_.evictions.end(),
                                    [&](const Eviction& e) { return e.weights == pages.weights; });
-    if (same == state_.evictions.end())
+    if (same == state_.evictions.end()) {
       state_.evictions.push_back({pages.weights, bytes, partial});
-    else
+    } else {
       *same = {pages.weights, plus(same->bytes, bytes), partial};
+    }
   }
 }
 

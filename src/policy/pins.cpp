@@ -77,10 +77,12 @@ void Pins::update(const Manager& manager) {
 std::int64_t pin_limit_bytes(const Machine& machine) {
   const Rules& rules = rules_for(machine.comfyui);
   if (machine.flags.disable_pinned_memory || machine.flags.cpu || !machine.ram_total.known() ||
-      !card_rules(machine).pins)
+      !card_rules(machine).pins) {
     return 0;
-  if (rules.pins_without_limit && !uses_dynamic_vram(machine))
+  }
+  if (rules.pins_without_limit && !uses_dynamic_vram(machine)) {
     return std::numeric_limits<std::int64_t>::max();
+  }
   const double share =
       machine.os == Os::windows ? rules.pinned_ram_windows : rules.pinned_ram_linux;
   return static_cast<std::int64_t>(share * static_cast<double>(machine.ram_total.bytes));

@@ -53,8 +53,9 @@ class Reader {
     scenario.id = json_.find("id").text_or(fmt::format("line {}", line_));
     scenario.dynamic = json_.find("mode").is("dynamic");
     scenario.machine = machine(scenario.dynamic);
-    if (const auto streams = json_.find("settings").find("num_streams").integer())
+    if (const auto streams = json_.find("settings").find("num_streams").integer()) {
       scenario.streams = static_cast<int>(std::clamp<std::int64_t>(*streams, 0, 64));
+    }
     if (!json_.find("events").is_array()) fail("events", "a scenario needs a list of events");
     if (json_.find("events").size() > kMostEvents) fail("events", "too many events");
     if (error_) return *error_;
@@ -89,28 +90,31 @@ class Reader {
     m.ram_total = size("ram_total");
     m.ram_others = size("ram_used");
     m.os = s.find("os").is("windows") ? Os::windows : Os::linux;
-    if (const auto version = parse_comfy_version(json_.find("version").string()))
+    if (const auto version = parse_comfy_version(json_.find("version").string())) {
       m.comfyui = *version;
-    else
+    } else {
       fail("version", version.error().message, version.error().hint);
+    }
     m.flags.reserve_vram_gib = s.find("reserve_vram_gb").number();
-    if (m.flags.reserve_vram_gib && !(std::abs(*m.flags.reserve_vram_gib) <= kMostMib))
+    if (m.flags.reserve_vram_gib && !(std::abs(*m.flags.reserve_vram_gib) <= kMostMib)) {
       fail("settings.reserve_vram_gb", "this is no size");
+    }
     m.flags.vram_headroom_gib = s.find("vram_headroom_gb").number();
     m.flags.disable_smart_memory = s.find("disable_smart_memory").boolean().value_or(false);
     m.flags.disable_dynamic_vram = !dynamic;
     m.flags.disable_async_offload = s.find("num_streams").integer_or(1) == 0;
     m.flags.disable_pinned_memory = !s.find("pinned").boolean().value_or(true);
     const std::string state = s.find("vram_state").text_or("normal");
-    if (state == "lowvram")
+    if (state == "lowvram") {
       m.flags.vram_state = VramState::low;
-    else if (state == "novram")
+    } else if (state == "novram") {
       m.flags.vram_state = VramState::none;
-    else if (state == "highvram")
+    } else if (state == "highvram") {
       m.flags.vram_state = VramState::high;
-    else if (state != "normal")
+    } else if (state != "normal") {
       fail("settings.vram_state", fmt::format("\"{}\" is no state", state),
            "It is normal, lowvram, highvram or novram.");
+    }
     return m;
   }
 
@@ -171,8 +175,9 @@ class Reader {
     if (error_) return;
     if (event.kind == EventKind::load_checkpoint) add_parts(scenario, event);
     const bool latent = event.kind == EventKind::sample || event.kind == EventKind::vae_decode;
-    if (!scenario.dynamic && (latent || event.kind == EventKind::vae_encode))
+    if (!scenario.dynamic && (latent || event.kind == EventKind::vae_encode)) {
       event.shape = shape(json.find(latent ? "latent" : "pixels"), latent);
+    }
     event.cfg = json.find("cfg").number().value_or(1);
     event.patched_weights = static_cast<int>(
         std::clamp<std::int64_t>(json.find("patched_weights").integer_or(0), 0, kMostExtent));
@@ -184,9 +189,11 @@ class Reader {
 
   void add_parts(Scenario& scenario, Event& event) {
     const std::string& name = scenario.models[size_t(event.model)].name;
-    for (const CheckpointParts& parts : kCheckpointParts)
-      if (parts.model == name.substr(0, name.find(':')))
+    for (const CheckpointParts& parts : kCheckpointParts) {
+      if (parts.model == name.substr(0, name.find(':'))) {
         event.clip = model(scenario, std::string(parts.clip));
+      }
+    }
   }
 
   JsonValue json_;
@@ -212,8 +219,9 @@ Result<std::string> unpacked(const std::string& text, const std::string& file) {
     out.resize(out.size() - stream.avail_out);
   }
   inflateEnd(&stream);
-  if (status != Z_STREAM_END)
+  if (status != Z_STREAM_END) {
     return input_error("the file is not whole gzip data, or unpacks to more than 1 GiB", file);
+  }
   return out;
 }
 

@@ -24,10 +24,11 @@ class Check {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       event_ = &scenario_.events[i];
       number_ = i + 1;
-      if (scenario_.dynamic)
+      if (scenario_.dynamic) {
         compare_dynamic(results_[i]);
-      else
+      } else {
         compare_classic(results_[i]);
+      }
     }
     const std::size_t recorded = scenario_.json.find("events").size();
     if (results_.size() < recorded) {
@@ -56,9 +57,10 @@ class Check {
 
   void bytes(std::string_view name, double mine_bytes, JsonValue recorded) {
     const auto value = recorded.number();
-    if (!value || !(std::abs(mib(mine_bytes) - *value) <= kToleranceMib))
+    if (!value || !(std::abs(mib(mine_bytes) - *value) <= kToleranceMib)) {
       differ(name, fmt::format("{:.3f}", mib(mine_bytes)),
              recorded.exists() ? std::string(recorded.raw()) : "nothing");
+    }
   }
   void words(std::string_view name, const std::string& mine, const std::string& recorded) {
     if (mine != recorded) differ(name, mine, recorded);
@@ -95,8 +97,9 @@ class Check {
     open(what);
     std::vector<int> values;
     for (JsonValue value : recorded) values.push_back(static_cast<int>(value.integer_or(-1)));
-    if (values != mine)
+    if (values != mine) {
       differ("items", fmt::format("{}", fmt::join(mine, ",")), std::string(recorded.raw()));
+    }
     close();
   }
 
@@ -112,10 +115,11 @@ class Check {
       open("call");
       bytes("required", call.required_bytes, (*recorded).find("memory_required"));
       const JsonValue minimum = (*recorded).find("minimum_memory_required");
-      if (call.minimum_bytes)
+      if (call.minimum_bytes) {
         bytes("minimum", *call.minimum_bytes, minimum);
-      else if (minimum.is_number())
+      } else if (minimum.is_number()) {
         differ("minimum", "none", std::string(minimum.raw()));
+      }
       close();
       compare(call.record.frees, (*recorded).find("frees"));
       compare(call.record.loads, (*recorded).find("loads"));
@@ -133,8 +137,9 @@ class Check {
       }
       const JsonValue free = *recorded;
       ++recorded;
-      if (!free.find("required").is("all"))
+      if (!free.find("required").is("all")) {
         bytes("required", mine[i].required_bytes, free.find("required"));
+      }
       std::vector<std::string> evicted, expected;
       std::size_t partial = 0;
       for (const Victim& victim : mine[i].victims) {
@@ -143,14 +148,16 @@ class Check {
         bytes(name(victim.weights) + " left with", double(victim.loaded_after_bytes),
               free.find("partial").find(name(victim.weights)).at(1));
       }
-      if (partial != free.find("partial").size())
+      if (partial != free.find("partial").size()) {
         differ("partly unloaded", std::to_string(partial),
                std::to_string(free.find("partial").size()));
+      }
       for (int model : mine[i].removed) evicted.push_back(name(model));
       for (JsonValue model : free.find("evicted")) expected.push_back(model.string());
-      if (evicted != expected)
+      if (evicted != expected) {
         differ("evicted", fmt::format("[{}]", fmt::join(evicted, ", ")),
                fmt::format("[{}]", fmt::join(expected, ", ")));
+      }
       close();
     }
   }
@@ -169,15 +176,17 @@ class Check {
       const LoadRecord& record = mine[i];
       words("model", name(record.weights), load.find("model").string());
       const bool full = record.budget_bytes >= kEverythingBytes;
-      if (full != load.find("budget").is("full"))
+      if (full != load.find("budget").is("full")) {
         differ("budget", full ? "full" : "limited", std::string(load.find("budget").raw()));
-      else if (!full)
+      } else if (!full) {
         bytes("budget", record.budget_bytes, load.find("budget"));
+      }
       bytes("loaded before", double(record.loaded_before_bytes), load.find("loaded_before"));
       bytes("loaded", double(record.loaded_bytes), load.find("loaded"));
       bytes("buffer", double(record.buffer_bytes), load.find("buffer"));
-      if (load.find("offloaded_logged").exists())
+      if (load.find("offloaded_logged").exists()) {
         bytes("offloaded", double(record.offloaded_bytes), load.find("offloaded_logged"));
+      }
       words("lowvram", record.lowvram ? "true" : "false", std::string(load.find("lowvram").raw()));
       close();
     }
@@ -186,19 +195,22 @@ class Check {
   void compare_state(const EventResult& result, JsonValue json) {
     open("resident");
     const JsonValue resident = json.find("resident");
-    for (const auto& [model, loaded] : result.resident)
+    for (const auto& [model, loaded] : result.resident) {
       bytes(name(model), double(loaded), resident.find(name(model)));
+    }
     for (JsonValue model : resident) {
       const std::string other = model.key();
       if (std::none_of(result.resident.begin(), result.resident.end(),
-                       [&](const auto& mine) { return name(mine.first) == other; }))
+                       [&](const auto& mine) { return name(mine.first) == other; })) {
         differ(other, "absent", std::string(model.raw()));
+      }
     }
     bytes("weights", double(result.weights_bytes), json.find("vram_weights"));
     bytes("free", double(result.free_bytes), json.find("vram_free"));
     const bool over = json.find("over_capacity").boolean().value_or(false);
-    if (over != result.over_capacity)
+    if (over != result.over_capacity) {
       differ("over capacity", result.over_capacity ? "yes" : "no", over ? "yes" : "no");
+    }
     close();
     open("pinned");
     bytes("bytes", double(result.pinned_bytes), json.find("pinned"));
@@ -215,11 +227,13 @@ class Check {
       close();
     }
     open("pages");
-    for (const auto& [model, count] : result.pages)
+    for (const auto& [model, count] : result.pages) {
       pages(name(model), count, json.find("vbars").find(name(model)));
-    if (result.pages.size() != json.find("vbars").size())
+    }
+    if (result.pages.size() != json.find("vbars").size()) {
       differ("models", std::to_string(result.pages.size()),
              std::to_string(json.find("vbars").size()));
+    }
     close();
     open("order");
     std::vector<std::string> mine, recorded;
@@ -232,9 +246,10 @@ class Check {
 
   void pages(std::string_view what, std::int64_t mine, JsonValue recorded) {
     const auto value = recorded.integer();
-    if (!value || std::abs(mine - *value) > kTolerancePages)
+    if (!value || std::abs(mine - *value) > kTolerancePages) {
       differ(what, std::to_string(mine),
              recorded.exists() ? std::string(recorded.raw()) : "nothing");
+    }
   }
 
   const Scenario& scenario_;

@@ -80,8 +80,9 @@ class ClassicPlay {
   // RAM that is left beside all weights that were loaded so far and are not on the GPU.
   std::int64_t free_ram() const {
     std::int64_t ram = scenario_.machine.ram_total.bytes - scenario_.machine.ram_others.bytes;
-    for (std::size_t m = 0; m < known_.size(); ++m)
+    for (std::size_t m = 0; m < known_.size(); ++m) {
       if (known_[m]) ram -= weights(int(m)).bytes - manager_.device_bytes(int(m));
+    }
     return ram;
   }
 
@@ -116,12 +117,13 @@ class ClassicPlay {
     result_.asked_bytes = static_cast<double>(demand.asked.bytes);
     result_.minimum_bytes = static_cast<double>(demand.minimum.bytes);
     call({event.model}, *result_.asked_bytes, result_.minimum_bytes, false);
-    if (event.cfg == 1)
+    if (event.cfg == 1) {
       result_.forward_batches = {1};
-    else if (conditionings_share_forward(*result_.asked_bytes, manager_.free_bytes()))
+    } else if (conditionings_share_forward(*result_.asked_bytes, manager_.free_bytes())) {
       result_.forward_batches = {2};
-    else
+    } else {
       result_.forward_batches = {1, 1};
+    }
   }
 
   void run_vae(const Event& event) {
@@ -135,8 +137,9 @@ class ClassicPlay {
     const std::int64_t at_once = std::max<std::int64_t>(
         1, demand.asked.bytes > 0 ? manager_.free_bytes() / demand.asked.bytes : event.shape.batch);
     for (std::int64_t left = std::min<std::int64_t>(event.shape.batch, 4096); left > 0;
-         left -= at_once)
+         left -= at_once) {
       result_.vae_batches.push_back(static_cast<int>(std::min(left, at_once)));
+    }
   }
 
   void call(std::vector<int> models, double required, std::optional<double> minimum, bool full) {
@@ -148,8 +151,9 @@ class ClassicPlay {
   void finish() {
     pins_.update(manager_);
     for (int w : manager_.registered()) result_.resident.emplace_back(w, manager_.loaded_bytes(w));
-    for (std::size_t m = 0; m < known_.size(); ++m)
+    for (std::size_t m = 0; m < known_.size(); ++m) {
       result_.weights_bytes += manager_.device_bytes(int(m));
+    }
     result_.free_bytes = manager_.free_bytes();
     result_.pinned_bytes = pins_.bytes();
     result_.over_capacity = result_.free_bytes < 0;
@@ -167,14 +171,16 @@ class ClassicPlay {
 
 std::vector<ManagedRun> lora_runs(const ScenarioModel& model, bool streaming_buffer) {
   const OtherSizes* others = nullptr;
-  for (const OtherSizes& row : kOthers)
+  for (const OtherSizes& row : kOthers) {
     if (row.model == model.weights.name) others = &row;
+  }
   std::vector<ManagedRun> runs;
   for (const ModuleRun& module : model.weights.modules) {
     ManagedRun run{module, module.castable && module.bytes > 0};
-    if (others &&
-        std::find(others->bytes.begin(), others->bytes.end(), module.bytes) != others->bytes.end())
+    if (others && std::find(others->bytes.begin(), others->bytes.end(), module.bytes) !=
+                      others->bytes.end()) {
       run.patched = false;
+    }
     // Streaming a patched weight takes two copies in the type it is computed in.
     std::int64_t& extra = run.modules.extra_offload_bytes;
     if (run.patched) extra = 2 * (extra > 0 ? extra : module.bytes);

@@ -16,8 +16,9 @@ std::vector<EventResult> play_dynamic(const Scenario& scenario) {
   const Machine& machine = scenario.machine;
   Pager pager(paged_card(machine), scenario.streams.value_or(rules_for(machine.comfyui).streams));
   std::vector<bool> ranged(scenario.models.size(), false);  // has had an address range
-  for (const ScenarioModel& model : scenario.models)
+  for (const ScenarioModel& model : scenario.models) {
     pager.add(model.weights.modules, model.weights.bytes);
+  }
   std::vector<EventResult> results;
   for (const Event& event : scenario.events) {
     EventResult result;
@@ -26,8 +27,9 @@ std::vector<EventResult> play_dynamic(const Scenario& scenario) {
       result.work = pager.use(event.model, event.activation_bytes, event.kind != EventKind::sample);
       ranged[size_t(event.model)] = true;
     }
-    for (std::size_t m = 0; m < ranged.size(); ++m)
+    for (std::size_t m = 0; m < ranged.size(); ++m) {
       if (ranged[m]) result.pages.emplace_back(int(m), pager.pages(int(m)));
+    }
     result.listed = pager.listed();
     result.used_bytes = pager.used_bytes();
     results.push_back(std::move(result));

@@ -66,8 +66,9 @@ class Writer {
   std::string write() {
     const JsonValue json = scenario_.json;
     out_.open('{').key("id").text(scenario_.id);
-    for (const char* key : {"version", "mode", "workflow", "dims", "settings"})
+    for (const char* key : {"version", "mode", "workflow", "dims", "settings"}) {
       out_.copy(json, key);
+    }
     const ManagerSettings settings = manager_settings(scenario_.machine);
     out_.key("reserved_mib").mib(settings.reserved_bytes);
     if (scenario_.dynamic) {
@@ -87,12 +88,14 @@ class Writer {
   void write(const Event& event, const EventResult& result) {
     out_.open('{');
     for (const char* key : {"event", "model", "dtype", "dynamic", "lora", "patched_weights",
-                            "latent", "pixels", "cfg", "activations"})
+                            "latent", "pixels", "cfg", "activations"}) {
       out_.copy(event.json, key);
-    if (scenario_.dynamic)
+    }
+    if (scenario_.dynamic) {
       write_dynamic(event, result);
-    else
+    } else {
       write_classic(event, result);
+    }
     out_.close('}');
   }
 
@@ -102,8 +105,9 @@ class Writer {
       out_.key("device").text(device).key("load_device");
       out_.text(result.computes_on_gpu.value_or(false) ? "cuda" : "cpu");
     }
-    if (event.kind == EventKind::load_checkpoint)
+    if (event.kind == EventKind::load_checkpoint) {
       out_.key("unet_device").text(device).key("te_device").text("cpu");
+    }
     if (event.kind == EventKind::unload_all) write(result.frees);
     if (!result.calls.empty()) {
       out_.key("calls").open('[');
@@ -136,10 +140,11 @@ class Writer {
     for (int model : call.models) out_.text(name(model));
     out_.close(']').key("memory_required").mib(call.required_bytes);
     out_.key("minimum_memory_required");
-    if (call.minimum_bytes)
+    if (call.minimum_bytes) {
       out_.mib(*call.minimum_bytes);
-    else
+    } else {
       out_.raw("null");
+    }
     out_.key("force_full_load").truth(call.force_full);
     out_.key("free_before").mib(call.free_before_bytes);
     write(call.record.frees);
@@ -152,10 +157,11 @@ class Writer {
     out_.key("frees").open('[');
     for (const FreeRecord& free : frees) {
       out_.open('{').key("required");
-      if (free.required_bytes >= kEverythingBytes)
+      if (free.required_bytes >= kEverythingBytes) {
         out_.text("all");
-      else
+      } else {
         out_.mib(free.required_bytes);
+      }
       out_.key("free").mib(free.free_bytes).key("evicted").open('[');
       for (int model : free.removed) out_.text(name(model));
       out_.close(']').key("partial").open('{');
@@ -171,10 +177,11 @@ class Writer {
 
   void write(const LoadRecord& load) {
     out_.open('{').key("model").text(name(load.weights)).key("budget");
-    if (load.budget_bytes >= kEverythingBytes)
+    if (load.budget_bytes >= kEverythingBytes) {
       out_.text("full");
-    else
+    } else {
       out_.mib(load.budget_bytes);
+    }
     out_.key("loaded_before").mib(load.loaded_before_bytes).key("loaded").mib(load.loaded_bytes);
     out_.key("size").mib(scenario_.models[size_t(load.weights)].weights.bytes);
     out_.key("lowvram").truth(load.lowvram).key("buffer").mib(load.buffer_bytes);
@@ -189,8 +196,9 @@ class Writer {
     if (const auto& work = result.work) {
       out_.key("passes").open('[');
       write_pass(work->hit_bytes, work->kept_bytes - work->hit_bytes, work->streamed_bytes);
-      for (int repeat = 1; event.kind == EventKind::sample && repeat < 3; ++repeat)
+      for (int repeat = 1; event.kind == EventKind::sample && repeat < 3; ++repeat) {
         write_pass(work->kept_bytes, 0, work->streamed_bytes);
+      }
       out_.close(']').key("resident_pages").count(work->resident_pages);
       out_.key("watermark_pages").count(work->watermark_pages);
       out_.key("span_pages").count(work->span_pages).key("staged").mib(work->staged_bytes);

@@ -44,9 +44,11 @@ Timeline Simulation::run(int queued_at) {
   note_limits();
   std::multimap<int, const CutOrder*> cuts;
   for (const CutOrder& order : passes_.own.cuts) cuts.emplace(order.step, &order);
-  for (const CutOrder& order : levers_.cuts)
-    if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size())
+  for (const CutOrder& order : levers_.cuts) {
+    if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size()) {
       cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
+    }
+  }
   timeline_.steps.reserve(passes_.steps.size());
   for (int i = 0; size_t(i) < count; ++i) {
     if (i == queued_at) start_prompt(size_t(i));
@@ -90,11 +92,12 @@ void Simulation::add_weights() {
     }
     manager_.add(std::move(managed));
     held_.push_back(held);
-    if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf"))
+    if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf")) {
       note(w.name +
            " is a GGUF file, which ComfyUI does not page: it is predicted as if it were. How much "
            "of it stays on the card beside paged models is not known: by its code ComfyUI moves "
            "them out for it, by one log (0.34, Windows, 8 GB) it streamed all of it.");
+    }
   }
 }
 
@@ -122,29 +125,34 @@ void Simulation::note_version() {
   const ComfyVersion known = rules_known();
   if (version == known) return;
   std::vector<std::string> missing;
-  if (copies_resident())
+  if (copies_resident()) {
     missing.emplace_back(
         "copies in RAM of weights that are on the card (RAM is given as the least it can be)");
-  if (paged() && cache_of(version, machine_.flags) == CacheKind::ram)
+  }
+  if (paged() && cache_of(version, machine_.flags) == CacheKind::ram) {
     missing.emplace_back("what its node cache lets go where RAM runs short");
-  if (version > kNewestKnown)
+  }
+  if (version > kNewestKnown) {
     missing.push_back(fmt::format("what changed after {}", to_string(kNewestKnown)));
+  }
   note(fmt::format("ComfyUI {} is simulated by the rules of {}, the nearest that are known{}{}.",
                    to_string(version), to_string(known),
                    missing.empty() ? "" : "; not known yet of it: ", fmt::join(missing, "; ")));
-  if (version < known)
+  if (version < known) {
     note(
         fmt::format("ComfyUI {} is older than any that Ebb knows: update it.", to_string(version)));
+  }
 }
 
 void Simulation::note_limits() {
   const ComfyFlags& flags = machine_.flags;
   note_version();
-  if (given("dynamic_vram") && !manager_.settings().rules.pages_on_wish)
+  if (given("dynamic_vram") && !manager_.settings().rules.pages_on_wish) {
     note(
         fmt::format("--fast dynamic_vram is known from ComfyUI 0.12.0 to 0.15.1 only; {} does not "
                     "start with it.",
                     to_string(machine_.comfyui)));
+  }
   if (paged()) {
     constexpr ComfyVersion kPagedInWsl = {0, 33, 0};
     note(fmt::format(
@@ -153,30 +161,35 @@ void Simulation::note_limits() {
         "manager: say so with --disable-dynamic-vram.",
         machine_.comfyui < kPagedInWsl ? "WSL and " : "",
         machine_.comfyui < kPagedInWsl ? "have" : "has"));
-    if (!levers_.budgets.empty() || !passes_.own.budgets.empty())
+    if (!levers_.budgets.empty() || !passes_.own.budgets.empty()) {
       note("A budget changes nothing where weights are paged.");
+    }
   }
   if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
-  if (flags.cache == CacheKind::ram && !manager_.settings().rules.ram_cache)
+  if (flags.cache == CacheKind::ram && !manager_.settings().rules.ram_cache) {
     note(
         "--cache-ram: when RAM runs short, the largest models and results leave that no node waits "
         "for; results whose size is unknown are not counted.");
-  if (flags.cache == CacheKind::lru)
+  }
+  if (flags.cache == CacheKind::lru) {
     note("--cache-lru drops nothing within one prompt, only when the next one starts.");
+  }
   const bool loras = std::any_of(passes_.steps.begin(), passes_.steps.end(),
                                  [](const Step& s) { return !s.loras.empty() && !s.uses.empty(); });
-  if (loras && !paged())
+  if (loras && !paged()) {
     note(
         "Assumed: a LoRA patches every weight that can be streamed; the originals of patched "
         "weights stay in RAM.");
+  }
 }
 
 void Simulation::find_last_steps(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
     const Step& step = passes_.steps[i];
     const int at = static_cast<int>(i);
-    for (const auto* list : {&step.uses, &step.loras})
+    for (const auto* list : {&step.uses, &step.loras}) {
       for (int w : valid(*list)) held(w).last_step = at;
+    }
     for (int w : valid(step.reads)) {
       held(w).last_step = std::max(held(w).last_step, at);
       for (int consumer : step.consumers) held(w).last_step = std::max(held(w).last_step, consumer);
@@ -191,24 +204,29 @@ void Simulation::start_prompt(std::size_t first_step) {
   const CacheKind cache = machine_.flags.cache;
   if (cache != CacheKind::standard && cache != CacheKind::classic) return;
   std::map<int, std::int64_t> results;
-  for (std::size_t i = 0; i < first_step; ++i)
+  for (std::size_t i = 0; i < first_step; ++i) {
     results[passes_.steps[i].node] =
         std::clamp<std::int64_t>(passes_.steps[i].demand.result_bytes, 0, kMostSummedBytes);
-  for (std::size_t i = first_step; i < passes_.steps.size(); ++i)
-    if (const auto old = results.find(passes_.steps[i].node); old != results.end())
+  }
+  for (std::size_t i = first_step; i < passes_.steps.size(); ++i) {
+    if (const auto old = results.find(passes_.steps[i].node); old != results.end()) {
       data_bytes_ = std::max<std::int64_t>(0, data_bytes_ - std::exchange(old->second, 0));
+    }
+  }
 }
 
 std::vector<int> Simulation::valid(const std::vector<int>& list) const {
   std::vector<int> result;
-  for (int w : list)
+  for (int w : list) {
     if (valid(w) && std::find(result.begin(), result.end(), w) == result.end()) result.push_back(w);
+  }
   return result;
 }
 
 void Simulation::note(std::string text) {
-  if (std::find(timeline_.notes.begin(), timeline_.notes.end(), text) == timeline_.notes.end())
+  if (std::find(timeline_.notes.begin(), timeline_.notes.end(), text) == timeline_.notes.end()) {
     timeline_.notes.push_back(std::move(text));
+  }
 }
 
 // ---- one step ------------------------------------------------------------------------------
@@ -240,8 +258,9 @@ void Simulation::play(int index) {
   ram_now_ = ram_of_weights();
   peak_ram(0);
   in_use_.assign(held_.size(), false);
-  for (int w = 0; size_t(w) < held_.size(); ++w)
+  for (int w = 0; size_t(w) < held_.size(); ++w) {
     if (held(w).by_hand) take(-state_.vram[size_t(w)]);
+  }
 }
 
 // While a file is read, its mapped pages and the tensors made from it are in RAM together.
@@ -288,12 +307,13 @@ void Simulation::place(const std::vector<int>& reads) {
       has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));
   for (int w : reads) {
     if (!weights(w).known()) continue;
-    if (weights(w).role == WeightsRole::diffusion)
+    if (weights(w).role == WeightsRole::diffusion) {
       place_diffusion(w, checkpoint);
-    else if (weights(w).role == WeightsRole::text_encoder)
+    } else if (weights(w).role == WeightsRole::text_encoder) {
       place_text_encoder(w, checkpoint);
-    else if (manager_.managed(w).stays_on_gpu && weights(w).role != WeightsRole::lora)
+    } else if (manager_.managed(w).stays_on_gpu && weights(w).role != WeightsRole::lora) {
       manager_.place_on_gpu(w);
+    }
   }
 }
 
@@ -307,8 +327,9 @@ void Simulation::place_diffusion(int w, bool checkpoint) {
     return;
   }
   if (!on_gpu && !checkpoint_starts_on_gpu(manager_.settings(), weights(w).bytes,
-                                           manager_.free_bytes(), free_ram))
+                                           manager_.free_bytes(), free_ram)) {
     return;
+  }
   manager_.place_on_gpu(w);
   apply(manager_.load({w}, 0, {}, true));
 }
@@ -321,8 +342,9 @@ void Simulation::place_text_encoder(int w, bool checkpoint) {
       machine_.ram_total.bytes - machine_.ram_others.bytes - ram_now_ - data_bytes_;
   const std::int64_t size =
       weights(w).loader_bytes > 0 ? weights(w).loader_bytes : weights(w).bytes;
-  if (!managed.stays_on_gpu && !text_encoder_starts_on_gpu(size, manager_.free_bytes(), free_ram))
+  if (!managed.stays_on_gpu && !text_encoder_starts_on_gpu(size, manager_.free_bytes(), free_ram)) {
     return;
+  }
   manager_.place_on_gpu(w);
   apply(manager_.load({w}, 0, {}, true));
 }
@@ -362,14 +384,15 @@ void Simulation::use(const Step& step) {
     if (!weights(w).known()) continue;
     const bool together =
         step.kind == StepKind::sample && weights(w).role == WeightsRole::controlnet;
-    if (held(w).by_hand)
+    if (held(w).by_hand) {
       use_by_hand(step, w);
-    else if (paged())
+    } else if (paged()) {
       call_paged(step, w);
-    else if (group.empty() || together)
+    } else if (group.empty() || together) {
       group.push_back(w);
-    else
+    } else {
       later.push_back(w);
+    }
   }
   if (!group.empty()) call(step, group);
   for (int w : later) call(step, {w});
@@ -378,10 +401,11 @@ void Simulation::use(const Step& step) {
 // The node frees what it thinks it needs, moves the model over, and back when it is done.
 void Simulation::use_by_hand(const Step& step, int w) {
   const std::int64_t asked = known_bytes(step.demand.asked);
-  if (paged())
+  if (paged()) {
     apply_paged(pager_->make_room(asked));
-  else
+  } else {
     apply(CallRecord{{manager_.make_room(static_cast<double>(asked))}, {}});
+  }
   if (manager_.managed(w).on_cpu) return;
   const std::int64_t size = manager_.managed(w).size_bytes;
   take(size);
@@ -410,8 +434,9 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
                                   manager_.free_bytes());
   const std::int64_t rounds =
       times(std::max(step.demand.repeats, 1), shared ? 1 : std::max(step.demand.forwards, 1));
-  for (int w : group)
+  for (int w : group) {
     state_.streamed_bytes = plus(state_.streamed_bytes, times(manager_.streamed_bytes(w), rounds));
+  }
 }
 
 // A plan dropped it, or no loader is known: it is read when it is needed.

@@ -12,8 +12,9 @@ std::vector<std::string> assumptions(const Report& report) {
   const Machine& m = report.trial.machine;
   const auto assumed = [](const auto& value) { return value.kind == NumberKind::assumed; };
   const auto rate = [&](const Figure& figure, const char* what) {
-    if (assumed(figure))
+    if (assumed(figure)) {
       parts.push_back(fmt::format("{} {:.1f} GiB/s", what, figure.value / 0x1p30));
+    }
   };
   if (m.card.kind == NumberKind::assumed && m.gpu.empty()) parts.push_back("a card of NVIDIA's");
   if (assumed(m.vram_total)) parts.push_back(format_mib(m.vram_total.bytes) + " MiB VRAM");

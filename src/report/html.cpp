@@ -29,8 +29,9 @@ std::string gib_cell(const std::optional<std::int64_t>& bytes) {
 
 /// Where only the least is known: `&gt;15.4`.
 std::string ram_cell(const PassOutcome& outcome) {
-  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0)
+  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0) {
     return gib_cell(outcome.ram_peak_bytes);
+  }
   return ">" + gib_cell(outcome.ram_at_least_bytes);
 }
 
@@ -244,10 +245,11 @@ void Page::models() {
     cell(architecture_words(w));
     number(w.known() ? format_mib(w.bytes) : "?");
     std::string from = bytes_from_words(w.bytes_from);
-    if (w.source.starts_with(from))
+    if (w.source.starts_with(from)) {
       from = w.source;
-    else if (!w.source.empty())
+    } else if (!w.source.empty()) {
       from += ": " + w.source;
+    }
     if (w.known() && !w.modules_exact) from += "; sizes of modules assumed";
     cell(from);
     out_ += "</tr>\n";

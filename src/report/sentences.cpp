@@ -337,9 +337,7 @@ Headline headline(const Report& report, const View& view) {
                                 above_words(report, view, nullptr) + lacking);
       break;
     }
-    case Verdict::may_run_out:
-      result.rest = "of memory" + in_pass + lacking + ".";
-      break;
+    case Verdict::may_run_out: result.rest = "of memory" + in_pass + lacking + "."; break;
     case Verdict::spills:
       result.rest = spill_words(report, view) + above_words(report, view, pass) + lacking + ".";
       // Only Windows has shared memory to spill into.
@@ -365,10 +363,10 @@ Headline headline(const Report& report, const View& view) {
       break;
     }
     case Verdict::unknown:
-      result.rest = "whether it fits: " +
-                    (outcome.lacking.empty() ? "a size or a demand is not known"
-                                             : lacking_words(view)) +
-                    known_words(view) + above_words(report, view, pass) + ".";
+      result.rest =
+          "whether it fits: " +
+          (outcome.lacking.empty() ? "a size or a demand is not known" : lacking_words(view)) +
+          known_words(view) + above_words(report, view, pass) + ".";
       break;
   }
   result.rest = std::string(trim(result.rest));

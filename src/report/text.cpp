@@ -32,8 +32,9 @@ std::string gib_cell(const std::optional<std::int64_t>& bytes, bool applies) {
 
 /// Where only the least is known: `>15.4`.
 std::string ram_cell(const PassOutcome& outcome) {
-  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0)
+  if (outcome.ram_peak_bytes || outcome.ram_at_least_bytes == 0) {
     return gib_cell(outcome.ram_peak_bytes, true);
+  }
   return ">" + gib_cell(outcome.ram_at_least_bytes, true);
 }
 
@@ -172,8 +173,9 @@ std::string to_text(const Report& report, bool colour) {
   put_fixes(out, report, view);
   put_sweep(out, report);
   for (const auto& sentence : price(report, view)) put_wrapped(out, sentence, 0, 2, kColumns);
-  for (const auto& note : all_notes(report, view))
+  for (const auto& note : all_notes(report, view)) {
     put_wrapped(out, "note: " + note, 0, 6, kColumns);
+  }
   const std::string file = shorten_middle(printable(report.file), 50);
   put_wrapped(out, "Picture: ebb plan " + file + " --html timeline.html", 0, 2, kColumns);
   std::string assumed;

@@ -213,8 +213,7 @@ std::string View::with_short_names(const std::string& text) const {
 namespace {
 
 /// What one of Ebb's nodes in the prompt does at its cut, where `moved` leave VRAM: a sentence.
-std::string own_words(const View& view, const CutOrder& order,
-                      std::vector<std::string>& moved) {
+std::string own_words(const View& view, const CutOrder& order, std::vector<std::string>& moved) {
   const Step& step = view.prediction->passes->steps[static_cast<std::size_t>(order.step)];
   const std::string node = fmt::format("Node {} {}", printable(step.id), step.class_type);
   if (order.action == CutAction::unload_all) {

@@ -116,11 +116,11 @@ void leave_to_drops(std::vector<const Fix*>& taken) {
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
   const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
   if (nothing != fixes.end()) return nothing->title;
-  const char* is = before == Verdict::unknown     ? "is unknown"
-                   : before == Verdict::ram_short ? "is short of RAM"
-                   : before == Verdict::tight     ? "fits tightly"
+  const char* is = before == Verdict::unknown       ? "is unknown"
+                   : before == Verdict::ram_short   ? "is short of RAM"
+                   : before == Verdict::tight       ? "fits tightly"
                    : before == Verdict::may_run_out ? "may run out of memory"
-                                                  : to_string(before);
+                                                    : to_string(before);
   return fmt::format("nothing: it {}, and no change of the workflow makes that better", is);
 }
 

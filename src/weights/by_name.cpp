@@ -338,8 +338,9 @@ void apply_stated(Weights& weights, const std::string& name, std::string_view st
     weights.parameters = std::llround(8 * static_cast<double>(stated->bytes) / bits);
   }
   weights.source = fmt::format("stated in the workflow: {}, {}", stated->text, stated->why);
-  if (share != 1)
+  if (share != 1) {
     weights.source += fmt::format("; {} of it is held", share == 2 ? "twice" : "half");
+  }
   assume_modules(weights, structure, search.comfyui);
   if (request.role == WeightsRole::text_encoder) weights.loader_bytes = 2 * weights.parameters;
 }

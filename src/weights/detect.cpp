@@ -284,8 +284,9 @@ std::string detect_vae(const TensorSet& part) {
       part.has_prefix("mel_encoder.") || part.has_prefix("decoder.mid.block_1.conv1.conv.bias1d")) {
     return "audio-vae";
   }
-  if (part.has_prefix("decoder.conv_in_x_t.") || part.has_prefix("student.dconv_encoder."))
+  if (part.has_prefix("decoder.conv_in_x_t.") || part.has_prefix("student.dconv_encoder.")) {
     return {};
+  }
   if (part.has("decoder.conv_in.conv.weight")) {
     const auto latent = part.dimension("decoder.conv_in.conv.weight", 1);
     if (part.dimensions("decoder.conv_in.conv.weight") == 4) return "audio-vae";

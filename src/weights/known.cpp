@@ -229,8 +229,9 @@ std::string without_copy_mark(std::string name) {
   std::string stem = name.substr(0, dot);
   if (const auto open = stem.rfind(" ("); open != std::string::npos && stem.ends_with(')')) {
     const std::string_view inside = std::string_view(stem).substr(open + 2);
-    if (inside.size() > 1 && inside.find_first_not_of("0123456789") == inside.size() - 1)
+    if (inside.size() > 1 && inside.find_first_not_of("0123456789") == inside.size() - 1) {
       stem.resize(open);
+    }
   }
   while (stem.ends_with('_')) stem.pop_back();
   return stem + name.substr(dot);

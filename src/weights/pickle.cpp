@@ -11,7 +11,7 @@ namespace ebb {
 namespace {
 
 constexpr std::size_t kValueLimit = 2'000'000;  // whatever is asked for
-constexpr std::size_t kArgumentsMax = 16;  // no call that describes a tensor has more
+constexpr std::size_t kArgumentsMax = 16;       // no call that describes a tensor has more
 
 using Index = std::uint32_t;
 

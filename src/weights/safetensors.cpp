@@ -119,8 +119,9 @@ Result<Done> sort_tensors(Header& header) {
   const auto twice =
       std::adjacent_find(header.tensors.begin(), header.tensors.end(),
                          [](const TensorInfo& a, const TensorInfo& b) { return a.name == b.name; });
-  if (twice != header.tensors.end())
+  if (twice != header.tensors.end()) {
     return broken("names a tensor twice", header.file, twice->name);
+  }
   return Done{};
 }
 

@@ -153,7 +153,7 @@ struct GraphSet {
   std::unordered_map<std::string, int> definition_by_id;
   std::vector<std::string> notes;
   bool follow_packs = true;  ///< as in ConvertOptions
-  Allowance allowance;             ///< of whatever is made of the file
+  Allowance allowance;       ///< of whatever is made of the file
 
   Graph& graph(int index) { return index < 0 ? root : definitions[static_cast<size_t>(index)]; }
 };

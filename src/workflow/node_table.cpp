@@ -158,8 +158,9 @@ const NodeDefinition* find_node(std::string_view class_type, const ComfyVersion&
     if (line.empty()) continue;
     {
       const std::shared_lock lock(cache.mutex);
-      if (const auto at = cache.nodes.find({order.front(), line}); at != cache.nodes.end())
+      if (const auto at = cache.nodes.find({order.front(), line}); at != cache.nodes.end()) {
         return at->second.get();
+      }
     }
     auto node = read_line(line);
     node->newer = own.empty() && kTables[index].version > version && index != order.front();

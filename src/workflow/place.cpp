@@ -84,8 +84,7 @@ class Placer {
     const Graph& graph = set_.graph(definition);
     if (std::ranges::find(open_, definition) != open_.end()) {
       return input_error(fmt::format("the subgraph \"{}\" contains itself", cut_text(graph.name)),
-                         set_.file,
-                         "node " + cut_text(placed_.places[std::size_t(place)].id),
+                         set_.file, "node " + cut_text(placed_.places[std::size_t(place)].id),
                          "Remove the instance inside its own definition.");
     }
     if (placed_.places.size() + graph.nodes.size() > kPlacesMax || open_.size() > kDepthMax) {

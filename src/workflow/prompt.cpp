@@ -156,9 +156,11 @@ void settle_match_types(Prompt& prompt, NodeFinder& finder) {
       PromptNode& node = prompt.nodes[i];
       const std::string type = common_type(prompt, node, *definition);
       for (std::size_t slot = 0; slot < node.output_types.size(); ++slot) {
-        if (!type.empty()) node.output_types[slot] = type;
-        else if (slot < definition->outputs.size())
+        if (!type.empty()) {
+          node.output_types[slot] = type;
+        } else if (slot < definition->outputs.size()) {
           node.output_types[slot] = definition->outputs[slot];
+        }
       }
     }
   }

@@ -206,11 +206,11 @@ std::optional<Error> Resolver::enter_instance(Step& step) {
     if (at == graph.link_by_id.end()) continue;
     const GraphLink& link = graph.links[std::size_t(at->second)];
     if (link.origin < 0) {
-      return refuse(step,
-                    fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
-                                cut_text(graph.outputs[std::size_t(step.slot)].name),
-                                cut_text(graph.name)),
-                    "Put a node or a Reroute between the subgraph's input and output.");
+      return refuse(
+          step,
+          fmt::format("output \"{}\" of the subgraph \"{}\" is linked to no node",
+                      cut_text(graph.outputs[std::size_t(step.slot)].name), cut_text(graph.name)),
+          "Put a node or a Reroute between the subgraph's input and output.");
     }
     if (hops_) hops_->push_back({node_at(step.place).definition_graph, at->second, false});
     step.place = placed_.child_places[std::size_t(place.children + link.origin)];

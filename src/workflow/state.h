@@ -19,8 +19,8 @@ struct Workflow::State {
   JsonDocument document;
   std::string file;
   WorkflowFormat format = WorkflowFormat::ui_graph;
-  std::string carrier;  ///< kind of the media file around it
-  JsonValue root;       ///< the graph or the prompt, inside `document`
+  std::string carrier;          ///< kind of the media file around it
+  JsonValue root;               ///< the graph or the prompt, inside `document`
   std::size_t input_bytes = 0;  ///< of the file, of which a packed text is a part
 };
 

@@ -60,8 +60,9 @@ std::optional<Written> size_at(std::string_view line, std::size_t at) {
   if (!size.binary && unit.substr(1, 1) != "b") return {};
   size.end = i + (size.binary ? 3 : 2);
   if ((size.end < line.size() && is_letter(line[size.end])) || size.number <= 0 ||
-      size.number > 100'000)
+      size.number > 100'000) {
     return {};
+  }
   return size;
 }
 
@@ -78,8 +79,9 @@ std::optional<Written> size_behind(std::string_view text) {
     bracket = bracket || text[i] == '(';
     const std::string rest = lower(text.substr(i, 8));
     if (is_letter(text[i]) && !bracket) return {};
-    if (begins_with_any(rest, {"vram", "ram ", "need", "requir", "least", "min ", "card"}))
+    if (begins_with_any(rest, {"vram", "ram ", "need", "requir", "least", "min ", "card"})) {
       return {};
+    }
     const auto size = size_at(text, i);
     if (!size) continue;
     const std::string after = lower(trim(text.substr(size->end, 12)));

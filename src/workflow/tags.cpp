@@ -33,8 +33,9 @@ void read_comments(std::string_view block, EmbeddedTexts& texts) {
 
 std::size_t syncsafe(std::string_view bytes) {
   std::size_t value = 0;
-  for (const char c : bytes.substr(0, 4))
+  for (const char c : bytes.substr(0, 4)) {
     value = value << 7 | (static_cast<unsigned char>(c) & 127);
+  }
   return value;
 }
 

@@ -277,8 +277,9 @@ const char* computed_doubt(const GraphNode& node, const Widget& widget) {
     return "a view that the front end renders";
   }
   if (type == "LoadAudio" && name == "audioUI") return "an address with a random number";
-  if (type == "LoadImageOutput" && name == "image")
+  if (type == "LoadImageOutput" && name == "image") {
     return "the newest picture of the output folder";
+  }
   if (type == "WebcamCapture" && name == "image") return "a picture that the camera takes";
   if (type == "RecordAudio" && name == "audio") return "a recording that the front end makes";
   return nullptr;

@@ -104,7 +104,8 @@ TEST(ReplacedFile, KeepsTheVeryFileAsItsBackup) {
   test::TempDir dir;
   const std::string path = dir.write("a.json", "old"), backup = path + ".bak";
   ASSERT_EQ(chmod(path.c_str(), 0600), 0);
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   ASSERT_EQ(stat(path.c_str(), &before), 0);
   ASSERT_TRUE(replace_file(path, "new", *file_state(path), backup, false).ok());
   EXPECT_EQ(*read_file(path), "new");

@@ -39,7 +39,9 @@ TEST(Text, IsCutAtAWholeCharacter) {
 }
 
 TEST(Printable, HoldsNoControlCharacter) {
-  EXPECT_EQ(printable("a\x1b]0;x\x07" "b\nc\td"), "a?]0;x?b c d");
+  EXPECT_EQ(printable("a\x1b]0;x\x07"
+                      "b\nc\td"),
+            "a?]0;x?b c d");
   EXPECT_EQ(printable("\u009b31m \u202e \x7f"), "?31m ? ?");
   EXPECT_EQ(printable_lines("a\r\nb\x1b"), "a?\nb?");
 }

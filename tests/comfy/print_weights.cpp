@@ -40,8 +40,9 @@ std::string list_tensors(const std::string& path) {
   std::string list;
   for (const TensorInfo& tensor : header->tensors) {
     std::string shape;
-    for (const auto size : tensor.shape)
+    for (const auto size : tensor.shape) {
       shape += (shape.empty() ? "" : ", ") + fmt::to_string(size);
+    }
     list += fmt::format(R"({}[{}, "{}", [{}], {}])", list.empty() ? "" : ", ",
                         json_quote(tensor.name), tensor.dtype->stored_name, shape, tensor.bytes);
   }

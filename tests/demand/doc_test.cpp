@@ -80,8 +80,9 @@ std::string vae_live(const VaeRow& row, const ByVersion<VaeLive>& columns) {
       return fmt::format("{} of the estimate", number(row.share));
     }
     std::string text = live.pixel > 0 ? number(live.pixel) : "";
-    if (live.frame > 0)
+    if (live.frame > 0) {
       text += fmt::format("{}{}*F", text.empty() ? "" : " + ", number(live.frame));
+    }
     if (live.picture > 0) text += fmt::format(" (one picture: {})", number(live.picture));
     return text;
   });

@@ -284,8 +284,8 @@ TEST(Estimate, AGuiderWithTwoModelsUsesBoth) {
           {link("model", "MODEL", "1"), link("model_negative", "MODEL", "2"),
            val("cfg", cfg, "FLOAT")},
           {"GUIDER"});
-    b.add("4", "EmptySD3LatentImage",
-          {num("width", 512), num("height", 512), num("batch_size", 1)}, {"LATENT"});
+    b.add("4", "EmptySD3LatentImage", {num("width", 512), num("height", 512), num("batch_size", 1)},
+          {"LATENT"});
     b.add("5", "SamplerCustomAdvanced",
           {link("guider", "GUIDER", "3"), link("latent_image", "LATENT", "4")},
           {"LATENT", "LATENT"});

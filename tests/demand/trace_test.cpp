@@ -106,8 +106,10 @@ TEST(Traced, EveryRowCalledMeasuredHasTracedFacts) {
 TEST(Traced, ReservedLiesWithinLowAndHigh) {
   for (const Fact& f : kFacts) {
     const auto table = table_demand(call_of(f));
-    if (is_variant(f) || is_known_miss(f) || (f.batch > 1 && std::string_view(f.what) != "sample"))
+    if (is_variant(f) || is_known_miss(f) ||
+        (f.batch > 1 && std::string_view(f.what) != "sample")) {
       continue;
+    }
     const double ratio =
         static_cast<double>(f.reserved) / static_cast<double>(table->reserved.bytes);
     EXPECT_GE(ratio, table->low * 0.97) << name_of(f);
@@ -118,8 +120,9 @@ TEST(Traced, ReservedLiesWithinLowAndHigh) {
 /// ACE-Step's constant is mostly its table of positions, which a batch shares.
 TEST(Traced, TwoItemsInABatchNeedTwiceOneWithinFivePercent) {
   for (const Fact& f : kFacts) {
-    if (f.batch == 1 || std::string_view(f.what) != "sample" || is_variant(f) || is_known_miss(f))
+    if (f.batch == 1 || std::string_view(f.what) != "sample" || is_variant(f) || is_known_miss(f)) {
       continue;
+    }
     const auto table = table_demand(call_of(f));
     const double allowed = std::string_view(f.key) == "ace-step" ? 0.1 : 0.05;
     EXPECT_NEAR(static_cast<double>(table->live.bytes) / static_cast<double>(f.live), 1, allowed)

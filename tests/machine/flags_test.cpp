@@ -124,8 +124,9 @@ TEST(ComfyVersion, IsReadWithOrWithoutV) {
   EXPECT_EQ(parse_comfy_version(" v0.18.2 ").value(), (ComfyVersion{0, 18, 2}));
   EXPECT_EQ(to_string(ComfyVersion{0, 3, 64}), "0.3.64");
   EXPECT_LT((ComfyVersion{0, 3, 73}), (ComfyVersion{0, 18, 2}));
-  for (const char* text : {"", "0.3", "0.3.x", "0.3.73.1", "0..3", "-0.3.1", "0.3.99999999999"})
+  for (const char* text : {"", "0.3", "0.3.x", "0.3.73.1", "0..3", "-0.3.1", "0.3.99999999999"}) {
     EXPECT_FALSE(parse_comfy_version(text).ok()) << text;
+  }
 }
 
 }  // namespace

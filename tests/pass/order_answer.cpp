@@ -14,18 +14,21 @@ namespace {
 
 std::string list(const Prompt& prompt, const std::vector<int>& nodes) {
   std::string text;
-  for (int node : nodes)
+  for (int node : nodes) {
     text += (text.empty() ? "" : ", ") + json_quote(prompt.nodes[size_t(node)].id);
+  }
   return "[" + text + "]";
 }
 
 std::string describe(const Prompt& prompt, const Order& order) {
   const auto quoted = [&](int node) { return json_quote(prompt.nodes[size_t(node)].id); };
   std::string served;
-  for (const Served& s : order.served)
-    if (s.skipped)
+  for (const Served& s : order.served) {
+    if (s.skipped) {
       served +=
           fmt::format("{}[{}, {}]", served.empty() ? "" : ", ", quoted(s.node), quoted(s.from));
+    }
+  }
   return fmt::format("\"order\": {}, \"served\": [{}], \"depends_on_outputs\": {}",
                      list(prompt, order.nodes), served, order.depends_on_outputs);
 }
@@ -46,8 +49,9 @@ std::string answer_queue(JsonValue job) {
   const auto flags = parse_comfy_flags(job.find("flags").text_or(""));
   if (!version || !flags) return failed(version ? flags.error() : version.error());
   std::vector<Prompt> prompts;
-  for (JsonValue item : job.find("queue"))
+  for (JsonValue item : job.find("queue")) {
     prompts.push_back(prompt_from_json(item.find("prompt"), job.find("classes")));
+  }
   std::vector<QueuedPrompt> queue;
   for (JsonValue item : job.find("queue")) {
     const Prompt& prompt = prompts[queue.size()];
@@ -57,9 +61,10 @@ std::string answer_queue(JsonValue job) {
       run_queue(queue, *version, *flags, job.find("ram_free_gib").integer_or(0) * 1_GiB);
   if (!runs) return failed(runs.error());
   std::string text;
-  for (std::size_t i = 0; i < runs->size(); ++i)
+  for (std::size_t i = 0; i < runs->size(); ++i) {
     text += fmt::format("{}{{{}, \"kept\": {}}}", i ? ", " : "",
                         describe(prompts[i], (*runs)[i].order), list(prompts[i], (*runs)[i].kept));
+  }
   return "\"runs\": [" + text + "]";
 }
 

@@ -82,8 +82,9 @@ void move_to_end(PromptNode& node, const std::string& input) {
 }
 
 void relink(PromptNode& node, const std::string& input, const std::string& source) {
-  for (PromptInput& i : node.inputs)
+  for (PromptInput& i : node.inputs) {
     if (i.name == input) i.link = Link{source, 0};
+  }
 }
 
 void add(Prompt& prompt, const std::string& id, const std::string& class_type, bool output,
@@ -111,8 +112,9 @@ TEST(Order, TheSecondExpertIsReadAfterTheFirstPass) {
 TEST(Order, BothExpertsAreReadFirstIfModelIsTheLastLinkOfTheSecondPass) {
   EBB_NEED_SHARED();
   Prompt prompt = wan_prompt();
-  for (const char* input : {"positive", "negative", "model"})
+  for (const char* input : {"positive", "negative", "model"}) {
     move_to_end(prompt.nodes[size_t(prompt.position("58"))], input);
+  }
   const Ids expected = {"39", "56", "55", "38", "7", "6", "61", "37", "54", "57", "58"};
   const Ids order = order_of(prompt);
   EXPECT_EQ(Ids(order.begin(), order.begin() + 11), expected);
@@ -344,8 +346,9 @@ Ids plain_order(const Prompt& prompt) {
   Ids order;
   while (!pending.empty()) {
     int best = -1;
-    for (int node : pending)
+    for (int node : pending) {
       if (blockers[node].empty() && (best < 0 || rank(node) < rank(best))) best = node;
+    }
     order.push_back(prompt.nodes[size_t(best)].id);
     for (int node : blocking[best]) blockers[node].erase(best);
     std::erase(pending, best);
@@ -361,12 +364,13 @@ Prompt random_prompt(std::mt19937& random, int count) {
     node.class_type = "Work";
     node.output_node = i == count - 1 || random() % 8 == 0;
     node.inputs.push_back({"seed", "", {}, std::to_string(i), false});
-    for (unsigned n = i == 0 ? 0 : random() % 4; n > 0; --n)
+    for (unsigned n = i == 0 ? 0 : random() % 4; n > 0; --n) {
       node.inputs.push_back({"in" + std::to_string(n),
                              "",
                              Link{std::to_string(random() % unsigned(i)), 0},
                              {},
                              false});
+    }
     prompt.index[node.id] = i;
     prompt.nodes.push_back(std::move(node));
   }
@@ -417,19 +421,21 @@ TEST(Order, TwoEqualLongHalvesAreComparedInBoundedTime) {
     node.id = std::to_string(id);
     node.class_type = "Work";
     node.output_node = output;
-    for (std::size_t i = 0; i < sources.size(); ++i)
+    for (std::size_t i = 0; i < sources.size(); ++i) {
       node.inputs.push_back(
           {"in" + std::to_string(i), "", Link{std::to_string(sources[i]), 0}, {}, false});
+    }
     prompt.index[node.id] = static_cast<int>(prompt.nodes.size());
     prompt.nodes.push_back(std::move(node));
   };
   constexpr int kHalf = 20'000;
   for (int i = 0; i < 2 * kHalf; ++i) {
     const int first = i < kHalf ? 0 : kHalf;
-    if (i - first < 2)
+    if (i - first < 2) {
       push(i, false, {});
-    else
+    } else {
       push(i, false, {i - 1, i - 2});
+    }
   }
   push(2 * kHalf, true, {kHalf - 1, 2 * kHalf - 1});
   const auto start = std::chrono::steady_clock::now();

@@ -13,9 +13,11 @@ std::optional<Link> link_of(JsonValue value) {
 }
 
 JsonValue definition(JsonValue info, const std::string& input) {
-  for (const char* group : {"required", "optional"})
-    if (const JsonValue found = info.find("input").find(group).find(input); found.exists())
+  for (const char* group : {"required", "optional"}) {
+    if (const JsonValue found = info.find("input").find(group).find(input); found.exists()) {
       return found;
+    }
+  }
   return {};
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-
 #include "tests/patch/rules.h"
 #include "tests/support.h"
 

@@ -233,8 +233,7 @@ RC_GTEST_PROP(PatchProperties, HoldForRandomWorkflows, ()) {
 
 // A node before a bypassed one, which two samplers read: the file's order was not the one proved.
 TEST(PatchProperties, HoldForWhatOnceFailed) {
-  const auto text =
-      test::slurp(test::source_dir() / "tests/data/patch/shared_before_bypass.json");
+  const auto text = test::slurp(test::source_dir() / "tests/data/patch/shared_before_bypass.json");
   for (const bool everything : {false, true}) {
     const auto workflow = parse_workflow(text, "once.json");
     ASSERT_TRUE(workflow.ok());

@@ -16,8 +16,8 @@ PatchWish everything_wish(const Workflow& workflow);
 
 struct Checked {
   Patch patch;
-  bool read = false;     ///< false: the front end refuses the graph, so there is nothing to check
-  bool edited = false;   ///< the patched file was rewritten as by a front end and undone as well
+  bool read = false;    ///< false: the front end refuses the graph, so there is nothing to check
+  bool edited = false;  ///< the patched file was rewritten as by a front end and undone as well
 };
 
 /// Patches and checks: undo gives the same bytes; patching twice is patching once; no switch is

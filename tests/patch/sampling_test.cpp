@@ -29,8 +29,7 @@ std::string answer(const std::string& nodes) {
   if (!sampling) return to_string(sampling.error());
   const auto runs = runs_of(*prompt);
   const int switches = count_switches(*sampling, runs.front());
-  return switches > 0 ? std::to_string(switches)
-                      : why_no_switch(*prompt, *sampling, runs.front());
+  return switches > 0 ? std::to_string(switches) : why_no_switch(*prompt, *sampling, runs.front());
 }
 
 TEST(Sampling, SwitchesWherePipesOrDitsBringTheModels) {

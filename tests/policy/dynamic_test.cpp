@@ -201,8 +201,9 @@ TEST(Dynamic, UnloadingBetweenPassesGainsNothingAndCostsReloading) {
   EXPECT_EQ(with.steps[WanCase::kSampleLow].vram[WanCase::high], 0);
   std::int64_t needed_with = 0, needed_without = 0;
   for (const StepState& s : with.steps) needed_with = std::max(needed_with, s.ram_needed_bytes);
-  for (const StepState& s : without.steps)
+  for (const StepState& s : without.steps) {
     needed_without = std::max(needed_without, s.ram_needed_bytes);
+  }
   EXPECT_EQ(needed_with, needed_without);
 }
 

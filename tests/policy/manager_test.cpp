@@ -48,8 +48,9 @@ TEST(PolicyRules, AVersionBetweenRowsUsesTheRowBelow) {
   EXPECT_EQ(rules_for({0, 7, 0}).since, (ComfyVersion{0, 4, 0}));
   EXPECT_EQ(rules_for({0, 38, 1}).since, (ComfyVersion{0, 30, 0}));
   EXPECT_EQ(rules_for({0, 2, 0}).since, (ComfyVersion{0, 3, 25}));
-  for (std::size_t i = 1; i < kVersionRules.size(); ++i)
+  for (std::size_t i = 1; i < kVersionRules.size(); ++i) {
     EXPECT_LT(kVersionRules[i - 1].since, kVersionRules[i].since);
+  }
 }
 
 // Between two versions that were recorded: what changed in which release, from ComfyUI's history.

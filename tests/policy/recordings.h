@@ -63,8 +63,9 @@ inline Table read_table(JsonValue row, bool buffered) {
     append(table.plain, {m, false});
     const bool linear = is_linear(model, module.at(0).string(), m);
     table.patched_modules += linear;
-    if (linear)
+    if (linear) {
       m.extra_offload_bytes = 2 * (m.extra_offload_bytes > 0 ? m.extra_offload_bytes : m.bytes);
+    }
     append(table.patched, {m, linear});
   }
   if (buffered) sort_for_streaming(table.patched);

@@ -50,8 +50,9 @@ class Reader {
              : table.kind == "text_encoder" ? WeightsRole::text_encoder
                                             : WeightsRole::diffusion;
     w.bytes = w.file_bytes = table.size;
-    if (w.role == WeightsRole::text_encoder)
+    if (w.role == WeightsRole::text_encoder) {
       w.loader_bytes = static_cast<std::int64_t>(loader_bytes(tables_, version_, plain));
+    }
     w.bytes_from = BytesFrom::known;
     for (const ManagedRun& r : table.plain) w.modules.push_back(r.modules);
     run_.passes.weights.push_back(w);
@@ -94,8 +95,9 @@ class Reader {
       step.kind = kind == "sample" ? StepKind::sample : StepKind::other;
       const JsonValue call = event.find("calls").at(0);
       step.demand.asked = quantity(call.find("memory_required"));
-      if (call.find("minimum_memory_required").is_number())
+      if (call.find("minimum_memory_required").is_number()) {
         step.demand.minimum = quantity(call.find("minimum_memory_required"));
+      }
     }
     step.id = std::to_string(run_.events.size());
     run_.passes.steps.push_back(step);
@@ -118,8 +120,9 @@ class Reader {
 /// The first difference at one step, or nothing.
 std::string difference(const StepState& state, JsonValue event) {
   std::vector<JsonValue> recorded;
-  for (JsonValue call : event.find("calls"))
+  for (JsonValue call : event.find("calls")) {
     for (JsonValue load : call.find("loads")) recorded.push_back(load);
+  }
   const bool on_cpu = event.find("load_device").is("cpu") ||
                       (recorded.size() == 1 && state.loads.empty() &&
                        !event.find("resident").find(recorded[0].find("model").string()).exists());
@@ -128,19 +131,22 @@ std::string difference(const StepState& state, JsonValue event) {
     for (std::size_t i = 0; i < recorded.size(); ++i) {
       const double loaded = recorded[i].find("loaded").number().value_or(-1);
       const JsonValue offloaded = recorded[i].find("offloaded_logged");
-      if (!near(mib(double(state.loads[i].loaded_bytes)), loaded, 0.01))
+      if (!near(mib(double(state.loads[i].loaded_bytes)), loaded, 0.01)) {
         return "loaded " + std::to_string(mib(double(state.loads[i].loaded_bytes))) + " not " +
                std::to_string(loaded);
-      if (offloaded.exists() &&
-          !near(mib(double(state.loads[i].offloaded_bytes)), offloaded.number().value_or(-1), 0.01))
+      }
+      if (offloaded.exists() && !near(mib(double(state.loads[i].offloaded_bytes)),
+                                      offloaded.number().value_or(-1), 0.01)) {
         return "another offload";
+      }
     }
   }
   double vram = 0;
   for (std::int64_t bytes : state.vram) vram += static_cast<double>(bytes);
-  if (!near(mib(vram), event.find("vram_weights").number().value_or(-1), 0.1))
+  if (!near(mib(vram), event.find("vram_weights").number().value_or(-1), 0.1)) {
     return "VRAM " + std::to_string(mib(vram)) + " not " +
            std::string(event.find("vram_weights").raw());
+  }
   return {};
 }
 
@@ -160,8 +166,10 @@ TEST(PolicyRuns, TimelinesOfRecordedRunsAreReproduced) {
     if (!scenario.find("mode").is("classic")) continue;
     const Machine machine = recorded_machine(scenario);
     const std::int64_t streams = scenario.find("settings").find("num_streams").integer_or(0);
-    if (rules_for(machine.comfyui).streaming_buffer && streams != manager_settings(machine).streams)
+    if (rules_for(machine.comfyui).streaming_buffer &&
+        streams != manager_settings(machine).streams) {
       continue;  // ComfyFlags knows two streams and none
+    }
     const std::string version = scenario.find("version").string();
     const Recording run = Reader(scenario, tables).read();
     const Timeline timeline = simulate(run.passes, run.machine, run.levers);
@@ -177,10 +185,11 @@ TEST(PolicyRuns, TimelinesOfRecordedRunsAreReproduced) {
     // With LoRA this holds although simulate assumes that all castable modules are patched.
     EXPECT_EQ(found, "") << scenario.find("id").string();
   }
-  for (const auto& [version, count] : plain)
+  for (const auto& [version, count] : plain) {
     std::cout << version << ": runs " << count.equal << "/" << count.runs << " in " << count.steps
               << " steps; with LoRA " << patched[version].equal << "/" << patched[version].runs
               << "\n";
+  }
 }
 
 }  // namespace

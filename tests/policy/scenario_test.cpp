@@ -42,8 +42,9 @@ std::map<std::string, Tally> check_all() {
                            document->root().find("mode").string()];
     ++tally.scenarios;
     tally.equal += differences.equal;
-    for (const std::string& difference : differences.lines)
+    for (const std::string& difference : differences.lines) {
       ++tally.different[std::string(trim(split(difference, ':')[2]))];
+    }
   }
   return tallies;
 }
@@ -57,8 +58,9 @@ TEST(Scenario, RecordingsAreEqualDecisionByDecision) {
     for (const auto& [what, count] : tally.different) std::cout << ", " << count << " " << what;
     std::cout << "\n";
     // Which tensors are locked last, just below the limit, is not known to the byte.
-    for (const auto& [what, count] : tally.different)
+    for (const auto& [what, count] : tally.different) {
       if (what != "pinned" && !name.ends_with("dynamic")) ADD_FAILURE() << name << ": " << what;
+    }
     EXPECT_GT(tally.equal, 300) << name;
   }
   EXPECT_LE(tallies.at("0.18.2 dynamic").different.size(), 2u);
@@ -76,8 +78,9 @@ TEST(Scenario, LoraPatchesAsManyWeightsAsRecorded) {
     for (const Event& event : scenario->events) {
       if (event.kind != EventKind::lora) continue;
       int patched = 0;
-      for (const ManagedRun& run : lora_runs(scenario->models[size_t(event.model)], true))
+      for (const ManagedRun& run : lora_runs(scenario->models[size_t(event.model)], true)) {
         if (run.patched) patched += run.modules.count;
+      }
       EXPECT_EQ(patched, event.patched_weights) << scenario->id;
       ++compared;
     }
@@ -99,13 +102,16 @@ TEST(Scenario, RecordedResultsAreNotRead) {
   EBB_NEED_SHARED();
   const std::string all = recordings();
   std::string text;
-  for (std::string_view line : split(all, '\n'))
+  for (std::string_view line : split(all, '\n')) {
     if (text.empty() && contains(line, "vae_decode") && contains(line, "classic")) text = line;
+  }
   ASSERT_FALSE(text.empty());
   const auto whole = simulate_scenarios(text, ScenarioMode::play);
-  for (const char* key : {"\"memory_required\":", "\"budget\":", "\"estimate\":"})
-    for (std::size_t at = 0; (at = text.find(key, at)) != std::string::npos;)
+  for (const char* key : {"\"memory_required\":", "\"budget\":", "\"estimate\":"}) {
+    for (std::size_t at = 0; (at = text.find(key, at)) != std::string::npos;) {
       text.insert(at += std::string_view(key).size(), "0, \"was\":");
+    }
+  }
   const auto changed = simulate_scenarios(text, ScenarioMode::play);
   ASSERT_TRUE(whole.ok() && changed.ok());
   EXPECT_EQ(whole->text, changed->text);

@@ -72,9 +72,11 @@ TEST(Simulate, OnlyOneExpertIsEverOnTheGpu) {
   ASSERT_EQ(low.evictions.size(), 1u);
   EXPECT_EQ(low.evictions[0].weights, WanCase::high);
   EXPECT_EQ(low.evictions[0].bytes, timeline.steps[WanCase::kSampleHigh].vram[WanCase::high]);
-  for (const StepState& state : timeline.steps)
-    for (std::size_t w = 0; w < state.vram.size(); ++w)
+  for (const StepState& state : timeline.steps) {
+    for (std::size_t w = 0; w < state.vram.size(); ++w) {
       EXPECT_LE(state.vram[w] + state.ram[w], wan.passes.weights[w].bytes);
+    }
+  }
 }
 
 TEST(Simulate, RamPeaksWhereTheFirstExpertComesBackBeforeTheSecondLeaves) {
@@ -93,16 +95,19 @@ TEST(Simulate, RamPeaksMeasuredOnTheRealProgramAreMet) {
   WanCase wan(61, {0, 3, 64});
   wan.machine.flags.cpu = true;
   wan.machine.ram_others.bytes = 545'000'000;
-  for (int w : {WanCase::text, WanCase::vae})
+  for (int w : {WanCase::text, WanCase::vae}) {
     wan.passes.weights[size_t(w)].bytes_from = BytesFrom::unknown;
-  for (int w : {WanCase::high, WanCase::low})
+  }
+  for (int w : {WanCase::high, WanCase::low}) {
     wan.passes.weights[size_t(w)] = test::known_weights(
         "expert" + std::to_string(w), WeightsRole::diffusion, 1'662'000'000, {{1662000, 0, 1000}});
+  }
   for (Step& step : wan.passes.steps) step.demand = {};
   const auto peak_mb = [&](const Levers& levers) {
     std::int64_t peak = 0;
-    for (const StepState& s : simulate(wan.passes, wan.machine, levers).steps)
+    for (const StepState& s : simulate(wan.passes, wan.machine, levers).steps) {
       peak = std::max(peak, s.ram_peak_bytes);
+    }
     return static_cast<double>(peak) / 1e6;
   };
   EXPECT_NEAR(peak_mb({}), 5535, 55);
@@ -364,7 +369,7 @@ TEST(Simulate, UpscalersAreMovedByTheirNodeAndLeaveAgain) {
 }
 
 TEST(Simulate, PeaksCoverWhatIsHeldAndBytesAreNeverNegative) {
-  for (const ComfyVersion version : {ComfyVersion{0, 3, 64}, ComfyVersion{0, 18, 2}})
+  for (const ComfyVersion version : {ComfyVersion{0, 3, 64}, ComfyVersion{0, 18, 2}}) {
     for (const VramState state :
          {VramState::normal, VramState::low, VramState::none, VramState::high}) {
       WanCase wan(81, version);
@@ -378,6 +383,7 @@ TEST(Simulate, PeaksCoverWhatIsHeldAndBytesAreNeverNegative) {
         for (std::int64_t bytes : s.ram) EXPECT_GE(bytes, 0);
       }
     }
+  }
 }
 
 TEST(Simulate, WrongIndexesAndEmptyInputAreHarmless) {
@@ -393,8 +399,9 @@ TEST(Simulate, WrongIndexesAndEmptyInputAreHarmless) {
 TEST(Simulate, TenThousandStepsTakeMilliseconds) {
   WanCase wan(81);
   const std::vector<Step> once = wan.passes.steps;
-  while (wan.passes.steps.size() < 10000)
+  while (wan.passes.steps.size() < 10000) {
     wan.passes.steps.insert(wan.passes.steps.end(), once.begin(), once.end());
+  }
   const auto start = std::chrono::steady_clock::now();
   simulate(wan.passes, wan.machine);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;

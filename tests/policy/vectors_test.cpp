@@ -52,8 +52,9 @@ class Replay {
   void run() {
     ++rates_.scenarios;
     version_ = scenario_.find("version").string();
-    for (JsonValue event : scenario_.find("events"))
+    for (JsonValue event : scenario_.find("events")) {
       if (event.find("event").is("lora")) has_lora_ = true;
+    }
     for (JsonValue event : scenario_.find("events")) {
       if (event.find("over_capacity").exists()) return;  // the recording itself ends here
       ++rates_.events;
@@ -95,16 +96,18 @@ class Replay {
 
   void fail(JsonValue event, const std::string& what) {
     ++failures_;
-    if (failure_.empty())
+    if (failure_.empty()) {
       failure_ = scenario_.find("id").string() + " " + event.find("event").string() + ": " + what;
+    }
   }
 
   double free_ram() const {
     const JsonValue s = scenario_.find("settings");
     double ram =
         (s.find("ram_total").number().value_or(0) - s.find("ram_used").number().value_or(0)) * kMib;
-    for (const auto& [model, w] : index_)
+    for (const auto& [model, w] : index_) {
       ram -= static_cast<double>(table(model).size - manager_.device_bytes(w));
+    }
     return ram;
   }
 
@@ -139,10 +142,11 @@ class Replay {
                                            static_cast<std::int64_t>(ram));
     ++rates_.placements;
     const bool recorded = event.find("device").is("cuda");
-    if (gpu == recorded)
+    if (gpu == recorded) {
       ++rates_.placements_equal;
-    else
+    } else {
       fail(event, "text encoder placed on the other device");
+    }
     if (recorded) manager_.place_on_gpu(w);
     if (event.find("calls").exists()) play_call(event, true);
   }
@@ -165,10 +169,11 @@ class Replay {
         checkpoint_starts_on_gpu(manager_.settings(), table(model).size, manager_.free_bytes(),
                                  static_cast<std::int64_t>(ram));
     const bool recorded = event.find("unet_device").is("cuda");
-    if (gpu == recorded)
+    if (gpu == recorded) {
       ++rates_.placements_equal;
-    else
+    } else {
       fail(event, "checkpoint placed on the other device");
+    }
     if (recorded) manager_.place_on_gpu(w);
     if (event.find("calls").exists()) play_call(event, true);
   }
@@ -176,8 +181,9 @@ class Replay {
   void play_call(JsonValue event, bool force_full) {
     for (JsonValue call : event.find("calls")) {
       std::optional<double> minimum;
-      if (call.find("minimum_memory_required").is_number())
+      if (call.find("minimum_memory_required").is_number()) {
         minimum = bytes_of(call.find("minimum_memory_required"));
+      }
       std::vector<int> models;  // a checkpoint's text encoder has a call of its own
       for (JsonValue name : call.find("models")) models.push_back(weights(name.string()));
       const CallRecord mine =
@@ -201,13 +207,16 @@ class Replay {
     std::string what;
     if (!near(mib(mine.budget_bytes), budget, kLoose + budget * 1e-9)) what += " budget";
     if (!near(mib(double(mine.loaded_before_bytes)),
-              load.find("loaded_before").number().value_or(-1), 0.01))
+              load.find("loaded_before").number().value_or(-1), 0.01)) {
       what += " loaded before";
-    if (!near(mib(double(mine.loaded_bytes)), load.find("loaded").number().value_or(-1), 0.01))
+    }
+    if (!near(mib(double(mine.loaded_bytes)), load.find("loaded").number().value_or(-1), 0.01)) {
       what += " loaded";
+    }
     if (offloaded.exists() &&
-        !near(mib(double(mine.offloaded_bytes)), offloaded.number().value_or(-1), 0.01))
+        !near(mib(double(mine.offloaded_bytes)), offloaded.number().value_or(-1), 0.01)) {
       what += " offloaded";
+    }
     if (mine.lowvram != load.find("lowvram").boolean().value_or(false)) what += " lowvram";
     // A LoRA's share of the buffer leaves biases out, which the tables don't tell from weights.
     if (!near(mib(double(mine.buffer_bytes)), buffer, has_lora_ ? kLoose : 0.01)) what += " buffer";
@@ -219,11 +228,12 @@ class Replay {
     ++rates_.logs;
     rates_.logs_equal += same_log(log, mine.log);
     if (!same_log(log, mine.log)) what += " log (" + mine.log + ")";
-    if (!what.empty())
+    if (!what.empty()) {
       fail(event, "differs in" + what + ", loaded " +
                       std::to_string(mib(double(mine.loaded_bytes))) + " budget " +
                       std::to_string(mib(mine.budget_bytes)) + " instead of " +
                       std::string(load.raw()));
+    }
   }
 
   void compare_frees(JsonValue event, JsonValue frees, const std::vector<FreeRecord>& mine) {
@@ -241,9 +251,10 @@ class Replay {
       for (JsonValue name : free.find("evicted")) recorded.push_back(name.string());
       rates_.orders_equal += recorded == evicted;
       bool equal = recorded == evicted && partial.size() == free.find("partial").size();
-      for (JsonValue p : free.find("partial"))
+      for (JsonValue p : free.find("partial")) {
         equal = equal && partial.count(p.key()) &&
                 near(partial[p.key()], p.at(1).number().value_or(-1), 0.01);
+      }
       ++rates_.frees;
       rates_.frees_equal += equal;
       if (!equal) fail(event, "other victims than " + std::string(free.raw()));
@@ -262,10 +273,11 @@ class Replay {
                           event.find("vram_free").number().value_or(0), kLoose);
     ++rates_.residents;
     rates_.residents_equal += equal;
-    if (!equal && failures_ == 0)
+    if (!equal && failures_ == 0) {
       fail(event, "resident or free " + std::to_string(mib(double(manager_.free_bytes()))) +
                       " not " + std::string(resident.raw()) + " " +
                       std::string(event.find("vram_free").raw()));
+    }
   }
 
   void compare_forwards(JsonValue event) {

@@ -66,10 +66,13 @@ TEST(ReportJson, numbers_and_words_are_those_of_the_report) {
 
 TEST(ReportJson, verdicts_have_their_fixed_spelling) {
   const std::vector<std::pair<Verdict, const char*>> spelling = {
-      {Verdict::fits, "fits"},           {Verdict::tight, "tight"},
-      {Verdict::offloads, "offloads"},   {Verdict::spills, "spills"},
+      {Verdict::fits, "fits"},
+      {Verdict::tight, "tight"},
+      {Verdict::offloads, "offloads"},
+      {Verdict::spills, "spills"},
       {Verdict::may_run_out, "may_run_out"},
-      {Verdict::ram_short, "ram_short"}, {Verdict::unknown, "unknown"}};
+      {Verdict::ram_short, "ram_short"},
+      {Verdict::unknown, "unknown"}};
   Report report = test::picture_that_fits();
   for (const auto& [verdict, word] : spelling) {
     report.prediction.outcome.verdict = verdict;

@@ -166,8 +166,9 @@ Prediction random_prediction(Dice& dice) {
   p.outcome.ram_peak_bytes = dice.bytes();
   p.outcome.seconds = dice.maybe(dice.real());
   p.outcome.known_seconds = dice.real();
-  if (dice.coin())
+  if (dice.coin()) {
     test::own_passes(p).picture = Shape{1, 3, dice.number(1, 999), 720, 1280, dice.coin()};
+  }
   return p;
 }
 

@@ -27,8 +27,9 @@ std::string one_line(const std::string& text) {
 }
 
 TEST(ReportText, no_line_is_longer_than_100_columns_or_ends_in_a_space) {
-  for (const auto& [name, report] : test::named_reports())
+  for (const auto& [name, report] : test::named_reports()) {
     expect_narrow(to_text(report, false), name);
+  }
 }
 
 TEST(ReportText, no_report_however_odd_breaks_the_layout) {

@@ -117,8 +117,9 @@ class Reader {
     const std::string_view raw = text_.substr(at_, end - at_);
     if (raw.find('<') != std::string_view::npos) fail("< in an attribute");
     if (!e.attributes.emplace(key, decode(raw)).second) fail("attribute twice: " + key);
-    if (key == "id" && !ids_.insert(e.attributes[key]).second)
+    if (key == "id" && !ids_.insert(e.attributes[key]).second) {
       fail("id twice: " + e.attributes[key]);
+    }
     at_ = end + 1;
   }
 

@@ -21,9 +21,12 @@ std::string two_passes(const std::string& between, const std::string& model = R"
     "4":{"class_type":"EmptyHunyuanLatentVideo",
       "inputs":{"width":832,"height":480,"length":81,"batch_size":1}},
     "5":{"class_type":"CLIPTextEncode","inputs":{"text":"a","clip":["3",0]}},
-    "6":{)" + sampler + R"("model":)" + model + R"(,"latent_image":["4",0]}},
-    "20":{)" + between + R"(},
-    "7":{)" + sampler + R"("model":["2",0],"latent_image":["20",0]}},
+    "6":{)" +
+         sampler + R"("model":)" + model + R"(,"latent_image":["4",0]}},
+    "20":{)" +
+         between + R"(},
+    "7":{)" +
+         sampler + R"("model":["2",0],"latent_image":["20",0]}},
     "8":{"class_type":"SaveLatent","inputs":{"samples":["7",0],"filename_prefix":"x"}},
     "21":{"class_type":"EbbBudget","inputs":{"model":["1",0],"budget_gib":6}}})";
 }
@@ -72,18 +75,18 @@ TEST(OwnNodes, ACutTakesWhatItsWidgetsName) {
             "drop 1 3 after 2");
   EXPECT_EQ(cuts(two_passes(cut_node(R"("models":"all_but_next","action":"park",)" + none))),
             "park 1 3 after 2");
-  EXPECT_EQ(cuts(two_passes(cut_node(R"("models":"connected","model_1":["3",0],"action":"drop",)" +
-                                     none))),
+  EXPECT_EQ(cuts(two_passes(
+                cut_node(R"("models":"connected","model_1":["3",0],"action":"drop",)" + none))),
             "drop 3 after 2");
   // What the next pass samples with is needed: a drop leaves it.
-  EXPECT_EQ(cuts(two_passes(cut_node(R"("models":"connected","model_1":["2",0],"action":"drop",)" +
-                                     none))),
+  EXPECT_EQ(cuts(two_passes(
+                cut_node(R"("models":"connected","model_1":["2",0],"action":"drop",)" + none))),
             "");
 }
 
 TEST(OwnNodes, ACutThatReadsAheadFindsTheNextFileReadAlready) {
-  EXPECT_EQ(cuts(two_passes(cut_node(
-                R"("models":"pass_before","action":"drop","prefetch":"next_files")"))),
+  EXPECT_EQ(cuts(two_passes(
+                cut_node(R"("models":"pass_before","action":"drop","prefetch":"next_files")"))),
             "drop 1 after 2");
 }
 

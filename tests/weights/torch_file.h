@@ -102,8 +102,9 @@ inline std::string pickle_tensor(const TorchTensor& tensor) {
 /// A dictionary as torch pickles a state: an OrderedDict with all tensors.
 inline std::string pickle_state(const std::vector<TorchTensor>& tensors) {
   std::string text = "ccollections\nOrderedDict\n)Rq\1(";
-  for (const TorchTensor& tensor : tensors)
+  for (const TorchTensor& tensor : tensors) {
     text += pickle_text(tensor.name) + pickle_tensor(tensor);
+  }
   return text + "u";
 }
 

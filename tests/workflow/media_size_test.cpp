@@ -112,8 +112,9 @@ TEST(MediaSize, PicturesAreAsLoadImageGivesThem) {
   EXPECT_EQ(size_of(png(chunk("eXIf", exif(3)))), kLying);
   EXPECT_EQ(size_of(png(chunk("eXIf", exif(6)))), kStanding);
   EXPECT_EQ(size_of(png(chunk("acTL", big(5, 4) + big(0, 4)))).frames, 5);
-  for (int orientation = 1; orientation <= 8; ++orientation)
+  for (int orientation = 1; orientation <= 8; ++orientation) {
     EXPECT_EQ(size_of(jpeg(orientation)), orientation < 5 ? kLying : kStanding) << orientation;
+  }
   EXPECT_EQ(size_of(webp(part("VP8 ", "\x30\0\0\x9d\x01\x2a"s + little(96, 2) + little(40, 2)))),
             kLying);
   EXPECT_EQ(size_of(webp(part("VP8L", "\x2f"s + little(95 | 39 << 14, 4)))), kLying);

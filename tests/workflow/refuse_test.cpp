@@ -131,7 +131,8 @@ TEST(Refuse, ValuesOfInputsWithADotInTheirName) {
   const auto merged = [](const std::string& value) {
     return refused(R"({"1":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"a"}},
         "2":{"class_type":"ModelMergeSDXL","inputs":{"model1":["1",0],"model2":["1",0],
-         "middle_block.1":)" + value + R"(}},
+         "middle_block.1":)" +
+                   value + R"(}},
         "3":{"class_type":"ModelSave","inputs":{"model":["2",0],"filename_prefix":"x"}}})");
   };
   EXPECT_EQ(merged("0.5"), "");
