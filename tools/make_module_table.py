@@ -81,7 +81,7 @@ def main():
     print("// Made by tools/make_module_table.py from module lists recorded "
           "with ComfyUI's own code.")
     for runs, number in numbers.items():
-        print(f"constexpr ModuleRun kRuns{number}[] = {{")
+        print(f"constexpr ModuleGroup kRuns{number}[] = {{")
         for size, extra, castable, count in runs:
             print(f"    {{{size}, {extra}, {count}, {'true' if castable else 'false'}}},")
         print("};")

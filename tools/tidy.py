@@ -3,6 +3,8 @@
 """Checks what a compiler does not: layers, sizes, columns, forgotten files; a line per finding."""
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
@@ -16,6 +18,12 @@ BANNED = [
 ]
 FUNCTION = re.compile(r"^( *)(?!namespace|else|if|for|while|switch|class|struct|enum|do\b|try)\S"
                       r".*[)\w>]\s*\{$")
+STATEMENT = re.compile(r"^\s*(\} )?"
+                       r"(else$|else //|else if \(|if (constexpr )?\(|for \(|while \()")
+QUOTED = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'')
+NAMED = re.compile(r"(?<![\w./-])((?:src|tests|tools|include|docs|comfyui|python|bench|script|examples"
+                   r"|cmake)/[\w./*-]*[\w*])")
+BUILT = {"comfyui/lib/ebb"}  # what pip makes
 findings = []
 
 
@@ -32,8 +40,16 @@ def read_layers():
     return layers
 
 
+def folder_of(name):
+    """The folder of src/ that the public header ebb/NAME.h belongs to."""
+    return "base" if name in BASE_HEADERS else "capi" if name == "c" else name
+
+
 def check_layers(path, lines, layers):
-    folder = path.relative_to(ROOT / "src").parts[0]
+    public = path.is_relative_to(ROOT / "include")
+    folder = folder_of(path.stem) if public else path.relative_to(ROOT / "src").parts[0]
+    if folder == "ebb":
+        return  # ebb/ebb.h includes everything
     allowed = layers[folder] | {folder}
     for number, line in enumerate(lines, 1):
         include = re.match(r'#include "(.+)/(\w+)\.(?:h|inc)"', line)
@@ -43,7 +59,7 @@ def check_layers(path, lines, layers):
         if place == "ebb":
             if "@public" in allowed or name == "ebb":
                 continue
-            place = "base" if name in BASE_HEADERS else name
+            place = folder_of(name)
         if place not in allowed:
             report(path, number, f"{folder} may not include {place}")
 
@@ -61,6 +77,42 @@ def check_functions(path, lines):
             start = None
 
 
+def check_braces(path, lines):
+    """A statement on a line of its own has braces; one beside its `if` needs none."""
+    for number, line in enumerate(lines, 1):
+        if not STATEMENT.match(line):
+            continue
+        depth = 0
+        for at in range(number - 1, len(lines)):
+            code = QUOTED.sub("", lines[at]).split("//")[0].rstrip()
+            depth += code.count("(") - code.count(")")
+            if depth <= 0:
+                break
+        if depth == 0 and re.search(r"(\)|\belse)$", code):
+            report(path, number, "braces round a statement on a line of its own")
+
+
+def check_format(paths):
+    """clang-format 14, where it is there; says so where it is not."""
+    tool = shutil.which("clang-format-14") or shutil.which("clang-format")
+    if not tool or " 14." not in subprocess.run([tool, "--version"], capture_output=True,
+                                                text=True).stdout:
+        print("tidy: clang-format 14 is not installed, the format was not checked")
+        return
+    done = subprocess.run([tool, "--dry-run", *map(str, paths)], capture_output=True, text=True,
+                          cwd=ROOT)
+    for path, line in sorted(set(re.findall(r"^(.+?):(\d+):\d+: warning", done.stderr, re.M))):
+        report(pathlib.Path(path), int(line), "clang-format 14 sees it otherwise")
+
+
+def check_paths(path):
+    """Files that a page names exist."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for name in NAMED.findall(line):
+            if not list(ROOT.glob(name.rstrip("."))) and name not in BUILT:
+                report(path, number, f"there is no {name}")
+
+
 def check_file(path, layers):
     text = path.read_text()
     lines = text.splitlines()
@@ -68,6 +120,7 @@ def check_file(path, layers):
         if not lines[0].startswith("// SPDX-License-Identifier:"):
             report(path, 1, "the first line names the licence")
         check_functions(path, lines)
+        check_braces(path, lines)
         limit = HEADER_MAX if path.suffix == ".h" else SOURCE_MAX
         if len(lines) > limit:
             report(path, 1, f"{len(lines)} lines; {limit} at most")
@@ -84,7 +137,7 @@ def check_file(path, layers):
             for number, line in enumerate(lines, 1):
                 if re.search(pattern, line.split("//")[0]):
                     report(path, number, why)
-    if name.startswith("src/"):
+    if name.startswith(("src/", "include/")):
         check_layers(path, lines, layers)
 
 
@@ -99,10 +152,14 @@ def check_listed(folder, suffix):
 
 def main():
     layers = read_layers()
-    for folder in ("include", "src", "tests", "bench", "tools", "comfyui"):
-        for path in sorted((ROOT / folder).glob("**/*")):
-            if path.suffix in (".cpp", ".h", ".py", ".sh"):
-                check_file(path, layers)
+    paths = [path for folder in ("include", "src", "tests", "bench", "tools", "comfyui")
+             for path in sorted((ROOT / folder).glob("**/*"))]
+    for path in paths:
+        if path.suffix in (".cpp", ".h", ".py", ".sh"):
+            check_file(path, layers)
+    check_format([path for path in paths if path.suffix in (".cpp", ".h")])
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")]:
+        check_paths(path)
     check_listed("src", ".cpp")
     check_listed("tests", ".cpp")
     check_listed("bench", ".cpp")

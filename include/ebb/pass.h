@@ -111,7 +111,7 @@ struct Cut {
 enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
-struct CutOrder {
+struct CutStep {
   int after_pass = 0;
   CutAction action = CutAction::keep;
   std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
@@ -127,7 +127,7 @@ struct Budget {
 
 /// Levers that act during the run, beside flags (in Machine) and sizes (in SizeOverrides).
 struct Levers {
-  std::vector<CutOrder> cuts;
+  std::vector<CutStep> cuts;
   std::vector<Budget> budgets;
 };
 

@@ -41,13 +41,13 @@ enum class BytesFrom {
 const char* to_string(BytesFrom from);
 
 /// `count` consecutive modules of equal size in ComfyUI's load order.
-struct ModuleRun {
+struct ModuleGroup {
   std::int64_t bytes = 0;
   std::int64_t extra_offload_bytes = 0;  ///< room that streaming one of them needs; 0 before 0.8.0
   int count = 1;
   bool castable = true;  ///< can be left in RAM and streamed; others are loaded or skipped silently
 
-  bool operator==(const ModuleRun&) const = default;
+  bool operator==(const ModuleGroup&) const = default;
 };
 
 /// The tensors of one model, known by name or read from its header.
@@ -66,11 +66,11 @@ struct Weights {
   std::int64_t loader_bytes = 0;  ///< text encoders: size the loader judges by (default dtype)
   std::int64_t parameters = 0;    ///< number of weights, for seconds; 0 if unknown
   BytesFrom bytes_from = BytesFrom::unknown;
-  std::string source;              ///< where the number comes from, or why it is unknown
-  std::string stored_type;         ///< `fp8_e4m3fn`, `bf16`, `Q4_K`
-  int compute_type_bytes = 2;      ///< element size ComfyUI computes in
-  bool modules_exact = false;      ///< false: module sizes are a uniform assumption
-  std::vector<ModuleRun> modules;  ///< load order: largest first
+  std::string source;                ///< where the number comes from, or why it is unknown
+  std::string stored_type;           ///< `fp8_e4m3fn`, `bf16`, `Q4_K`
+  int compute_type_bytes = 2;        ///< element size ComfyUI computes in
+  bool modules_exact = false;        ///< false: module sizes are a uniform assumption
+  std::vector<ModuleGroup> modules;  ///< load order: largest first
 
   bool known() const { return bytes_from != BytesFrom::unknown; }
   /// A part that its checkpoint does not hold: the loader gives nothing for it.

@@ -38,8 +38,9 @@ std::string kind_of(const PromptNode& node, const PromptInput& input) {
   if (input.name == "seed" || input.name == "noise_seed") return "seed";
   const bool encoder = std::ranges::any_of(
       node.inputs, [](const PromptInput& i) { return i.link && i.type == "CLIP"; });
-  if (encoder && input.value.front() == '"' && (input.name == "text" || input.name == "prompt"))
+  if (encoder && input.value.front() == '"' && (input.name == "text" || input.name == "prompt")) {
     return "text";
+  }
   for (const char* name : {"length", "num_frames", "video_frames", "frames"}) {
     if (input.name == name) return "frames";
   }

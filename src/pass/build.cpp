@@ -61,7 +61,7 @@ std::vector<int> sorted(std::vector<int> values) {
 }
 
 /// The demand that decides which step of a pass is its main one.
-std::int64_t weight_of(const Step& step) {
+std::int64_t size_for_main(const Step& step) {
   return std::max({step.demand.minimum.known() ? step.demand.minimum.bytes : 0,
                    step.demand.asked.known() ? step.demand.asked.bytes : 0,
                    step.demand.reserved.known() ? step.demand.reserved.bytes : 0});
@@ -83,7 +83,7 @@ std::vector<Pass> split(const std::vector<Step>& steps) {
     if (!passes.empty() && !cut && sorted(passes.back().weights) == sorted(step.uses)) {
       Pass& pass = passes.back();
       pass.last_step = s;
-      if (weight_of(step) > weight_of(steps[static_cast<std::size_t>(pass.main_step)])) {
+      if (size_for_main(step) > size_for_main(steps[static_cast<std::size_t>(pass.main_step)])) {
         pass.main_step = s;
         pass.kind = step.kind;
         pass.weights = step.uses;
@@ -99,19 +99,19 @@ std::vector<Pass> split(const std::vector<Step>& steps) {
 }
 
 /// One output of one step, with the last step that reads it.
-struct Product {
+struct Made {
   int step = 0;
   int slot = 0;
   int last_reader = -1;
 };
 
 /// Every result that some step reads, in the order they are made.
-std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>& steps,
-                                   const std::vector<int>& step_of) {
+std::vector<Made> find_products(const Prompt& prompt, const std::vector<Step>& steps,
+                                const std::vector<int>& step_of) {
   std::vector<std::map<int, int>> readers(steps.size());  // per step: slot -> last reader
   for_each_link(prompt, steps, step_of,
                 [&](std::size_t from, int slot, int to) { readers[from][slot] = to; });
-  std::vector<Product> products;
+  std::vector<Made> products;
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const auto& [slot, reader] : readers[s]) {
       products.push_back({static_cast<int>(s), slot, reader});
@@ -121,9 +121,9 @@ std::vector<Product> find_products(const Prompt& prompt, const std::vector<Step>
 }
 
 /// What one of Ebb's nodes hands on is made where it comes from: per step, that step's output.
-std::vector<Product> find_makers(const Prompt& prompt, const std::vector<Step>& steps,
-                                 const std::vector<int>& step_of) {
-  std::vector<Product> makers(steps.size());
+std::vector<Made> find_makers(const Prompt& prompt, const std::vector<Step>& steps,
+                              const std::vector<int>& step_of) {
+  std::vector<Made> makers(steps.size());
   for (std::size_t s = 0; s < steps.size(); ++s) {
     makers[s].step = -1;
     if (!makes_cut(steps[s].class_type)) continue;
@@ -132,14 +132,14 @@ std::vector<Product> find_makers(const Prompt& prompt, const std::vector<Step>& 
     const int origin = input && input->link ? prompt.position(input->link->node) : -1;
     const int from = origin < 0 ? -1 : step_of[static_cast<std::size_t>(origin)];
     if (from < 0 || static_cast<std::size_t>(from) >= s) continue;
-    const Product& before = makers[static_cast<std::size_t>(from)];
-    makers[s] = before.step >= 0 ? before : Product{from, input->link->slot};
+    const Made& before = makers[static_cast<std::size_t>(from)];
+    makers[s] = before.step >= 0 ? before : Made{from, input->link->slot};
   }
   return makers;
 }
 
 std::optional<Crossing> crossing_of(const Prompt& prompt, const std::vector<Step>& steps,
-                                    const Product& product) {
+                                    const Made& product) {
   const Step& step = steps[static_cast<std::size_t>(product.step)];
   const auto& types = prompt.nodes[static_cast<std::size_t>(step.node)].output_types;
   if (product.slot < 0 || product.slot >= static_cast<int>(types.size())) return std::nullopt;
@@ -162,22 +162,22 @@ std::optional<std::vector<Cut>> find_cuts(const Prompt& prompt, const std::vecto
                                           const std::vector<Pass>& passes) {
   constexpr std::size_t kCrossingsMax = 200'000, kLooksMax = 5'000'000;
   std::size_t crossings = 0, looks = 0;
-  const std::vector<Product> products = find_products(prompt, steps, step_of);
-  const std::vector<Product> makers = find_makers(prompt, steps, step_of);
+  const std::vector<Made> products = find_products(prompt, steps, step_of);
+  const std::vector<Made> makers = find_makers(prompt, steps, step_of);
   std::vector<Cut> cuts;
-  std::vector<Product> live;
+  std::vector<Made> live;
   std::size_t next = 0;
   for (int p = 0; p + 1 < static_cast<int>(passes.size()); ++p) {
     const int last = passes[static_cast<std::size_t>(p)].last_step;
     for (; next < products.size() && products[next].step <= last; ++next) {
       live.push_back(products[next]);
     }
-    std::erase_if(live, [&](const Product& product) { return product.last_reader <= last; });
+    std::erase_if(live, [&](const Made& product) { return product.last_reader <= last; });
     looks += live.size();
     if (looks > kLooksMax || crossings > kCrossingsMax) return std::nullopt;
     Cut cut{p, {}};
-    for (const Product& product : live) {
-      const Product& maker = makers[static_cast<std::size_t>(product.step)];
+    for (const Made& product : live) {
+      const Made& maker = makers[static_cast<std::size_t>(product.step)];
       auto crossing = crossing_of(prompt, steps, maker.step >= 0 ? maker : product);
       if (crossing) cut.crossing.push_back(*std::move(crossing));
     }

@@ -70,7 +70,7 @@ bool handles_weights(const PromptNode& node) {
 
 class OutputOrders {
  public:
-  OutputOrders(const OrderProblem& problem, const OrderRun& run) : problem_(problem) {
+  OutputOrders(const OrderProblem& problem, const Execution& run) : problem_(problem) {
     for (const PromptNode& node : problem.prompt.nodes) heavy_.push_back(handles_weights(node));
     usual_ = heavy(run);
   }
@@ -89,7 +89,7 @@ class OutputOrders {
 
  private:
   // Which of several same nodes runs is no difference: they share one result.
-  std::vector<int> heavy(const OrderRun& run) const {
+  std::vector<int> heavy(const Execution& run) const {
     std::vector<int> result;
     for (int node : run.nodes) {
       if (heavy_[size_t(node)]) result.push_back(problem_.same[size_t(node)]);
@@ -149,7 +149,7 @@ Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outp
   Order order;
   auto runnable = sound_outputs(problem, std::move(*wanted), order);
   if (!runnable) return runnable.error();
-  OrderRun run = run_order(problem, *runnable);
+  Execution run = run_order(problem, *runnable);
   OutputOrders(problem, run).compare(*runnable, order);
   order.nodes = std::move(run.nodes);
   order.served = std::move(run.served);

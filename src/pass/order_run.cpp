@@ -27,7 +27,7 @@ class Scheduler {
     if (problem.keeping == Keeping::needed) count_readers();
   }
 
-  OrderRun run(const std::vector<int>& outputs) {
+  Execution run(const std::vector<int>& outputs) {
     for (int node : outputs) add_node(node);
     for (int node = next(); node >= 0; node = next()) execute(node);
     return std::move(result_);
@@ -242,7 +242,7 @@ class Scheduler {
   std::vector<int> by_discovery_;
   std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> heap_;
   std::deque<int> started_;
-  OrderRun result_;
+  Execution result_;
 };
 
 // The value a switch gets, if it is written in the prompt or in the primitive it is linked to.
@@ -310,7 +310,7 @@ Keeping keeping_of(const ComfyVersion& version, CacheKind cache) {
   return version >= ComfyVersion{0, 3, 73} ? Keeping::nothing : Keeping::needed;
 }
 
-OrderRun run_order(const OrderProblem& problem, const std::vector<int>& outputs) {
+Execution run_order(const OrderProblem& problem, const std::vector<int>& outputs) {
   return Scheduler(problem).run(outputs);
 }
 

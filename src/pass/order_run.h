@@ -32,13 +32,13 @@ struct OrderProblem {
 OrderProblem make_order_problem(const Prompt& prompt);
 Keeping keeping_of(const ComfyVersion& version, CacheKind cache);
 
-struct OrderRun {
+struct Execution {
   std::vector<int> nodes;
   std::vector<Served> served;
 };
 
 /// REQUIRES: every output is sound.
-OrderRun run_order(const OrderProblem& problem, const std::vector<int>& outputs);
+Execution run_order(const OrderProblem& problem, const std::vector<int>& outputs);
 
 /// The same with its notes, and whether the order of the outputs matters. `outputs` as order_steps
 /// takes them; REQUIRES nothing of them.

@@ -66,7 +66,7 @@ class OwnNodes {
   }
 
   void add(std::vector<int> weights, CutAction action, int s) {
-    CutOrder order{-1, action, std::move(weights), s};
+    CutStep order{-1, action, std::move(weights), s};
     for (const Pass& pass : passes_.passes) order.after_pass += pass.main_step < s;
     levers_.cuts.push_back(std::move(order));
   }

@@ -381,7 +381,7 @@ std::vector<Lever> cut_levers(const Trial& base, const Prediction& before) {
     levers.push_back(std::move(lever));
   }
   auto cuts = switches(*before.passes);
-  for (const CutOrder& own : before.passes->own.cuts) {
+  for (const CutStep& own : before.passes->own.cuts) {
     if (own.action != CutAction::prefetch) std::erase(cuts, own.after_pass);
   }
   if (cuts.empty()) return levers;

@@ -245,7 +245,7 @@ void Simulation::relieve_ram(int index) {
   std::erase_if(data_, [](const auto& data) { return data.second == 0; });
 }
 
-void Simulation::cut(const CutOrder& order) {
+void Simulation::cut(const CutStep& order) {
   ram_now_ = ram_of_weights();
   if (order.action == CutAction::unload_all) {
     if (paged()) {

@@ -54,11 +54,11 @@ bool uses_dynamic_vram(const Machine& machine) {
          flags.vram_state != VramState::none;
 }
 
-int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
+int Pager::add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes) {
   Model model;
   std::int64_t listed = 0;
-  std::vector<ModuleRun> runs;
-  for (const ModuleRun& run : modules) {
+  std::vector<ModuleGroup> runs;
+  for (const ModuleGroup& run : modules) {
     if (run.bytes <= 0 || run.count <= 0 || run.bytes > kMostSpanBytes / run.count) continue;
     if (listed > kMostSpanBytes - run.bytes * run.count) continue;
     listed += run.bytes * run.count;
@@ -68,14 +68,14 @@ int Pager::add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes) {
       model.crumbs_bytes += run.bytes * run.count;
     }
   }
-  const auto weight = [](const ModuleRun& r) {
+  const auto weight = [](const ModuleGroup& r) {
     return r.bytes + std::clamp<std::int64_t>(r.extra_offload_bytes, 0, kMostSpanBytes);
   };
-  std::stable_sort(runs.begin(), runs.end(), [&](const ModuleRun& a, const ModuleRun& b) {
+  std::stable_sort(runs.begin(), runs.end(), [&](const ModuleGroup& a, const ModuleGroup& b) {
     const bool small_a = weight(a) < kSmallModuleBytes, small_b = weight(b) < kSmallModuleBytes;
     return small_a != small_b ? small_a : weight(a) > weight(b);
   });
-  for (const ModuleRun& run : runs) {
+  for (const ModuleGroup& run : runs) {
     const std::int64_t range =
         (run.bytes + kRangeAlignment - 1) / kRangeAlignment * kRangeAlignment;
     model.ranges.push_back({range, run.count, run.bytes});

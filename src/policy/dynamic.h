@@ -62,7 +62,7 @@ class Pager {
  public:
   Pager(const PagedCard& card, int streams) : card_(card), streams_(streams) {}
 
-  int add(const std::vector<ModuleRun>& modules, std::int64_t size_bytes);
+  int add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes);
 
   /// The model runs beside `activation_bytes` of other memory, once or in several repeats.
   PagedWork use(int weights, std::int64_t activation_bytes, bool once);

@@ -20,9 +20,9 @@ std::int64_t usable_size(std::int64_t bytes) {
 }
 
 // What a model file can't contain is cut to something whose sums don't overflow.
-std::int64_t make_usable(std::vector<ManagedRun>& runs) {
+std::int64_t make_usable(std::vector<ManagedGroup>& runs) {
   std::int64_t total = 0;
-  for (ManagedRun& run : runs) {
+  for (ManagedGroup& run : runs) {
     run.modules.bytes = usable_size(run.modules.bytes);
     run.modules.extra_offload_bytes = usable_size(run.modules.extra_offload_bytes);
     run.modules.count = std::clamp(run.modules.count, 0, kModulesMax);
@@ -60,9 +60,9 @@ ManagerSettings manager_settings(const Machine& machine) {
   return settings;
 }
 
-void sort_for_streaming(std::vector<ManagedRun>& runs) {
-  std::stable_sort(runs.begin(), runs.end(), [](const ManagedRun& a, const ManagedRun& b) {
-    const auto key = [](const ModuleRun& m) {
+void sort_for_streaming(std::vector<ManagedGroup>& runs) {
+  std::stable_sort(runs.begin(), runs.end(), [](const ManagedGroup& a, const ManagedGroup& b) {
+    const auto key = [](const ModuleGroup& m) {
       return std::pair(usable_size(m.bytes) + usable_size(m.extra_offload_bytes), m.bytes);
     };
     return key(a.modules) > key(b.modules);
@@ -88,7 +88,7 @@ void Manager::place_on_gpu(int weights) {
   count_device(state);
 }
 
-void Manager::set_patches(int weights, int patches, std::vector<ManagedRun> runs) {
+void Manager::set_patches(int weights, int patches, std::vector<ManagedGroup> runs) {
   State& state = states_[size_t(weights)];
   make_usable(runs);
   state.patches = patches;
@@ -122,7 +122,7 @@ std::int64_t Manager::streamed_bytes(int weights) const {
   if (state.weights.on_cpu || state.placed) return 0;
   std::int64_t bytes = 0;
   for (std::size_t i = 0; i < state.loaded.size(); ++i) {
-    const ModuleRun& run = state.weights.runs[i].modules;
+    const ModuleGroup& run = state.weights.runs[i].modules;
     if (run.castable) bytes += (run.count - state.loaded[i]) * run.bytes;
   }
   return bytes;
@@ -130,7 +130,7 @@ std::int64_t Manager::streamed_bytes(int weights) const {
 
 std::int64_t Manager::streamed_modules(int weights, std::size_t run) const {
   const State& state = states_[size_t(weights)];
-  const ModuleRun& modules = state.weights.runs[run].modules;
+  const ModuleGroup& modules = state.weights.runs[run].modules;
   if (state.weights.on_cpu || state.placed || !modules.castable) return 0;
   return modules.count - state.loaded[run];
 }

@@ -35,21 +35,21 @@ struct ManagerSettings {
 ManagerSettings manager_settings(const Machine& machine);
 
 /// A run of modules, and whether a LoRA patches them.
-struct ManagedRun {
-  ModuleRun modules;
+struct ManagedGroup {
+  ModuleGroup modules;
   bool patched = false;
 };
 
 /// Weights as the manager sees them.
 struct Managed {
   std::int64_t size_bytes = 0;  ///< all tensors; what `runs` leave out moves only in a full load
-  std::vector<ManagedRun> runs;
+  std::vector<ManagedGroup> runs;
   bool on_cpu = false;        ///< computes on the CPU: never asks for VRAM
   bool stays_on_gpu = false;  ///< is "unloaded" to the GPU itself (--highvram, --gpu-only)
 };
 
 /// `runs` in the order in which a version with a streaming buffer loads them.
-void sort_for_streaming(std::vector<ManagedRun>& runs);
+void sort_for_streaming(std::vector<ManagedGroup>& runs);
 
 /// Weights that left the GPU, whole or in part.
 struct Victim {
@@ -105,7 +105,7 @@ class Manager {
   /// A loader node put the weights on the GPU without asking for room.
   void place_on_gpu(int weights);
   /// The next load is of a clone with other patches (0: none) and modules as they are then.
-  void set_patches(int weights, int patches, std::vector<ManagedRun> runs);
+  void set_patches(int weights, int patches, std::vector<ManagedGroup> runs);
 
   /// load_models_gpu: makes room and loads. `minimum` as ComfyUI's caller passes it, if it does.
   CallRecord load(const std::vector<int>& weights, double memory_required_bytes,
@@ -157,7 +157,7 @@ class Manager {
     std::optional<int> loaded_patches;
     std::optional<int> last_patches;  // of any load before, unloaded or not
     bool repatched = false;
-    std::vector<ManagedRun> next_runs;
+    std::vector<ManagedGroup> next_runs;
   };
 
   FreeRecord free_memory(double required_bytes, bool everything);

@@ -61,7 +61,7 @@ void Manager::load_within(State& state, LoadRecord& record) {
 // that were there before stay, even beyond that; the counter follows the rule, not the device.
 void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadRecord& record,
                    int& patch_count) {
-  const ManagedRun& r = state.weights.runs[run];
+  const ManagedGroup& r = state.weights.runs[run];
   const std::int64_t left_out = r.modules.count - fitting;
   record.loaded_bytes += fitting * r.modules.bytes;
   if (r.modules.castable) {
@@ -77,7 +77,7 @@ void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadReco
 
 void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_count) {
   for (std::size_t i = 0; i < state.weights.runs.size(); ++i) {
-    const ModuleRun& run = state.weights.runs[i].modules;
+    const ModuleGroup& run = state.weights.runs[i].modules;
     const std::int64_t fitting = record.full
                                      ? run.count
                                      : fitting_modules(static_cast<double>(record.loaded_bytes),
@@ -89,10 +89,10 @@ void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_coun
 // From 0.3.76: whatever is left out must be streamed, so room for the largest such module is kept
 // free, once for each stream and once more; from 0.4.0 the others are those that come after it.
 void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count) {
-  const std::vector<ManagedRun>& runs = state.weights.runs;
+  const std::vector<ManagedGroup>& runs = state.weights.runs;
   double buffer = 0;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const ModuleRun& run = runs[i].modules;
+    const ModuleGroup& run = runs[i].modules;
     if (record.full) {
       keep(state, i, run.count, record, patch_count);
       continue;
@@ -147,7 +147,7 @@ std::int64_t Manager::unload_part(State& state, double to_free_bytes) {
 std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
   std::int64_t freed = 0;
   for (std::size_t i = state.weights.runs.size(); i-- > 0;) {
-    const ManagedRun& run = state.weights.runs[i];
+    const ManagedGroup& run = state.weights.runs[i];
     if (run.patched && !run.modules.castable) continue;
     std::int64_t leaving = state.loaded[i];
     if (run.modules.bytes > 0) {
@@ -167,14 +167,14 @@ std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
 
 // From 0.3.76: what leaves must be streamed later, so the growth of the buffer is freed as well.
 std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
-  const std::vector<ManagedRun>& runs = state.weights.runs;
+  const std::vector<ManagedGroup>& runs = state.weights.runs;
   const bool looks_ahead = settings_.rules.looks_ahead;
   const double old_buffer = state.buffer_bytes;
   double buffer = old_buffer;
   double ahead = 0;
   std::deque<double> recent;
   const auto last = std::find_if(runs.rbegin(), runs.rend(),
-                                 [](const ManagedRun& r) { return r.modules.count > 0; });
+                                 [](const ManagedGroup& r) { return r.modules.count > 0; });
   if (last != runs.rend()) {
     const double guess =
         std::min(buffer / (settings_.streams + 1), static_cast<double>(last->modules.bytes));
@@ -183,7 +183,7 @@ std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
   }
   std::int64_t freed = 0;
   for (std::size_t i = runs.size(); i-- > 0;) {
-    const ModuleRun& run = runs[i].modules;
+    const ModuleGroup& run = runs[i].modules;
     if (runs[i].patched && !run.castable) continue;
     while (state.loaded[i] > 0) {
       if (to_free_bytes + buffer - old_buffer < static_cast<double>(freed)) break;

@@ -14,7 +14,7 @@ namespace {
 // weight in two or four times its bytes, or twice that under a LoRA: the first whole part of it
 // that is no larger than the module is the weight. Where nothing is cast the module counts as one
 // tensor.
-std::int64_t weight_bytes(const ModuleRun& module) {
+std::int64_t weight_bytes(const ModuleGroup& module) {
   if (module.extra_offload_bytes <= 0) return module.bytes;
   for (const std::int64_t part : {2, 4, 8}) {
     const std::int64_t weight = module.extra_offload_bytes / part;
@@ -28,7 +28,7 @@ std::int64_t weight_bytes(const ModuleRun& module) {
 // Tensor by tensor in load order: one that does not fit is passed over, and smaller ones still
 // lock.
 std::int64_t Pins::fitting(const Manager& manager, int weights) const {
-  const std::vector<ManagedRun>& runs = manager.managed(weights).runs;
+  const std::vector<ManagedGroup>& runs = manager.managed(weights).runs;
   std::int64_t room = std::max<std::int64_t>(limit_bytes_ - total_bytes_, 0);
   const std::int64_t before = room;
   for (std::size_t i = 0; i < runs.size(); ++i) {

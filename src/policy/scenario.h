@@ -101,7 +101,7 @@ std::vector<EventResult> play_classic(const Scenario& scenario);
 std::vector<EventResult> play_dynamic(const Scenario& scenario);
 
 /// The modules of a model when a LoRA patches its Linear weights, in load order, and how many.
-std::vector<ManagedRun> lora_runs(const ScenarioModel& model, bool streaming_buffer);
+std::vector<ManagedGroup> lora_runs(const ScenarioModel& model, bool streaming_buffer);
 
 /// The scenario with its results filled in, on one line.
 std::string write_scenario(const Scenario& scenario, const std::vector<EventResult>& results);

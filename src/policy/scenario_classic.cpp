@@ -23,7 +23,7 @@ class ClassicPlay {
       const WeightsRole role = model.weights.role;
       Managed managed;
       managed.size_bytes = model.weights.bytes;
-      for (const ModuleRun& run : model.weights.modules) managed.runs.push_back({run, false});
+      for (const ModuleGroup& run : model.weights.modules) managed.runs.push_back({run, false});
       managed.stays_on_gpu = role == WeightsRole::diffusion && state() == VramState::high;
       managed.on_cpu = role == WeightsRole::text_encoder &&
                        (state() == VramState::low || state() == VramState::none);
@@ -169,14 +169,14 @@ class ClassicPlay {
 
 }  // namespace
 
-std::vector<ManagedRun> lora_runs(const ScenarioModel& model, bool streaming_buffer) {
+std::vector<ManagedGroup> lora_runs(const ScenarioModel& model, bool streaming_buffer) {
   const OtherSizes* others = nullptr;
   for (const OtherSizes& row : kOthers) {
     if (row.model == model.weights.name) others = &row;
   }
-  std::vector<ManagedRun> runs;
-  for (const ModuleRun& module : model.weights.modules) {
-    ManagedRun run{module, module.castable && module.bytes > 0};
+  std::vector<ManagedGroup> runs;
+  for (const ModuleGroup& module : model.weights.modules) {
+    ManagedGroup run{module, module.castable && module.bytes > 0};
     if (others && std::find(others->bytes.begin(), others->bytes.end(), module.bytes) !=
                       others->bytes.end()) {
       run.patched = false;

@@ -42,9 +42,9 @@ Timeline Simulation::run(int queued_at) {
   const std::size_t count = passes_.steps.size();
   find_last_steps(0, queued_at < 0 ? count : size_t(queued_at));
   note_limits();
-  std::multimap<int, const CutOrder*> cuts;
-  for (const CutOrder& order : passes_.own.cuts) cuts.emplace(order.step, &order);
-  for (const CutOrder& order : levers_.cuts) {
+  std::multimap<int, const CutStep*> cuts;
+  for (const CutStep& order : passes_.own.cuts) cuts.emplace(order.step, &order);
+  for (const CutStep& order : levers_.cuts) {
     if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size()) {
       cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
     }
@@ -71,12 +71,12 @@ void Simulation::add_weights() {
   const VramState state = manager_.settings().vram_state;
   for (const Weights& w : passes_.weights) {
     Managed managed;
-    Held held;
+    Holding held;
     const bool text = w.role == WeightsRole::text_encoder || w.role == WeightsRole::vision_encoder;
     held.by_hand = w.role == WeightsRole::upscaler;
     if (w.known() && w.role != WeightsRole::lora) {
       managed.size_bytes = w.bytes;
-      for (const ModuleRun& run : w.modules) managed.runs.push_back({run, false});
+      for (const ModuleGroup& run : w.modules) managed.runs.push_back({run, false});
       if (w.modules.empty()) managed.runs.push_back({{w.bytes, 0, 1, true}, false});
     }
     managed.on_cpu = flags.cpu || (flags.cpu_vae && w.role == WeightsRole::vae) ||
@@ -86,8 +86,8 @@ void Simulation::add_weights() {
         !managed.on_cpu && (flags.gpu_only || (state == VramState::high && !text &&
                                                w.role != WeightsRole::vae && !held.by_hand));
     if (paged()) {
-      std::vector<ModuleRun> modules;
-      for (const ManagedRun& run : managed.runs) modules.push_back(run.modules);
+      std::vector<ModuleGroup> modules;
+      for (const ManagedGroup& run : managed.runs) modules.push_back(run.modules);
       pager_->add(modules, managed.size_bytes);
     }
     manager_.add(std::move(managed));
@@ -459,12 +459,12 @@ void Simulation::set_loras(const Step& step) {
   const std::vector<int> uses = valid(step.uses);
   const int main = uses.front();
   if (!weights(main).known() || held(main).by_hand) return;
-  std::vector<ManagedRun> runs;
-  for (const ModuleRun& run : weights(main).modules) runs.push_back({run, false});
+  std::vector<ManagedGroup> runs;
+  for (const ModuleGroup& run : weights(main).modules) runs.push_back({run, false});
   if (runs.empty()) return;
   const int patches = lora_set(step);
   if (patches != 0) {
-    for (ManagedRun& run : runs) {
+    for (ManagedGroup& run : runs) {
       run.patched = run.modules.castable && run.modules.bytes > 0;
       std::int64_t& extra = run.modules.extra_offload_bytes;
       // Streaming a patched weight takes two copies in the type it is computed in.

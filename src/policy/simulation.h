@@ -30,7 +30,7 @@ class Simulation {
   Timeline run(int queued_at = -1);
 
  private:
-  struct Held {
+  struct Holding {
     bool alive = false;    // ComfyUI holds it, in RAM or VRAM
     int last_step = -1;    // that reads or uses it
     bool cached = false;   // its file was read ahead and is in the page cache
@@ -38,7 +38,7 @@ class Simulation {
   };
 
   const Weights& weights(int w) const { return passes_.weights[size_t(w)]; }
-  Held& held(int w) { return held_[size_t(w)]; }
+  Holding& held(int w) { return held_[size_t(w)]; }
   bool valid(int w) const { return w >= 0 && size_t(w) < held_.size(); }
   std::vector<int> valid(const std::vector<int>& list) const;
 
@@ -73,7 +73,7 @@ class Simulation {
   void compute_seconds(const Step& step);
   void drop_unneeded(int index);
   void relieve_ram(int index);
-  void cut(const CutOrder& order);
+  void cut(const CutStep& order);
   void drop(int w);
 
   // Where weights are paged (paged_run.cpp); the rest is common.
@@ -105,7 +105,7 @@ class Simulation {
   std::map<int, int> paged_set_;      // paged: by weights, the LoRA set in their pages
   std::vector<bool> in_use_;          // paged: by the step being played
   Timeline timeline_;
-  std::vector<Held> held_;
+  std::vector<Holding> held_;
   std::map<std::vector<int>, int> lora_sets_;
   StepState state_;         // of the step being played; what a cut does goes to the step after it
   std::vector<int> ahead_;  // to be read while the next working step computes

@@ -361,7 +361,7 @@ void PlanWriter::cuts() {
 void PlanWriter::own_nodes(int after_pass) {
   const Passes& passes = *report_.prediction.passes;
   json_.key("nodes").begin_array();
-  for (const CutOrder& order : passes.own.cuts) {
+  for (const CutStep& order : passes.own.cuts) {
     if (order.after_pass != after_pass) continue;
     const Step& step = passes.steps[static_cast<std::size_t>(order.step)];
     json_.begin_object();

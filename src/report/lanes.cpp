@@ -163,16 +163,16 @@ void LaneDrawer::reads(const PictureColumn& column) {
             !inside || only >= 0 ? "small" : "small live-label", attributes);
 }
 
-std::vector<LaneDrawer::Run> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {
+std::vector<LaneDrawer::Stretch> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {
   const Lane& lane = ram ? ram_ : vram_;
-  std::vector<Run> done, open;
+  std::vector<Stretch> done, open;
   for (const PictureColumn& column : layout.columns) {
-    std::vector<Run> next;
+    std::vector<Stretch> next;
     const auto& bands = ram ? column.ram : column.vram;
     for (std::size_t i = 0; column.pass && i < bands.size(); ++i) {
-      Run run{&bands[i], column.x, column.width, column.x, column.width};
+      Stretch run{&bands[i], column.x, column.width, column.x, column.width};
       // A model's amount differs where it is loaded anew, so a run is one stay, not two.
-      const auto same = std::find_if(open.begin(), open.end(), [&](const Run& r) {
+      const auto same = std::find_if(open.begin(), open.end(), [&](const Stretch& r) {
         return same_place(*r.band, bands[i], lane);
       });
       if (same != open.end()) {
@@ -223,7 +223,7 @@ void LaneDrawer::put_label(const Band& band, double x, double y,
 }
 
 /// Puts the longest form of a label that fits into the band; false if none does.
-bool LaneDrawer::label(const Run& run, const Lane& lane) {
+bool LaneDrawer::label(const Stretch& run, const Lane& lane) {
   const Band& band = *run.band;
   const double top = lane.y(band.bottom + band.bytes);
   const double height = lane.y(band.bottom) - top;
@@ -289,10 +289,10 @@ void LaneDrawer::labels(const PictureLayout& layout) {
     }
   }
   std::vector<std::pair<double, const Band*>> thin;
-  for (const Run& run : runs(layout, false)) {
+  for (const Stretch& run : runs(layout, false)) {
     if (!label(run, vram_)) thin.emplace_back(run.x, run.band);
   }
-  for (const Run& run : runs(layout, true)) label(run, ram_);
+  for (const Stretch& run : runs(layout, true)) label(run, ram_);
   for (const PictureColumn& column : layout.columns) {
     if (!column.pass) continue;
     std::vector<const Band*> here;

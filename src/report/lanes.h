@@ -36,14 +36,14 @@ class LaneDrawer {
   void labels(const PictureLayout& layout);
 
  private:
-  struct Run {  ///< one band over neighbouring passes
+  struct Stretch {  ///< one band over neighbouring passes
     const Band* band = nullptr;
     double x = 0, width = 0;
     double widest_x = 0, widest_width = 0;  ///< its widest pass: labels there cross no cut
   };
-  std::vector<Run> runs(const PictureLayout& layout, bool ram) const;
+  std::vector<Stretch> runs(const PictureLayout& layout, bool ram) const;
   void band(const Band& band, const Lane& lane, const PictureColumn& column);
-  bool label(const Run& run, const Lane& lane);
+  bool label(const Stretch& run, const Lane& lane);
   void put_label(const Band& band, double x, double y, const std::vector<std::string>& lines,
                  bool upright);
   void callouts(const PictureColumn& column, const std::vector<const Band*>& without_label);

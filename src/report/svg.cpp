@@ -171,7 +171,7 @@ void Timepiece::repeat(const PictureColumn& column) {
 /// What a fix that helps would do at the cut after a pass.
 std::string Timepiece::advice(int pass) const {
   for (const Fix& fix : report_.fixes) {
-    for (const CutOrder& order : fix.trial.levers.cuts) {
+    for (const CutStep& order : fix.trial.levers.cuts) {
       if (!fix.helps || order.after_pass != pass || order.action == CutAction::keep) continue;
       return "Ebb: " + view_.with_short_names(fix.title);
     }

@@ -213,7 +213,7 @@ std::string View::with_short_names(const std::string& text) const {
 namespace {
 
 /// What one of Ebb's nodes in the prompt does at its cut, where `moved` leave VRAM: a sentence.
-std::string own_words(const View& view, const CutOrder& order, std::vector<std::string>& moved) {
+std::string own_words(const View& view, const CutStep& order, std::vector<std::string>& moved) {
   const Step& step = view.prediction->passes->steps[static_cast<std::size_t>(order.step)];
   const std::string node = fmt::format("Node {} {}", printable(step.id), step.class_type);
   if (order.action == CutAction::unload_all) {
@@ -260,7 +260,7 @@ std::string View::cut_text(int pass) const {
                                      : name);
   }
   bool freed = false;
-  for (const CutOrder& order : prediction->passes->own.cuts) {
+  for (const CutStep& order : prediction->passes->own.cuts) {
     if (order.after_pass != pass) continue;
     text += own_words(*this, order, moved);
     freed |= order.action != CutAction::prefetch;

@@ -61,7 +61,7 @@ PassNode budget_node(std::int64_t bytes) {
           {{"budget_gib", fmt::format("{:g}", gib)}}};
 }
 
-void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWish& wish) {
+void add_cut(const CutStep& cut, const Fix& fix, const Passes& passes, PatchWish& wish) {
   if (cut.action == CutAction::unload_all) {
     wish.between_models = pass_node("UnloadModels");
     return;
@@ -81,7 +81,7 @@ void add_cut(const CutOrder& cut, const Fix& fix, const Passes& passes, PatchWis
 
 void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
   const Passes& passes = *prediction.passes;
-  for (const CutOrder& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
+  for (const CutStep& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
   for (const Budget& budget : fix.trial.levers.budgets) {
     wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id,
                             passes.steps[static_cast<std::size_t>(budget.step)].id});

@@ -78,15 +78,15 @@ void assume_modules(Weights& weights, std::string_view structure, const ComfyVer
   const double ratio = offload_ratio(weights.role, weights.bytes, weights.parameters, version);
   weights.listed_bytes = weights.bytes;
   const ModuleRow* row = find_module_row(structure, version);
-  const std::vector<ModuleRun> shapes =
-      row ? std::vector<ModuleRun>(row->runs.begin(), row->runs.end())
+  const std::vector<ModuleGroup> shapes =
+      row ? std::vector<ModuleGroup>(row->runs.begin(), row->runs.end())
           : class_modules(weights.architecture);
   if (shapes.empty()) {
     weights.modules = uniform_modules(weights.bytes, ratio);
     return;
   }
   weights.modules = scaled_modules(shapes, weights.bytes);
-  for (ModuleRun& run : weights.modules) {
+  for (ModuleGroup& run : weights.modules) {
     run.extra_offload_bytes =
         static_cast<std::int64_t>(std::llround(static_cast<double>(run.bytes) * ratio));
   }

@@ -249,8 +249,8 @@ class Counter {
     });
     for (const Module& module : modules) {
       count.listed_bytes += module.bytes;
-      const ModuleRun run{module.bytes, module.extra_offload_bytes, 1, module.castable};
-      ModuleRun* end = count.modules.empty() ? nullptr : &count.modules.back();
+      const ModuleGroup run{module.bytes, module.extra_offload_bytes, 1, module.castable};
+      ModuleGroup* end = count.modules.empty() ? nullptr : &count.modules.back();
       if (end && end->bytes == run.bytes && end->castable == run.castable &&
           end->extra_offload_bytes == run.extra_offload_bytes) {
         ++end->count;
@@ -273,7 +273,7 @@ Count count_tensors(const TensorSet& part, const CountRules& rules) {
   return counter.run();
 }
 
-std::vector<ModuleRun> uniform_modules(std::int64_t bytes, double offload_ratio) {
+std::vector<ModuleGroup> uniform_modules(std::int64_t bytes, double offload_ratio) {
   if (bytes <= 0) return {};
   const std::int64_t count = std::clamp<std::int64_t>(
       (bytes + kUniformModuleBytes / 2) / kUniformModuleBytes, 1, 1'000'000);
@@ -282,23 +282,23 @@ std::vector<ModuleRun> uniform_modules(std::int64_t bytes, double offload_ratio)
   const auto extra = [&](std::int64_t of) {
     return static_cast<std::int64_t>(std::llround(static_cast<double>(of) * offload_ratio));
   };
-  std::vector<ModuleRun> runs;
+  std::vector<ModuleGroup> runs;
   if (rest > 0) runs.push_back({size + 1, extra(size + 1), rest, true});
   runs.push_back({size, extra(size), static_cast<int>(count) - rest, true});
   return runs;
 }
 
-std::vector<ModuleRun> scaled_modules(const std::vector<ModuleRun>& runs, std::int64_t bytes) {
+std::vector<ModuleGroup> scaled_modules(const std::vector<ModuleGroup>& runs, std::int64_t bytes) {
   const std::int64_t total = sum_of(runs);
   if (total <= 0 || bytes <= 0) return uniform_modules(bytes, 0);
-  std::vector<ModuleRun> result = runs;
+  std::vector<ModuleGroup> result = runs;
   const double ratio = static_cast<double>(bytes) / static_cast<double>(total);
-  for (ModuleRun& run : result) {
+  for (ModuleGroup& run : result) {
     run.bytes = static_cast<std::int64_t>(std::floor(static_cast<double>(run.bytes) * ratio));
   }
   // What rounding lost goes to the largest module, so that the sum is what was asked for.
   const std::int64_t lost = bytes - sum_of(result);
-  ModuleRun largest = result.front();
+  ModuleGroup largest = result.front();
   largest.count = 1;
   largest.bytes += lost;
   if (--result.front().count == 0) result.erase(result.begin());
@@ -306,17 +306,18 @@ std::vector<ModuleRun> scaled_modules(const std::vector<ModuleRun>& runs, std::i
   return result;
 }
 
-std::int64_t sum_of(const std::vector<ModuleRun>& runs) {
+std::int64_t sum_of(const std::vector<ModuleGroup>& runs) {
   std::int64_t sum = 0;
-  for (const ModuleRun& run : runs) sum += run.bytes * run.count;
+  for (const ModuleGroup& run : runs) sum += run.bytes * run.count;
   return sum;
 }
 
-std::vector<ModuleRun> merge_modules(std::vector<ModuleRun> a, const std::vector<ModuleRun>& b) {
+std::vector<ModuleGroup> merge_modules(std::vector<ModuleGroup> a,
+                                       const std::vector<ModuleGroup>& b) {
   const auto middle = static_cast<std::ptrdiff_t>(a.size());
   a.insert(a.end(), b.begin(), b.end());
   std::inplace_merge(a.begin(), a.begin() + middle, a.end(),
-                     [](const ModuleRun& left, const ModuleRun& right) {
+                     [](const ModuleGroup& left, const ModuleGroup& right) {
                        const auto x = left.bytes + left.extra_offload_bytes;
                        const auto y = right.bytes + right.extra_offload_bytes;
                        return x != y ? x > y : left.bytes > right.bytes;
@@ -346,7 +347,7 @@ void hold_vae_in_fp32(Weights& weights) {
   if (!may) return;
   weights.bytes *= 2;
   weights.listed_bytes *= 2;
-  for (ModuleRun& run : weights.modules) run.bytes *= 2;
+  for (ModuleGroup& run : weights.modules) run.bytes *= 2;
   weights.compute_type_bytes = 4;
   weights.source += "; held in fp32 on this card";
 }

@@ -30,22 +30,23 @@ struct Count {
   std::int64_t listed_bytes = 0;
   std::int64_t parameters = 0;
   std::string stored_type;
-  std::vector<ModuleRun> modules;
+  std::vector<ModuleGroup> modules;
 };
 
 Count count_tensors(const TensorSet& part, const CountRules& rules);
 
 /// Runs that add up to `bytes`: modules of about 25 MiB, all castable. For weights whose modules
 /// are not known. `offload_ratio`: extra room to stream one, as a multiple of its size.
-std::vector<ModuleRun> uniform_modules(std::int64_t bytes, double offload_ratio);
+std::vector<ModuleGroup> uniform_modules(std::int64_t bytes, double offload_ratio);
 
 /// The structure of another model, scaled to `bytes`. For the same architecture in another type.
-std::vector<ModuleRun> scaled_modules(const std::vector<ModuleRun>& runs, std::int64_t bytes);
+std::vector<ModuleGroup> scaled_modules(const std::vector<ModuleGroup>& runs, std::int64_t bytes);
 
-std::int64_t sum_of(const std::vector<ModuleRun>& runs);
+std::int64_t sum_of(const std::vector<ModuleGroup>& runs);
 
 /// Runs of several models loaded as one, in load order again.
-std::vector<ModuleRun> merge_modules(std::vector<ModuleRun> a, const std::vector<ModuleRun>& b);
+std::vector<ModuleGroup> merge_modules(std::vector<ModuleGroup> a,
+                                       const std::vector<ModuleGroup>& b);
 
 /// ComfyUI keeps a sampling table with each diffusion model, in fp32: 1,000 or 10,000 values.
 std::int64_t sampling_table_bytes(std::string_view architecture);

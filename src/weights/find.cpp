@@ -155,7 +155,7 @@ void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
   if (const KnownFile* file = find_known_file(name)) {
     if (const KnownModel* model = find_known_model(file->model)) structure = model->structure;
   }
-  const std::vector<ModuleRun> old = weights.modules;
+  const std::vector<ModuleGroup> old = weights.modules;
   const bool scale = weights.modules_exact && bytes > 0;
   weights.bytes = bytes;
   weights.bytes_from = BytesFrom::given;

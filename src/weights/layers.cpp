@@ -98,14 +98,14 @@ bool has_layers_of(const TensorSet& part, std::string_view architecture) {
   return foreign <= kForeignShare * all;
 }
 
-std::vector<ModuleRun> class_modules(std::string_view architecture) {
-  std::vector<ModuleRun> modules;
+std::vector<ModuleGroup> class_modules(std::string_view architecture) {
+  std::vector<ModuleGroup> modules;
   for (const ShapeRow& row : kShapes) {
     if (row.architecture != architecture) continue;
     for (const std::string_view one : split(row.runs, ';')) {
       const auto times = one.find('x');
       if (times == std::string_view::npos) continue;
-      ModuleRun run;
+      ModuleGroup run;
       std::from_chars(one.data(), one.data() + times, run.bytes);
       std::from_chars(one.data() + times + 1, one.data() + one.size(), run.count);
       modules.push_back(run);

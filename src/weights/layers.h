@@ -16,6 +16,6 @@ bool has_layers_of(const TensorSet& part, std::string_view architecture);
 
 /// The modules of ComfyUI's own class, their values as bytes, largest first; empty for one that
 /// the table lacks. To be scaled.
-std::vector<ModuleRun> class_modules(std::string_view architecture);
+std::vector<ModuleGroup> class_modules(std::string_view architecture);
 
 }  // namespace ebb

@@ -19,7 +19,7 @@ struct ModuleRow {
   std::string_view model;  ///< key: `wan22_i2v_14b_fp8_scaled`
   std::int64_t bytes = 0;
   std::int64_t listed_bytes = 0;
-  std::span<const ModuleRun> runs;  ///< in load order
+  std::span<const ModuleGroup> runs;  ///< in load order
 };
 
 std::span<const ModuleRow> module_rows();

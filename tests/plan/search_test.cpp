@@ -92,7 +92,7 @@ Predict tight_with(std::int64_t ram_bytes) {
     outcome.verdict = trial.levers.cuts.empty() ? Verdict::tight : Verdict::fits;
     outcome.vram_peak_bytes = outcome.verdict == Verdict::fits ? 9_GiB : 10_GiB;
     outcome.ram_peak_bytes = 20_GiB;
-    for (const CutOrder& cut : trial.levers.cuts) {
+    for (const CutStep& cut : trial.levers.cuts) {
       if (cut.action == CutAction::drop) outcome.ram_peak_bytes = 20_GiB - ram_bytes;
     }
     return prediction;

@@ -23,10 +23,10 @@ ManagerSettings settings(ComfyVersion version, double free_mib, double reserved_
   return s;
 }
 
-Managed managed(std::int64_t size, const std::vector<ModuleRun>& modules) {
+Managed managed(std::int64_t size, const std::vector<ModuleGroup>& modules) {
   Managed m;
   m.size_bytes = size;
-  for (const ModuleRun& run : modules) m.runs.push_back({run, false});
+  for (const ModuleGroup& run : modules) m.runs.push_back({run, false});
   return m;
 }
 
@@ -256,7 +256,7 @@ TEST(PolicyFree, WithoutSmartMemoryEveryRequestEmptiesEverythingElse) {
 
 TEST(PolicyLora, AnotherSetMovesEverythingBackFirstAndTheSameSetCostsNothing) {
   Manager manager(settings({0, 3, 73}, 10000, 0));
-  const std::vector<ManagedRun> patched = {{{100_MiB, 0, 5, true}, true}};
+  const std::vector<ManagedGroup> patched = {{{100_MiB, 0, 5, true}, true}};
   const int w = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
   manager.load({w}, 0);
   manager.set_patches(w, 1, patched);

@@ -27,13 +27,13 @@ inline bool near(double a, double b, double tolerance) { return std::abs(a - b) 
 struct Table {
   std::string kind;
   std::int64_t size = 0;
-  std::vector<ManagedRun> plain, patched;
+  std::vector<ManagedGroup> plain, patched;
   int patched_modules = 0;
 };
 
 // The recordings patch every Linear weight. The tables don't say which modules are Linear, but
 // their names do; the recorded number of patches confirms it.
-inline bool is_linear(const std::string& model, const std::string& name, const ModuleRun& m) {
+inline bool is_linear(const std::string& model, const std::string& name, const ModuleGroup& m) {
   const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
   if (!m.castable || m.bytes == 0) return false;
   if (contains(last, "norm") || contains(last, "patch_embedding")) return false;
@@ -46,9 +46,9 @@ inline Table read_table(JsonValue row, bool buffered) {
   const std::string model = row.find("model").string();
   table.kind = row.find("kind").string();
   table.size = row.find("size").integer_or(0);
-  const auto append = [](std::vector<ManagedRun>& runs, const ManagedRun& run) {
+  const auto append = [](std::vector<ManagedGroup>& runs, const ManagedGroup& run) {
     if (!runs.empty() && runs.back().patched == run.patched) {
-      ModuleRun same = runs.back().modules;
+      ModuleGroup same = runs.back().modules;
       same.count = 1;
       if (same == run.modules) {
         ++runs.back().modules.count;
@@ -58,8 +58,8 @@ inline Table read_table(JsonValue row, bool buffered) {
     runs.push_back(run);
   };
   for (JsonValue module : row.find("modules")) {
-    ModuleRun m{module.at(1).integer_or(0), module.at(2).integer_or(0), 1,
-                module.at(3).integer_or(0) != 0};
+    ModuleGroup m{module.at(1).integer_or(0), module.at(2).integer_or(0), 1,
+                  module.at(3).integer_or(0) != 0};
     append(table.plain, {m, false});
     const bool linear = is_linear(model, module.at(0).string(), m);
     table.patched_modules += linear;

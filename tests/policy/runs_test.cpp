@@ -54,7 +54,7 @@ class Reader {
       w.loader_bytes = static_cast<std::int64_t>(loader_bytes(tables_, version_, plain));
     }
     w.bytes_from = BytesFrom::known;
-    for (const ManagedRun& r : table.plain) w.modules.push_back(r.modules);
+    for (const ManagedGroup& r : table.plain) w.modules.push_back(r.modules);
     run_.passes.weights.push_back(w);
     const int index = static_cast<int>(run_.passes.weights.size()) - 1;
     run_.index[model] = index;

@@ -11,7 +11,7 @@
 namespace ebb::test {
 
 /// Modules of one expert as 0.3.x counts them, in load order.
-inline std::vector<ModuleRun> wan_modules() {
+inline std::vector<ModuleGroup> wan_modules() {
   return {{157317124, 0, 1, true},  {70792708, 0, 40, true}, {70784004, 0, 40, true},
           {26219524, 0, 322, true}, {20976644, 0, 1, true},  {2969600, 0, 1, true},
           {1315844, 0, 1, true},    {327748, 0, 1, true},    {20480, 0, 40, true},
@@ -19,7 +19,7 @@ inline std::vector<ModuleRun> wan_modules() {
 }
 
 /// The same from 0.8.0 on: room for a cast copy is asked for, and each layer has its settings.
-inline std::vector<ModuleRun> wan_modules_0_8() {
+inline std::vector<ModuleGroup> wan_modules_0_8() {
   return {{157347907, 314572800, 1, true},
           {70806595, 141557760, 40, true},
           {70789187, 141557760, 40, true},
@@ -33,7 +33,7 @@ inline std::vector<ModuleRun> wan_modules_0_8() {
           {0, 0, 81, true}};
 }
 
-inline std::vector<ModuleRun> umt5_modules() {
+inline std::vector<ModuleGroup> umt5_modules() {
   return {{2100297728, 0, 1, true},
           {41943044, 0, 72, true},
           {16777220, 0, 96, true},
@@ -48,7 +48,7 @@ inline std::int64_t wan_minimum_bytes(std::int64_t frames) {
 }
 
 inline Weights known_weights(const std::string& name, WeightsRole role, std::int64_t bytes,
-                             std::vector<ModuleRun> modules) {
+                             std::vector<ModuleGroup> modules) {
   Weights w;
   w.id = w.name = name;
   w.files = {name + ".safetensors"};
@@ -56,7 +56,7 @@ inline Weights known_weights(const std::string& name, WeightsRole role, std::int
   w.bytes = w.file_bytes = bytes;
   w.bytes_from = BytesFrom::known;
   w.modules = std::move(modules);
-  for (const ModuleRun& run : w.modules) w.listed_bytes += run.bytes * run.count;
+  for (const ModuleGroup& run : w.modules) w.listed_bytes += run.bytes * run.count;
   return w;
 }
 

@@ -48,7 +48,7 @@ std::string cuts(const std::string& text) {
   if (!run) return to_string(run.error());
   const Passes& passes = *run->report.prediction.passes;
   std::string words;
-  for (const CutOrder& cut : passes.own.cuts) {
+  for (const CutStep& cut : passes.own.cuts) {
     words += (words.empty() ? "" : "; ") + std::string(to_string(cut.action));
     for (const int w : cut.weights) words += " " + passes.weights[std::size_t(w)].id;
     words += " after " + std::to_string(cut.after_pass + 1);

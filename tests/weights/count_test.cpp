@@ -21,9 +21,9 @@ Count count(const test::ModelHeader& model, WeightsRole role, ComfyVersion versi
 
 /// Modules as ComfyUI listed them, without the empty ones that no header can show. Only sums
 /// matter where neighbours of one size differ in kind.
-std::vector<ModuleRun> listed(const ModuleRow& row) {
-  std::vector<ModuleRun> runs;
-  for (const ModuleRun& run : row.runs) {
+std::vector<ModuleGroup> listed(const ModuleRow& row) {
+  std::vector<ModuleGroup> runs;
+  for (const ModuleGroup& run : row.runs) {
     if (run.bytes > 0) runs.push_back(run);
   }
   return runs;
@@ -34,7 +34,7 @@ void expect_recorded(const Count& counted, const char* model, ComfyVersion versi
   ASSERT_NE(row, nullptr) << model;
   EXPECT_EQ(counted.bytes, row->bytes) << model;
   EXPECT_EQ(counted.listed_bytes, row->listed_bytes) << model;
-  const std::vector<ModuleRun> wanted = listed(*row);
+  const std::vector<ModuleGroup> wanted = listed(*row);
   ASSERT_EQ(counted.modules.size(), wanted.size()) << model;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     EXPECT_EQ(counted.modules[i], wanted[i]) << model << " run " << i;
@@ -116,7 +116,7 @@ TEST(Count, UniformModulesAddUpAndAreAbout25MiB) {
 
 TEST(Count, ScaledModulesAddUp) {
   const ModuleRow* row = find_module_row("wan22_i2v_14b_fp16", {});
-  const std::vector<ModuleRun> runs(row->runs.begin(), row->runs.end());
+  const std::vector<ModuleGroup> runs(row->runs.begin(), row->runs.end());
   for (const std::int64_t bytes : std::vector<std::int64_t>{1, 9651728896, 1LL << 45}) {
     const auto scaled = scaled_modules(runs, bytes);
     EXPECT_EQ(sum_of(scaled), bytes);
