@@ -1,51 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measured budget: what a pass needs beside its weights, in place of ComfyUI's estimate.
 
-Rows are those of docs/demand.md (a test compares them), for the families whose size can be read
-off the loaded model. Where there is no row, live is unknown and the estimate is never lowered.
+Rows are the library's (facts.py), for the families whose size can be read off the loaded model.
+Where there is no row, live is unknown and the estimate is never lowered.
 """
-from . import hooks, memory
+from . import facts, hooks, memory
 
 MIB = memory.MIB
-# image model, hidden size -> (key in docs/demand.md, cast MiB,
-#   per version from 0.3.64, 0.3.73, 0.8.0, 0.18.2, 0.33.0: (rate in u, MiB an item,
-#   reserved / live))
-WAN_14B = [(9.125, 9.1, 1.73), (10.125, 9.1, 1.66), (8.525, 9.1, 1.5), (8.525, 9.1, 1.5),
-           (9.525, 9.1, 1.34)]
-WAN_5B = [(12.625, 7.1, 1.59), (12.625, 7.1, 1.67), (12.625, 7.1, 1.36), (12.625, 7.1, 1.36),
-          (13.625, 7.1, 1.26)]
-WAN_1B = [(15.083, 5.5, 1.53), (15.083, 5.5, 1.59), (15.083, 5.5, 1.33), (15.083, 5.5, 1.33),
-          (16.083, 5.5, 1.25)]
-ROWS = {("wan2.1", 5120): ("wan-14b", 135.0, WAN_14B), ("wan2.1", 3072): ("wan-5b", 84.0, WAN_5B),
-        ("wan2.1", 1536): ("wan-1.3b", 26.2, WAN_1B)}
 PLAIN = ("t2v", "i2v")  # model types that the rows were traced for
-VERSIONS = [(0, 3, 64), (0, 3, 73), (0, 8, 0), (0, 18, 2), (0, 33, 0)]
-HIGH = 1.25  # upper bound of live in every row used
 
 
 def _column(version):
     try:
         number = tuple(int(part) for part in version.split("."))
     except ValueError:
-        return len(VERSIONS) - 1
-    return max((i for i, each in enumerate(VERSIONS) if number >= each), default=0)
+        return len(facts.VERSIONS) - 1
+    return max((i for i, each in enumerate(facts.VERSIONS) if number >= each), default=0)
 
 
 def live_bytes(config, shape, version):
-    """(live, reserved) bytes at the peak of one forward with one conditioning, or None.
+    """(live, reserved, highest live) bytes at the peak of a forward with one conditioning, or None.
 
     `config` is what ComfyUI read off the model's file, `shape` the latent [batch, channels, frames,
     height, width].
     """
-    row = ROWS.get((config.get("image_model"), config.get("dim")))
+    row = facts.BUDGETS.get((config.get("image_model"), config.get("dim")))
     if row is None or config.get("model_type") not in PLAIN or len(shape) != 5:
         return None
-    _, cast, columns = row
+    _, cast, high, columns = row
     rate, fixed, slack = columns[_column(version)]
     batch, _, frames, height, width = shape
     tokens = frames * -(-height // 2) * -(-width // 2)
     live = batch * (rate * tokens * config["dim"] * 2 + fixed * MIB) + cast * MIB
-    return live, live * slack
+    return live, live * slack, live * high
 
 
 def decide(given, config, shape, asked, version):
@@ -55,9 +42,9 @@ def decide(given, config, shape, asked, version):
         if given > asked:
             return given, "as given"
         return None, "what is live is unknown for this model, so ComfyUI's estimate stays"
-    live, reserved = known
+    live, reserved, most = known
     if given == 0:
-        wanted = max(reserved, live * HIGH)  # as `ebb plan` budgets
+        wanted = max(reserved, most)  # as `ebb plan` budgets
         if wanted >= asked:
             return None, "ComfyUI's estimate is not larger than what the pass needs"
         return wanted, "live at the peak and the allocator's slack"

@@ -8,10 +8,10 @@ import os
 import re
 import sys
 
-from . import hooks, memory
+from . import facts, hooks, memory
 from .planner import Refused
 
-OURS = ("UnloadModels", "EbbCut", "EbbBudget", "VAEDecodeTiled")  # what a patch may put in
+OURS = {*facts.PLACED, "VAEDecodeTiled"}  # what a patch may put in
 FLAGS = ("reserve_vram", "gpu_only", "highvram", "normalvram", "lowvram", "novram", "cpu_vae",
          "cache_classic", "cache_lru", "cache_none", "cache_ram", "disable_smart_memory",
          "disable_dynamic_vram", "async_offload", "disable_async_offload", "disable_pinned_memory",
@@ -151,5 +151,5 @@ def options_for(classes, asked):
             raise Refused(why, "Name a card, for example rtx5090.", "no_card")
         options.update(here)
     options.update(asked)
-    options["object_info"] = definitions(classes | set(OURS)) or None
+    options["object_info"] = definitions(classes | OURS) or None
     return options

@@ -12,14 +12,11 @@ import types
 import weakref
 from dataclasses import dataclass, field
 
+from . import facts
 from .values import PRIMITIVE, has_results, is_patcher, models_in, referrer
 
 log = logging.getLogger("ebb")
 FRAMES_MAX = 80
-MODEL_TYPES = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "CLIP_VISION", "UPSCALE_MODEL", "GUIDER",
-               "MODEL_PATCH", "STYLE_MODEL", "GLIGEN", "AUDIO_ENCODER", "LATENT_UPSCALE_MODEL",
-               "PHOTOMAKER", "HOOKS", "BACKGROUND_REMOVAL", "INTERP_MODEL", "OPTICAL_FLOW",
-               "MOGE_MODEL", "DA3_MODEL", "FACE_DETECTION_MODEL")
 MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 
@@ -81,7 +78,7 @@ class Run:
         classes = getattr(module("nodes"), "NODE_CLASS_MAPPINGS", {})
         types_of = getattr(classes.get((self.node(source) or {}).get("class_type")),
                            "RETURN_TYPES", ())
-        return 0 <= int(slot) < len(types_of) and str(types_of[int(slot)]) in MODEL_TYPES
+        return 0 <= int(slot) < len(types_of) and str(types_of[int(slot)]) in facts.MODEL_TYPES
 
     def stores(self):
         """Every node cache of the run: the main one and those of expanded nodes."""
@@ -446,18 +443,12 @@ def report_path(prefix):
     return os.path.join(folder, f"{name}_{counter:05}_.json"), subfolder
 
 
-FILE_INPUTS = {"unet_name": "diffusion_models", "ckpt_name": "checkpoints", "vae_name": "vae",
-               "clip_name": "text_encoders", "clip_name1": "text_encoders",
-               "clip_name2": "text_encoders", "clip_name3": "text_encoders",
-               "lora_name": "loras", "control_net_name": "controlnet"}
-
-
 def files_of(node):
-    """Paths of the model files that a node reads, by the names of its inputs."""
+    """Paths of the model files that a loader reads."""
     folders = module("folder_paths")
-    paths = [folders.get_full_path(FILE_INPUTS[name], value)
-             for name, value in (node or {}).get("inputs", {}).items()
-             if name in FILE_INPUTS and isinstance(value, str)] if folders is not None else []
+    kind, *names = facts.LOADERS.get((node or {}).get("class_type"), (None,))
+    values = [node["inputs"].get(name) for name in names] if folders is not None else []
+    paths = [folders.get_full_path(kind, value) for value in values if isinstance(value, str)]
     return [path for path in paths if path]
 
 

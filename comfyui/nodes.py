@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The four nodes. Their ids, input names and defaults are a contract: docs/nodes.md."""
-from . import between, budget, hooks, journal, prefetch, unload
+from . import between, budget, facts, hooks, journal, prefetch, unload
 
 
 class AnyType(str):
@@ -16,6 +16,10 @@ ANY = AnyType("*")
 ANYTHING = (ANY, {"tooltip": "Any value. It comes out again as it is: the same object."})
 LINK = (ANY, {"rawLink": True, "tooltip": "A model, CLIP or VAE. Only the link is read; the node "
                                           "never holds the model."})
+
+
+def _default(node, name):
+    return facts.NODES[node][1][name]
 
 
 def _answer(done, anything):
@@ -63,17 +67,17 @@ class EbbCut(CutNode):
         return {"required": {
             "anything": ANYTHING,
             "models": (["pass_before", "all", "all_but_next", "connected"], {
-                "default": "pass_before",
+                "default": _default("EbbCut", "models"),
                 "tooltip": "pass_before: those of the pass that made the value. all_but_next: all "
                            "but the next pass's. connected: those linked below."}),
             "action": (["drop", "park"], {
-                "default": "drop",
+                "default": _default("EbbCut", "action"),
                 "tooltip": "drop: out of VRAM and RAM. park: out of VRAM only."}),
             "prefetch": (["nothing", "next_files"], {
-                "default": "nothing",
+                "default": _default("EbbCut", "prefetch"),
                 "tooltip": "next_files: reads the model files of loaders still to run into the "
                            "system's cache, in the background, while RAM allows."})},
-            "optional": {f"model_{number}": LINK for number in range(1, 5)}}
+            "optional": {f"model_{number}": LINK for number in range(1, facts.NODES["EbbCut"][2])}}
 
     def run(self, anything, models="pass_before", action="drop", prefetch="nothing", **connected):
         done = unload.cut("EbbCut", models, action, anything, list(connected.values()))
@@ -98,7 +102,8 @@ class EbbBudget(Node):
             "model": ("MODEL", {"tooltip": "The model to sample with; put this node last before "
                                            "the sampler."}),
             "budget_gib": ("FLOAT", {
-                "default": 0.0, "min": 0.0, "max": 1024.0, "step": 0.05, "round": 0.001,
+                "default": float(_default("EbbBudget", "budget_gib")), "min": 0.0, "max": 1024.0,
+                "step": 0.05, "round": 0.001,
                 "tooltip": "GiB that one pass needs beside the weights (batch 1). 0: Ebb's own "
                            "figure, where it has one. Never below what is live at the peak."})}}
 
@@ -125,9 +130,11 @@ class EbbReport(Node):
     def INPUT_TYPES(cls):
         return {"required": {
             "anything": ANYTHING,
-            "save": ("BOOLEAN", {"default": True,
-                                 "tooltip": "Also write the report as JSON to the output folder."}),
-            "filename_prefix": ("STRING", {"default": "ebb/report"})}}
+            "save": ("BOOLEAN", {
+                "default": _default("EbbReport", "save"),
+                "tooltip": "Also write the report as JSON to the output folder."}),
+            "filename_prefix": ("STRING", {
+                "default": _default("EbbReport", "filename_prefix")})}}
 
     @classmethod
     def IS_CHANGED(cls, **_):
@@ -140,9 +147,5 @@ class EbbReport(Node):
         return {"ui": {"text": [text], "ebb": [report]}, "result": (anything, text)}
 
 
-NODES = {"UnloadModels": (UnloadModels, "Unload All Models (Free VRAM)"),
-         "EbbCut": (EbbCut, "Between Passes (Ebb)"),
-         "EbbBudget": (EbbBudget, "Measured Budget (Ebb)"),
-         "EbbReport": (EbbReport, "Memory Report (Ebb)")}
-NODE_CLASS_MAPPINGS = {name: node for name, (node, _) in NODES.items()}
-NODE_DISPLAY_NAME_MAPPINGS = {name: title for name, (_, title) in NODES.items()}
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in (UnloadModels, EbbCut, EbbBudget, EbbReport)}
+NODE_DISPLAY_NAME_MAPPINGS = {name: facts.NODES[name][0] for name in NODE_CLASS_MAPPINGS}

@@ -7,11 +7,11 @@ import re
 import sys
 import time
 
+from . import facts
+
 # What a browser may ask for: nothing that names a file of this machine.
 OPTIONS = ("gpu", "vram", "vram_free", "ram", "os", "flags", "comfyui", "bytes", "frames", "size")
 LIST_MAX = 32
-
-RANK = ("fits", "tight", "offloads", "may_run_out", "ram_short", "spills")  # best first
 
 DISTRIBUTION = "comfyui-ebb"
 
@@ -122,11 +122,11 @@ def cheapest(plan):
     Its title, effect, price, and a sentence with all of them.
     """
     verdict = known_verdict(plan)
-    if verdict not in RANK[1:]:
+    if verdict not in facts.VERDICTS[1:]:
         return None
     binds = "ram_bytes" if verdict == "ram_short" else "vram_bytes"
     fixes = [fix for fix in plan["fixes"] if fix["helps"] and fix["kind"] != "nothing"]
-    out = [fix for fix in fixes if fix["verdict"] in RANK[:RANK.index(verdict)]]
+    out = [fix for fix in fixes if fix["verdict"] in facts.VERDICTS[:facts.VERDICTS.index(verdict)]]
     eases = [fix for fix in fixes if (fix[binds] or 0) > 0 and verdict != "tight"]
     for word, found in (("Cheapest way out", out), ("What helps", eases)):
         for fix in found[:1]:

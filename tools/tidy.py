@@ -21,8 +21,8 @@ FUNCTION = re.compile(r"^( *)(?!namespace|else|if|for|while|switch|class|struct|
 STATEMENT = re.compile(r"^\s*(\} )?"
                        r"(else$|else //|else if \(|if (constexpr )?\(|for \(|while \()")
 QUOTED = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'')
-NAMED = re.compile(r"(?<![\w./-])((?:src|tests|tools|include|docs|comfyui|python|bench|script|examples"
-                   r"|cmake)/[\w./*-]*[\w*])")
+NAMED = re.compile(r"(?<![\w./-])((?:src|tests|tools|include|docs|comfyui|python|bench|script"
+                   r"|examples|cmake)/[\w./*-]*[\w*])")
 BUILT = {"comfyui/lib/ebb"}  # what pip makes
 findings = []
 

@@ -17,34 +17,35 @@
 namespace ebb {
 
 /// A node of Ebb's pack that hands on what it gets.
-struct PassNode {
+struct Handover {
   std::string class_type;  ///< `UnloadModels`
   std::string title;
   std::string input;                                         ///< `anything`, `model`
   std::string type = "*";                                    ///< of its input and output
   std::vector<std::pair<std::string, std::string>> widgets;  ///< name, value as JSON text
+  int sockets = 1;                                           ///< its inputs that are no widgets
 };
 
-/// The node a user asks for by its class: `UnloadModels` or `EbbCut`, with its default values.
-std::optional<PassNode> pass_node(std::string_view class_type);
+/// Ebb's node of this class with its default values; nothing if it has none that hands on.
+std::optional<Handover> handover(std::string_view class_type);
 
 /// Steps between which a node shall run, and after which of them; ids of the prompt.
 struct CutWish {
-  PassNode node;
+  Handover node;
   std::string fix;                 ///< id of the fix it belongs to
   std::vector<std::string> after;  ///< all of these have run
 };
 
 /// A sampler that shall get its model through a node.
 struct BudgetWish {
-  PassNode node;
+  Handover node;
   std::string fix;
   std::string sampler;  ///< id of the prompt
 };
 
 /// What a patch shall put into a workflow.
 struct PatchWish {
-  std::optional<PassNode> between_models;  ///< at every switch from one diffusion model to another
+  std::optional<Handover> between_models;  ///< at every switch from one diffusion model to another
   std::vector<CutWish> cuts;
   std::vector<BudgetWish> budgets;
   bool tile_decode = false;  ///< every VAEDecode becomes VAEDecodeTiled

@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "ebb/machine.h"
@@ -25,7 +27,22 @@ struct RunArguments {
   std::string input, output, temp;  ///< ComfyUI's folders of pictures and videos
   std::optional<std::string> flags;
   std::vector<std::string> models, bytes, frames, sizes;
+  std::string object_info;  ///< address or file of a server's definitions; commands open it
 };
+
+/// One of them by its name in JSON; the command's option has hyphens for underscores.
+struct OptionRow {
+  const char* name;
+  std::variant<std::string RunArguments::*, std::optional<std::string> RunArguments::*,
+               std::vector<std::string> RunArguments::*>
+      place;
+  const char* group = nullptr;  ///< of the command's help; null: not an option of the command
+  const char* what = nullptr;   ///< what stands for its value there
+  const char* help = nullptr;
+  bool lists = false;  ///< one word may hold several values, with commas between
+};
+/// In the order of the command's help.
+std::span<const OptionRow> option_rows();
 
 /// As understood.
 struct RunOptions {

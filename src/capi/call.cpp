@@ -81,31 +81,21 @@ Result<Done> read_definitions(const JsonValue& value, Call& call) {
   return Done{};
 }
 
+Result<Done> read_into(const JsonValue& value, RunArguments& arguments, const OptionRow& row) {
+  if (const auto* text = std::get_if<0>(&row.place)) return read_text(value, arguments.**text);
+  if (const auto* flags = std::get_if<1>(&row.place)) {
+    return read_text(value, (arguments.**flags).emplace());
+  }
+  return read_texts(value, arguments.**std::get_if<2>(&row.place));
+}
+
 Result<Done> read_option(const JsonValue& value, Call& call, WeightsSearch& search) {
-  struct Text {
-    std::string_view name;
-    std::string* place;
-  };
-  RunArguments& a = call.arguments;
   const std::string key = value.key();
-  for (const Text& text :
-       {Text{"gpu", &a.gpu}, Text{"vram", &a.vram}, Text{"vram_free", &a.vram_free},
-        Text{"ram", &a.ram}, Text{"os", &a.os}, Text{"comfyui", &a.comfyui},
-        Text{"machine", &a.machine_file}, Text{"input", &a.input}, Text{"output", &a.output},
-        Text{"temp", &a.temp}, Text{"with", &call.choice.with}, Text{"file", &call.file}}) {
-    if (key == text.name) return read_text(value, *text.place);
-  }
-  struct Texts {
-    std::string_view name;
-    std::vector<std::string>* place;
-  };
-  for (const Texts& texts :
-       {Texts{"models", &a.models}, Texts{"frames", &a.frames}, Texts{"size", &a.sizes},
-        Texts{"only", &call.choice.only}, Texts{"skip", &call.choice.skip}}) {
-    if (key == texts.name) return read_texts(value, *texts.place);
-  }
-  if (key == "flags") return read_text(value, a.flags.emplace());
-  if (key == "bytes") return read_bytes(value, a.bytes);
+  if (key == "with") return read_text(value, call.choice.with);
+  if (key == "file") return read_text(value, call.file);
+  if (key == "only") return read_texts(value, call.choice.only);
+  if (key == "skip") return read_texts(value, call.choice.skip);
+  if (key == "bytes") return read_bytes(value, call.arguments.bytes);
   if (key == "folders") return read_folders(value, search);
   if (key == "object_info") return read_definitions(value, call);
   if (key == "part") return read_part(value, call.part);
@@ -113,6 +103,9 @@ Result<Done> read_option(const JsonValue& value, Call& call, WeightsSearch& sear
     if (!value.boolean()) return wrong(value, "true or false");
     call.repair = *value.boolean();
     return Done{};
+  }
+  for (const OptionRow& row : option_rows()) {
+    if (key == row.name) return read_into(value, call.arguments, row);
   }
   return usage_error("options: there is no option \"" + key + "\"", "docs/c.md lists them.");
 }

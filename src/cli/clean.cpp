@@ -62,7 +62,7 @@ Result<std::string> cleaned(const Arguments& a, const Workflow& workflow) {
       parse_workflow(*text, a.file, api ? WorkflowPart::prompt : WorkflowPart::graph);
   if (!without) return without.error();
   PatchWish wish;
-  wish.between_models = pass_node("UnloadModels");
+  wish.between_models = handover("UnloadModels");
   auto patch = make_patch(*without, wish);
   return patch ? Result<std::string>(std::move(patch->text)) : patch.error();
 }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/input.h"
 
 namespace ebb::cli {
@@ -23,37 +25,19 @@ constexpr const char* kExamples =
 }  // namespace
 
 void declare_machine(CLI::App& app, PlanArguments& a) {
-  constexpr const char* kMachine = "The machine";
-  constexpr const char* kComfyui = "ComfyUI";
-  constexpr const char* kSizes = "Sizes";
-  const auto add = [&](const char* group, const char* name, auto& value, const char* what,
-                       const char* help) {
-    return app.add_option(name, value, help)->type_name(what)->group(group);
-  };
-  add(kMachine, "--gpu", a.gpu, "CARD",
-      "such as rtx5090 or \"RTX 4070 Ti\"; this machine's if absent");
-  add(kMachine, "--vram", a.vram, "SIZE", "of the card: 24 and 24GB as on the box, or 24564MiB");
-  add(kMachine, "--vram-free", a.vram_free, "SIZE", "free before ComfyUI loads its first model");
-  add(kMachine, "--ram", a.ram, "SIZE", "of the machine: 64, 64GB");
-  add(kMachine, "--os", a.os, "OS", "linux or windows");
-  add(kMachine, "--machine", a.machine_file, "FILE", "read the machine from this file");
-  add(kComfyui, "--comfyui", a.comfyui, "DIR|VERSION", kComfyuiHelp);
-  add(kComfyui, "--flags", a.flags, "FLAGS",
-      "ComfyUI's own, such as \"--reserve-vram 4\"; @FILE takes those of a launch file");
-  add(kComfyui, "--object-info", a.object_info, "URL|FILE",
-      "your server's address, or a saved answer to its GET /object_info, for packs");
-  add(kComfyui, "--models", a.models, "DIR", "ComfyUI's models folder; may be given again")
-      ->allow_extra_args(false);
-  add(kComfyui, "--input", a.input, "DIR",
-      "ComfyUI's input folder, for the sizes of pictures and videos; --comfyui DIR knows it");
-  add(kComfyui, "--bytes", a.bytes, "NAME=SIZE", "size of a model file that is not at hand")
-      ->allow_extra_args(false);
-  add(kSizes, "--frames", a.frames, "N", "one count replaces the workflow's; more make a table")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  add(kSizes, "--size", a.sizes, "WxH", "in pixels; one replaces, more make a table")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+  for (const OptionRow& row : option_rows()) {
+    if (!row.group) continue;
+    std::string name = std::string("--") + row.name;
+    std::ranges::replace(name, '_', '-');
+    CLI::Option* option = std::visit(
+        [&](auto place) {
+          return app.add_option(name, static_cast<RunArguments&>(a).*place, row.help);
+        },
+        row.place);
+    option->type_name(row.what)->group(row.group);
+    if (option->get_items_expected_max() > 1) option->allow_extra_args(false);
+    if (row.lists) option->delimiter(',');
+  }
 }
 
 void declare_run(CLI::App& app, PlanArguments& a) {

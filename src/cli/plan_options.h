@@ -15,7 +15,7 @@ constexpr const char* kComfyuiHelp =
 
 /// As typed; empty means absent.
 struct PlanArguments : RunArguments {
-  std::string file, object_info, save_machine;
+  std::string file, save_machine;
   std::string html, svg, colour = "auto", fail_on;
   bool json = false;
   bool again = false;

@@ -12,6 +12,7 @@
 #include "demand/node_kinds.h"
 #include "demand/rules.h"
 #include "demand/terms.h"
+#include "demand/tiles.h"
 #include "demand/values.h"
 #include "demand/weights_of.h"
 #include "ebb/demand.h"
@@ -21,7 +22,6 @@ namespace {
 
 constexpr const char* kUnmanaged =
     "ComfyUI's memory manager does not see this pack's models; they are not counted";
-constexpr std::int64_t kTile = 512, kTileFrames = 64;  // VAEDecodeTiled's own defaults
 
 void set_unknown(Demand& demand, const std::string& why) {
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(why);

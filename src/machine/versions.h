@@ -50,6 +50,7 @@ struct Rules {
   bool last_loads_first = false;        ///< of the models of one request
   bool headroom_flags = false;          ///< --reserve-vram and --vram-headroom act on pages, too
   double cache_ram_share = 0;           ///< of RAM: what --cache-ram keeps free, 4 to 32 GiB
+  bool none_keeps_nothing = false;      ///< --cache-none: not even what a node to come needs
   bool ram_cache = false;               ///< the default node cache lets go where RAM runs short
   double idle_results_gib = 0;   ///< below this much free RAM earlier prompts' results leave it
   bool copies_resident = false;  ///< a weight with pages keeps a locked copy in RAM as well
@@ -90,6 +91,8 @@ inline constexpr std::array kChanges = {
              r.pins_repatched = false;
            }},
     Change{{0, 3, 69}, [](Rules& r) { r.unloads_below_budget = true; }},
+    // Of the versions read the first one whose cache keeps nothing at all.
+    Change{{0, 3, 73}, [](Rules& r) { r.none_keeps_nothing = true; }},
     Change{{0, 3, 76},
            [](Rules& r) {
              r.floor_bytes = 0;

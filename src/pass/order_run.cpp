@@ -11,6 +11,7 @@
 #include <deque>
 #include <queue>
 
+#include "machine/versions.h"
 #include "pass/order_classes.h"
 #include "pass/order_same.h"
 
@@ -304,10 +305,9 @@ OrderProblem make_order_problem(const Prompt& prompt) {
   return problem;
 }
 
-// Of the versions read, 0.3.73 is the first whose cache keeps nothing at all.
 Keeping keeping_of(const ComfyVersion& version, CacheKind cache) {
   if (cache != CacheKind::none) return Keeping::everything;
-  return version >= ComfyVersion{0, 3, 73} ? Keeping::nothing : Keeping::needed;
+  return rules_for(version).none_keeps_nothing ? Keeping::nothing : Keeping::needed;
 }
 
 Execution run_order(const OrderProblem& problem, const std::vector<int>& outputs) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "workflow/own_nodes.h"
 
 namespace ebb {
 namespace {
@@ -29,11 +30,11 @@ class OwnNodes {
     index_steps();
     for (int s = 0; s < static_cast<int>(passes_.steps.size()); ++s) {
       const std::string& type = step(s).class_type;
-      if (type == "UnloadModels") {
+      if (type == kUnloadModels) {
         add_drop(every_but({}), s);
         add({}, CutAction::unload_all, s);
       }
-      if (type == "EbbCut") add_cut(s);
+      if (type == kEbbCut) add_cut(s);
       if (step(s).kind == StepKind::sample && !step(s).uses.empty()) add_budget(s);
     }
     return std::move(levers_);
@@ -174,7 +175,7 @@ class OwnNodes {
     int at = sampler.node;
     for (std::size_t hops = 0; at >= 0 && hops <= prompt_.nodes.size(); ++hops) {
       const PromptNode& each = prompt_.nodes[static_cast<std::size_t>(at)];
-      if (each.class_type == "EbbBudget") {
+      if (each.class_type == kEbbBudget) {
         if (const auto bytes = budget_bytes(each, sampler.demand)) {
           levers_.budgets.push_back({sampler.uses.front(), *bytes, s});
         }
@@ -214,7 +215,8 @@ class OwnNodes {
 }  // namespace
 
 bool makes_cut(std::string_view class_type) {
-  return class_type == "UnloadModels" || class_type == "EbbCut";
+  const OwnNode* own = own_node(class_type);
+  return own && own->ends_pass;
 }
 
 Levers levers_of_nodes(const Prompt& prompt, const Passes& passes) {

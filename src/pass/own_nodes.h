@@ -6,7 +6,7 @@
 
 namespace ebb {
 
-/// Whether a node ends the pass before it: UnloadModels, EbbCut.
+/// Whether a node ends the pass before it.
 bool makes_cut(std::string_view class_type);
 
 /// The cuts and budgets of the nodes UnloadModels, EbbCut and EbbBudget, as the pack carries them

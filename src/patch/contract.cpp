@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "patch/edit.h"
+#include "workflow/own_nodes.h"
 
 namespace ebb {
 namespace {
@@ -19,7 +20,7 @@ class Contraction {
       if (was != before.id_of_path.end()) old_id_[id] = was->second;
     }
     for (const PromptNode& node : after_.nodes) {
-      if (is_pass_node(node.class_type) && !before_.find(old(node.id))) passed_[node.id] = &node;
+      if (own_node(node.class_type) && !before_.find(old(node.id))) passed_[node.id] = &node;
     }
   }
 
@@ -55,7 +56,7 @@ class Contraction {
     for (std::size_t hops = 0; link && hops <= passed_.size(); ++hops) {
       const auto at = passed_.find(link->node);
       if (at == passed_.end()) return Link{old(link->node), link->slot};
-      const PromptInput* input = at->second->input(passed_input(at->second->class_type));
+      const PromptInput* input = at->second->input(handed_on(at->second->class_type));
       link = input ? input->link : std::nullopt;
     }
     return std::nullopt;

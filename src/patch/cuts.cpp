@@ -13,6 +13,8 @@
 #include "demand/link_types.h"
 #include "pass/order_run.h"
 #include "pass/output_order.h"
+#include "workflow/node_table.h"
+#include "workflow/own_nodes.h"
 
 namespace ebb {
 namespace {
@@ -149,7 +151,7 @@ class Placer {
     return sure;
   }
 
-  void put(const PassNode& what, const Place& place, int from, int to, const std::string& fix) {
+  void put(const Handover& what, const Place& place, int from, int to, const std::string& fix) {
     placement_.insertions.push_back({what, node(place.target).id,
                                      node(place.target).inputs[place.input].name,
                                      node(from).label(), to >= 0 ? node(to).label() : "", fix});
@@ -166,7 +168,7 @@ class Placer {
     return unmet_switches(work_, sampling_, runs_, wish_.between_models->class_type);
   }
 
-  void settle_switches(const PassNode& what) {
+  void settle_switches(const Handover& what) {
     std::vector<Switch> given_up;
     for (int round = 0; round < kRoundsMax; ++round) {
       const auto open = unmet();
@@ -200,7 +202,7 @@ class Placer {
   }
 
   /// Tries the places of one switch until fewer are open.
-  bool settle(const PassNode& what, const Switch& open, std::size_t before) {
+  bool settle(const Handover& what, const Switch& open, std::size_t before) {
     const auto tried = places(open.from, open.to);
     for (const Place& place : tried) {
       if (work_left_ < 0) return false;
@@ -257,7 +259,7 @@ class Placer {
 
   /// Whether what one of our nodes hands on comes from one of these.
   bool stands_on(int at, const std::set<int>& origins) const {
-    const PromptInput* passed = node(at).input(passed_input(node(at).class_type));
+    const PromptInput* passed = node(at).input(handed_on(node(at).class_type));
     return passed && passed->link && origins.contains(work_.position(passed->link->node));
   }
 
@@ -378,26 +380,24 @@ class Placer {
 
 }  // namespace
 
-bool is_pass_node(std::string_view class_type) { return !passed_input(class_type).empty(); }
-
-std::string_view passed_input(std::string_view class_type) {
-  if (class_type == "UnloadModels" || class_type == "EbbCut") return "anything";
-  return class_type == "EbbBudget" ? "model" : "";
+std::string_view handed_on(std::string_view class_type) {
+  const OwnNode* own = own_node(class_type);
+  return own ? own->handed_on : std::string_view();
 }
 
-std::optional<PassNode> pass_node(std::string_view class_type) {
-  if (class_type == "UnloadModels") {
-    return PassNode{"UnloadModels", "Unload All Models (Free VRAM)", "anything", "*", {}};
+std::optional<Handover> handover(std::string_view class_type) {
+  const OwnNode* own = own_node(class_type);
+  if (!own) return std::nullopt;
+  const NodeDefinition& is = *find_node(class_type, newest_definitions());
+  Handover node{is.name, is.display_name, std::string(own->handed_on), is.outputs.front(), {}, 0};
+  for (const InputDefinition& input : is.inputs) {
+    if (input.has_widget()) {
+      node.widgets.emplace_back(input.name, *input.initial);
+    } else {
+      ++node.sockets;
+    }
   }
-  if (class_type == "EbbCut") {
-    return PassNode{
-        "EbbCut",
-        "Between Passes (Ebb)",
-        "anything",
-        "*",
-        {{"models", "\"pass_before\""}, {"action", "\"drop\""}, {"prefetch", "\"nothing\""}}};
-  }
-  return std::nullopt;
+  return node;
 }
 
 std::vector<std::vector<int>> runs_of(const Prompt& prompt) {

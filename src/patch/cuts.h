@@ -13,7 +13,7 @@ namespace ebb {
 
 /// A node on one link of the prompt: the link into `input` of `target`.
 struct Insertion {
-  PassNode node;
+  Handover node;
   std::string target, input;  ///< id of the prompt, name
   std::string after, before;  ///< labels of the steps it runs between
   std::string fix;
@@ -54,10 +54,7 @@ std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& samplin
                                    const std::vector<std::vector<int>>& runs,
                                    std::string_view class_type);
 
-/// Whether a node is one of ours that only hands on.
-bool is_pass_node(std::string_view class_type);
-
-/// Which input of such a node is handed on.
-std::string_view passed_input(std::string_view class_type);
+/// Which input of a node of ours is handed on; empty for all other nodes.
+std::string_view handed_on(std::string_view class_type);
 
 }  // namespace ebb

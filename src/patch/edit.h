@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "demand/tiles.h"
 #include "patch/cuts.h"
 #include "patch/text_edits.h"
 #include "workflow/graph.h"
@@ -53,13 +54,5 @@ std::string mark_json(const std::string& fix, bool first, const std::string& was
 /// The largest whole number in an id: 215 in `5285:215`; 0 if there is none.
 std::int64_t largest_in_id(std::string_view id);
 std::int64_t largest_in_id(const JsonValue& id);
-
-/// The default values of VAEDecodeTiled, in the order of its widgets.
-struct TileWidget {
-  const char* name;
-  int value;
-};
-constexpr TileWidget kTileWidgets[] = {
-    {"tile_size", 512}, {"overlap", 64}, {"temporal_size", 64}, {"temporal_overlap", 8}};
 
 }  // namespace ebb

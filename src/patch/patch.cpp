@@ -40,7 +40,7 @@ bool all_needed(const Prompt& prompt, const ComfyVersion& version) {
     int last = -1;
     bool ours = false;
     for (const int at : run) {
-      ours |= passed_input(prompt.nodes[std::size_t(at)].class_type) == "anything";
+      ours |= handed_on(prompt.nodes[std::size_t(at)].class_type) == "anything";
       const int model = sampling->model[std::size_t(at)];
       if (model < 0) continue;
       if (ours && last == model) return false;

@@ -328,15 +328,14 @@ class GraphEditor {
     return order ? std::optional(*order + 1) : order;
   }
 
-  static double height_of(const PassNode& node) {
-    const double sockets = node.class_type == "EbbCut" ? 5 : 1;
-    return kRow * sockets + 6 + kWidgetRow * static_cast<double>(node.widgets.size());
+  static double height_of(const Handover& node) {
+    return kRow * node.sockets + 6 + kWidgetRow * static_cast<double>(node.widgets.size());
   }
 
   std::string node_json(const Insertion& insertion, std::int64_t id, std::int64_t in,
                         std::int64_t out, const Canvas::Spot& spot,
                         std::optional<std::int64_t> order) {
-    const PassNode& node = insertion.node;
+    const Handover& node = insertion.node;
     std::string widgets;
     for (const auto& [name, value] : node.widgets) widgets += (widgets.empty() ? "" : ",") + value;
     std::string json = fmt::format(

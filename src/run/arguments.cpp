@@ -10,6 +10,37 @@
 namespace ebb {
 namespace {
 
+constexpr const char* kMachine = "The machine";
+constexpr const char* kComfyui = "ComfyUI";
+constexpr const char* kSizes = "Sizes";
+using A = RunArguments;
+
+// clang-format off
+const OptionRow kRows[] = {
+    {"gpu", &A::gpu, kMachine, "CARD",
+     "such as rtx5090 or \"RTX 4070 Ti\"; this machine's if absent"},
+    {"vram", &A::vram, kMachine, "SIZE", "of the card: 24 and 24GB as on the box, or 24564MiB"},
+    {"vram_free", &A::vram_free, kMachine, "SIZE", "free before ComfyUI loads its first model"},
+    {"ram", &A::ram, kMachine, "SIZE", "of the machine: 64, 64GB"},
+    {"os", &A::os, kMachine, "OS", "linux or windows"},
+    {"machine", &A::machine_file, kMachine, "FILE", "read the machine from this file"},
+    {"comfyui", &A::comfyui, kComfyui, "DIR|VERSION",
+     "ComfyUI's version, such as 0.3.73, or its folder: version, flags and models are read there"},
+    {"flags", &A::flags, kComfyui, "FLAGS",
+     "ComfyUI's own, such as \"--reserve-vram 4\"; @FILE takes those of a launch file"},
+    {"object_info", &A::object_info, kComfyui, "URL|FILE",
+     "your server's address, or a saved answer to its GET /object_info, for packs"},
+    {"models", &A::models, kComfyui, "DIR", "ComfyUI's models folder; may be given again"},
+    {"input", &A::input, kComfyui, "DIR",
+     "ComfyUI's input folder, for the sizes of pictures and videos; --comfyui DIR knows it"},
+    {"output", &A::output},
+    {"temp", &A::temp},
+    {"bytes", &A::bytes, kComfyui, "NAME=SIZE", "size of a model file that is not at hand"},
+    {"frames", &A::frames, kSizes, "N",
+     "one count replaces the workflow's; more make a table", true},
+    {"size", &A::sizes, kSizes, "WxH", "in pixels; one replaces, more make a table", true}};
+// clang-format on
+
 using ParseSize = Result<std::int64_t> (*)(std::string_view);
 
 Result<std::optional<std::int64_t>> size_of(const std::string& text, const char* option,
@@ -177,6 +208,8 @@ Result<Done> read_bytes(const RunArguments& arguments, WeightsSearch& search) {
 }
 
 }  // namespace
+
+std::span<const OptionRow> option_rows() { return kRows; }
 
 Result<RunOptions> understand(const RunArguments& arguments) {
   for (const std::string& folder : arguments.models) {

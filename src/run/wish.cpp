@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workflow/own_nodes.h"
+
 namespace ebb {
 namespace {
 
@@ -44,26 +46,25 @@ std::vector<std::string> steps_with(const Passes& passes, int weights) {
   return ids;
 }
 
-PassNode cut_node(const char* action, const char* prefetch) {
-  PassNode node = *pass_node("EbbCut");
-  node.widgets = {{"models", "\"pass_before\""},
-                  {"action", fmt::format("\"{}\"", action)},
-                  {"prefetch", fmt::format("\"{}\"", prefetch)}};
+Handover cut_node(const char* action, const char* prefetch) {
+  Handover node = *handover(kEbbCut);
+  for (auto& [name, value] : node.widgets) {
+    if (name == "action") value = fmt::format("\"{}\"", action);
+    if (name == "prefetch") value = fmt::format("\"{}\"", prefetch);
+  }
   return node;
 }
 
-PassNode budget_node(std::int64_t bytes) {
+Handover budget_node(std::int64_t bytes) {
   const double gib = std::ceil(1000 * static_cast<double>(bytes) / (1LL << 30)) / 1000;
-  return {"EbbBudget",
-          "Measured Budget (Ebb)",
-          "model",
-          "MODEL",
-          {{"budget_gib", fmt::format("{:g}", gib)}}};
+  Handover node = *handover(kEbbBudget);
+  node.widgets.front().second = fmt::format("{:g}", gib);
+  return node;
 }
 
 void add_cut(const CutStep& cut, const Fix& fix, const Passes& passes, PatchWish& wish) {
   if (cut.action == CutAction::unload_all) {
-    wish.between_models = pass_node("UnloadModels");
+    wish.between_models = handover(kUnloadModels);
     return;
   }
   if (cut.action == CutAction::prefetch) {
@@ -164,7 +165,7 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
 }  // namespace
 
 Result<Done> check_choice(const FixChoice& a) {
-  if (!a.with.empty() && !pass_node(a.with)) {
+  if (!a.with.empty() && !(own_node(a.with) && own_node(a.with)->ends_pass)) {
     return usage_error(
         fmt::format("--with: \"{}\" is no node that Ebb puts between passes", a.with),
         "It is UnloadModels or EbbCut.");
@@ -184,7 +185,7 @@ Result<Wish> make_wish(const FixChoice& choice, const Workflow& workflow,
   if (auto sound = check_choice(choice); !sound) return sound.error();
   wish.version = options.machine.comfyui;
   if (!choice.with.empty()) {
-    wish.wish.between_models = pass_node(choice.with);
+    wish.wish.between_models = handover(choice.with);
     return wish;
   }
   if (auto planned = plan_wish(choice, workflow, options, wish); !planned) return planned.error();

@@ -38,7 +38,7 @@ void patch_workflow(std::string_view bytes) {
   const auto workflow = parse_workflow(std::string(bytes), "fuzz.json");
   if (!workflow) return;
   PatchWish wish;
-  wish.between_models = pass_node("UnloadModels");
+  wish.between_models = handover("UnloadModels");
   wish.tile_decode = true;
   const auto patch = make_patch(*workflow, wish);
   if (!patch) return check_error(patch.error());

@@ -62,7 +62,7 @@ void expect_edited_undone(const Workflow& before, const std::string& patched,
 
 PatchWish unload_wish() {
   PatchWish wish;
-  wish.between_models = pass_node("UnloadModels");
+  wish.between_models = handover("UnloadModels");
   return wish;
 }
 
@@ -75,7 +75,7 @@ PatchWish everything_wish(const Workflow& workflow) {
   for (std::size_t i = 0; i < prompt->nodes.size(); ++i) {
     if (sampling->model[i] < 0) continue;
     const std::string& id = prompt->nodes[i].id;
-    wish.cuts.push_back({*pass_node("EbbCut"), "drop", {id}});
+    wish.cuts.push_back({*handover("EbbCut"), "drop", {id}});
     wish.budgets.push_back(
         {{"EbbBudget", "Measured Budget (Ebb)", "model", "MODEL", {{"budget_gib", "7.5"}}},
          "budget",
