@@ -45,15 +45,18 @@ struct Hunk {
   std::string after;
 };
 
+// A line may be the whole file: no more of it is looked at than is shown.
 std::size_t line_begin(std::string_view text, std::size_t at) {
-  const std::size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
-  if (at - line <= kColumns) return line;
-  return character_end(text, at - kAround);
+  const std::size_t least = at - std::min(at, kColumns + 1);
+  const std::size_t before = text.substr(least, at - least).rfind('\n');
+  if (before != text.npos) return least + before + 1;
+  return at <= kColumns ? 0 : character_end(text, at - kAround);
 }
 
 std::size_t line_end(std::string_view text, std::size_t at) {
-  const std::size_t end = std::min(text.find('\n', at), text.size());
-  return end - at <= kColumns ? end : character_end(text, at + kAround);
+  const std::size_t after = text.substr(at, kColumns + 1).find('\n');
+  if (after != text.npos) return at + after;
+  return text.size() - at <= kColumns ? text.size() : character_end(text, at + kAround);
 }
 
 std::vector<Hunk> hunks_of(const PatchResult& result) {

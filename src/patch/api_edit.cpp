@@ -15,11 +15,14 @@ namespace {
 class PromptEditor {
  public:
   PromptEditor(const JsonDocument& document, const JsonValue& root, const FileWish& wish)
-      : document_(document), root_(root), wish_(wish), id_max_(wish.id_floor) {
+      : document_(document), wish_(wish), id_max_(wish.id_floor) {
     for (const JsonValue node : root) {
       nodes_[node.key()] = node;
       id_max_ = std::max(id_max_, largest_in_id(node.key()));
+      last_ = node;
     }
+    style_ = style_of(document, last_);
+    gap_ = gap_of(document, root);
   }
 
   FileEdits run() {
@@ -64,10 +67,8 @@ class PromptEditor {
     const std::string origin = link.at(0).string();
     for (const Insertion* insertion : nodes) {
       const std::string id = std::to_string(++id_max_);
-      const JsonValue last = last_of(root_);
-      const Style style = style_of(document_, last);
-      out_.edits.insert(last.end_offset(), gap_of(document_, root_) + json_quote(id) + style.colon +
-                                               restyle(node_json(*insertion, source), style));
+      out_.edits.insert(last_.end_offset(), gap_ + json_quote(id) + style_.colon +
+                                                restyle(node_json(*insertion, source), style_));
       out_.changes.push_back({"add", id,
                               fmt::format("{} between {} and {} ({})", insertion->node.class_type,
                                           label(origin), label(target), input),
@@ -143,7 +144,9 @@ class PromptEditor {
   }
 
   const JsonDocument& document_;
-  JsonValue root_;
+  JsonValue last_;  ///< node of the prompt; new ones go behind it
+  Style style_;
+  std::string gap_;
   const FileWish& wish_;
   FileEdits out_;
   std::map<std::string, JsonValue> nodes_;

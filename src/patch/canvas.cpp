@@ -13,8 +13,9 @@ constexpr double kTitle = 30;   // height of a node's title, which stands above 
 constexpr double kMargin = 15;  // between nodes
 constexpr double kNarrow = 4;   // the same where a group is full
 constexpr double kGrid = 10;
-constexpr int kRings = 160;          // of the search, 20 px apart
-constexpr double kFarthest = 1.0e7;  // coordinates beyond are nonsense
+constexpr int kRings = 160;                      // of the search, 20 px apart
+constexpr std::int64_t kLooksMax = 100'000'000;  // at areas, in one file: a quarter of a second
+constexpr double kFarthest = 1.0e7;              // coordinates beyond are nonsense
 
 /// Two numbers, as a list or as an object with the keys "0" and "1".
 std::optional<std::pair<double, double>> pair_of(const JsonValue& value) {
@@ -58,25 +59,33 @@ std::optional<Rect> node_area(const JsonValue& node) {
               collapsed ? kTitle : std::max(size.second, least_height(node)) + kTitle};
 }
 
-Canvas::Canvas(const JsonValue& scope) {
+Canvas::Canvas(const JsonValue& scope, std::int64_t& looks) : looks_(looks) {
   for (const JsonValue node : scope.find("nodes")) {
-    if (const auto area = node_area(node)) nodes_.push_back(*area);
+    if (const auto area = node_area(node)) add(*area);
   }
   for (const char* boundary : {"inputNode", "outputNode"}) {
-    if (const auto area = node_area(scope.find(boundary))) nodes_.push_back(*area);
+    if (const auto area = node_area(scope.find(boundary))) add(*area);
   }
   for (const JsonValue group : scope.find("groups")) {
     if (const auto area = node_area(group)) groups_.push_back(*area);
   }
 }
 
-bool Canvas::is_free(const Rect& area) const {
-  return std::ranges::none_of(nodes_, [&](const Rect& node) { return node.overlaps(area); });
+void Canvas::add(const Rect& area) {
+  nodes_.push_back(area);
+  bottom_ = std::max(bottom_, area.bottom());
+}
+
+bool Canvas::is_free(const Rect& area) {
+  const auto in_the_way =
+      std::ranges::find_if(nodes_, [&](const Rect& node) { return node.overlaps(area); });
+  looks_ += in_the_way - nodes_.begin() + 1;
+  return in_the_way == nodes_.end();
 }
 
 /// The smallest group with both neighbours in it, else with one.
-const Rect* Canvas::group_around(const std::optional<Rect>& from,
-                                 const std::optional<Rect>& to) const {
+const Rect* Canvas::group_around(const std::optional<Rect>& from, const std::optional<Rect>& to) {
+  looks_ += static_cast<std::int64_t>(groups_.size());
   const Rect* best = nullptr;
   for (const bool both : {true, false}) {
     for (const Rect& group : groups_) {
@@ -100,13 +109,14 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
   const auto area_at = [&](double x, double y) { return Rect{x, y, width, below + kTitle}; };
   const auto search = [&](const Rect* inside, double margin) {
     std::optional<Rect> found;
-    for (int ring = 0; ring < kRings && !found; ++ring) {
+    for (int ring = 0; ring < kRings && !found && looks_ < kLooksMax; ++ring) {
       const double reach = 2 * kGrid * ring;
       double nearest = 0;
       for (int i = -ring; i <= ring; ++i) {  // the four sides of a square around the middle
         const double along = 2 * kGrid * i;
         for (const auto& [dx, dy] : {std::pair(along, reach), std::pair(along, -reach),
                                      std::pair(reach, along), std::pair(-reach, along)}) {
+          ++looks_;
           const Rect area = area_at(x0 + dx, y0 + dy);
           if (inside && !inside->contains(area)) continue;
           if (!is_free(grown(area, margin))) continue;
@@ -128,12 +138,10 @@ Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<R
   bool in_group = !group || found;
   if (!found) found = search(nullptr, kMargin);
   if (!found) {  // a canvas full of nodes: below all of them
-    double bottom = y0;
-    for (const Rect& node : nodes_) bottom = std::max(bottom, node.bottom());
-    found = area_at(x0, on_grid(bottom + 2 * kMargin));
+    found = area_at(x0, on_grid(std::max(y0, bottom_) + 2 * kMargin));
     in_group = !group;
   }
-  nodes_.push_back(*found);
+  add(*found);
   return {found->x, found->y + kTitle, in_group, below == 0};
 }
 

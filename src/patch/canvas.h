@@ -2,6 +2,8 @@
 // Where a new node goes on the canvas: between its neighbours, over no node, inside their group.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -28,7 +30,8 @@ std::optional<Rect> node_area(const JsonValue& node);
 /// A free place on one canvas (the root or a subgraph definition).
 class Canvas {
  public:
-  explicit Canvas(const JsonValue& scope);
+  /// `looks`: at areas so far, by all canvases of a file; beyond a limit nodes go below all others.
+  Canvas(const JsonValue& scope, std::int64_t& looks);
 
   struct Spot {
     double x = 0, y = 0;     ///< as `pos`: below the title
@@ -40,10 +43,13 @@ class Canvas {
             double height);
 
  private:
-  bool is_free(const Rect& area) const;
-  const Rect* group_around(const std::optional<Rect>& from, const std::optional<Rect>& to) const;
+  void add(const Rect& area);
+  bool is_free(const Rect& area);
+  const Rect* group_around(const std::optional<Rect>& from, const std::optional<Rect>& to);
 
   std::vector<Rect> nodes_, groups_;
+  double bottom_ = -std::numeric_limits<double>::infinity();
+  std::int64_t& looks_;
 };
 
 }  // namespace ebb

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
+#include <unordered_set>
 
 #include "demand/link_types.h"
-#include "pass/order_run.h"
 #include "pass/output_order.h"
+#include "patch/draft.h"
 #include "workflow/node_table.h"
 #include "workflow/own_nodes.h"
 
@@ -20,9 +22,9 @@ namespace ebb {
 namespace {
 
 constexpr int kVisitsMax = 100'000;  // nodes visited over the orders tried at once
-constexpr int kRoundsMax = 200;      // nodes put in one after another
 // Nodes visited in all, some 50 ns each: a third of a second, and more for a long prompt.
 constexpr std::int64_t kWorkMax = 4'000'000, kWorkPerNode = 1'000;
+constexpr std::int64_t kRefreshesEach = 4;  // of the draft, for a switch that is closed by itself
 
 /// Rank of a link's type for our nodes: latents first, then pictures, then other data; nothing for
 /// what carries weights or settings, which are never held back.
@@ -35,24 +37,7 @@ std::optional<int> rank_of(std::string_view type) {
   return kind == LinkKind::any ? 4 : 3;
 }
 
-/// Nodes that `node` needs, itself included.
-std::vector<bool> needed_by(const Prompt& prompt, int node) {
-  std::vector<bool> needed(prompt.nodes.size());
-  std::vector<int> stack{node};
-  while (!stack.empty()) {
-    const auto at = static_cast<std::size_t>(stack.back());
-    stack.pop_back();
-    if (needed[at]) continue;
-    needed[at] = true;
-    for (const PromptInput& input : prompt.nodes[at].inputs) {
-      const int origin = input.link ? prompt.position(input.link->node) : -1;
-      if (origin >= 0) stack.push_back(origin);
-    }
-  }
-  return needed;
-}
-
-std::string new_id(const Prompt& prompt, int number) {
+std::string new_id(const Prompt& prompt, int& number) {
   std::string id;
   do {
     id = fmt::format("ebb{}", number++);
@@ -67,16 +52,6 @@ struct Place {
   int rank = 0;
 };
 
-std::int64_t cost_of_copy(const Prompt& prompt) {
-  std::int64_t cost = 0;
-  for (const PromptNode& node : prompt.nodes) {
-    for (const PromptInput& input : node.inputs) {
-      cost += 1 + static_cast<std::int64_t>(input.value.size()) / 64;
-    }
-  }
-  return cost;
-}
-
 constexpr const char* kTooMuch =
     "Not everything that the plan wants was tried: the prompt has too many places for it.";
 
@@ -86,22 +61,21 @@ class Placer {
       : prompt_(prompt),
         wish_(wish),
         may_reorder_(may_reorder),
-        work_left_(kWorkMax + kWorkPerNode * static_cast<std::int64_t>(prompt.nodes.size())),
-        copied_(cost_of_copy(prompt)) {}
+        visits_max_(kWorkMax + kWorkPerNode * static_cast<std::int64_t>(prompt.nodes.size())),
+        draft_(prompt, sampling_) {}
 
   Result<Placement> run(const ComfyVersion& version) {
     auto sampling = find_sampling(prompt_, version);
     if (!sampling) return sampling.error();
     sampling_ = *std::move(sampling);
     refresh();
-    if (runs_.empty()) {
+    if (draft_.runs().empty()) {
       placement_.refusals.emplace_back("No output node can run, so nothing would run.");
       return std::move(placement_);
     }
-    placement_.switches = count_switches(sampling_, runs_.front());
-    if (placement_.switches == 0) {
-      placement_.why_none = why_no_switch(prompt_, sampling_, runs_.front());
-    }
+    const auto& usual = draft_.runs().front();
+    placement_.switches = count_switches(sampling_, usual);
+    if (placement_.switches == 0) placement_.why_none = why_no_switch(prompt_, sampling_, usual);
     if (wish_.between_models) settle_switches(*wish_.between_models);
     for (const CutWish& cut : wish_.cuts) settle_cut(cut);
     for (const BudgetWish& budget : wish_.budgets) settle_budget(budget);
@@ -113,37 +87,28 @@ class Placer {
   }
 
  private:
-  void refresh() {
-    work_ = with_insertions(prompt_, placement_);
-    runs_ = runs_of(work_);
-    spend();
+  void refresh() { draft_.refresh(placement_); }
+
+  std::int64_t visits_left() const { return visits_max_ - draft_.visits(); }
+
+  const PromptNode& node(int position) const {
+    return draft_.prompt().nodes[std::size_t(position)];
   }
 
-  void spend() {
-    work_left_ -= static_cast<std::int64_t>((runs_.size() + 1) * work_.nodes.size()) + copied_ / 4;
-  }
-
-  const PromptNode& node(int position) const { return work_.nodes[std::size_t(position)]; }
-
-  /// Links that leave `from`, best first; of those into something that `to` needs, where there are
-  /// any, so that the graph itself keeps our node between the two.
-  std::vector<Place> places(int from, int to) const {
-    const auto needed = to >= 0 ? needed_by(work_, to) : std::vector<bool>(work_.nodes.size());
-    std::map<int, int> when;
-    for (std::size_t i = 0; i < runs_.front().size(); ++i) when[runs_.front()[i]] = int(i);
+  /// Links that leave the first of a switch, best first; of those into something that the second
+  /// needs, where there are any, so that the graph itself keeps our node between the two.
+  std::vector<Place> places(const Switch& between) {
+    draft_.mark_needed(between);
     std::vector<Place> sure, other;
-    for (std::size_t n = 0; n < work_.nodes.size(); ++n) {
-      for (std::size_t i = 0; i < work_.nodes[n].inputs.size(); ++i) {
-        const PromptInput& input = work_.nodes[n].inputs[i];
-        if (!input.link || work_.position(input.link->node) != from) continue;
-        const auto rank = rank_of(link_type(work_, input));
-        if (!rank || n >= prompt_.nodes.size()) continue;
-        const auto at = when.find(int(n));
-        const Place place{int(n), i,
-                          (*rank + (input.lazy ? 10 : 0)) * 100'000 +
-                              (at == when.end() ? 99'999 : std::min(at->second, 99'998))};
-        (needed[n] ? sure : other).push_back(place);
-      }
+    for (const DraftInput& reader : draft_.readers(between.from)) {
+      const PromptInput& input = node(reader.node).inputs[reader.input];
+      const auto rank = rank_of(link_type(draft_.prompt(), input));
+      if (!rank) continue;
+      const int at = draft_.place_of(reader.node);
+      const Place place{
+          reader.node, reader.input,
+          (*rank + (input.lazy ? 10 : 0)) * 100'000 + (at < 0 ? 99'999 : std::min(at, 99'998))};
+      (draft_.is_marked(reader.node) ? sure : other).push_back(place);
     }
     std::ranges::sort(sure, {}, &Place::rank);
     std::ranges::sort(other, {}, &Place::rank);
@@ -151,11 +116,11 @@ class Placer {
     return sure;
   }
 
-  void put(const Handover& what, const Place& place, int from, int to, const std::string& fix) {
-    placement_.insertions.push_back({what, node(place.target).id,
-                                     node(place.target).inputs[place.input].name,
-                                     node(from).label(), to >= 0 ? node(to).label() : "", fix});
-    refresh();
+  void add(const Handover& what, const Place& place, const Switch& between,
+           const std::string& fix) {
+    placement_.insertions.push_back(
+        {what, node(place.target).id, node(place.target).inputs[place.input].name,
+         node(between.from).label(), between.to >= 0 ? node(between.to).label() : "", fix});
   }
 
   void take_back() {
@@ -164,49 +129,105 @@ class Placer {
   }
 
   std::vector<Switch> unmet() {
-    spend();
-    return unmet_switches(work_, sampling_, runs_, wish_.between_models->class_type);
+    draft_.count_visits(draft_.refresh_visits());
+    return unmet_switches(draft_.prompt(), sampling_, draft_.runs(),
+                          wish_.between_models->class_type);
   }
 
   void settle_switches(const Handover& what) {
-    std::vector<Switch> given_up;
-    for (int round = 0; round < kRoundsMax; ++round) {
-      const auto open = unmet();
-      const auto next = std::ranges::find_if(
-          open, [&](const Switch& s) { return std::ranges::find(given_up, s) == given_up.end(); });
-      if (next == open.end()) break;
-      if (settle(what, *next, open.size())) {
-        given_up.clear();  // what was hopeless before may not be so any more
-      } else {
-        given_up.push_back(*next);
-      }
-    }
+    settle_many(what);
+    settle_each(what);
     for (const Switch& s : unmet()) {
       refuse_once(fmt::format("Between {} and {}: {}.", node(s.from).label(), node(s.to).label(),
                               why_not(s)));
     }
   }
 
-  const char* why_not(const Switch& open) const {
-    if (work_left_ < 0) return "not every place was tried, the prompt has too many of them";
-    if (places(open.from, open.to).empty()) {
-      return "nothing that a node could be put on leaves the first one";
+  /// Too many switches to close one after another: a node at the best place of each, at once. Those
+  /// that close nothing are taken back, and the next places are tried.
+  void settle_many(const Handover& what) {
+    std::set<std::tuple<int, int, int, std::size_t>> tried;  // a switch and a place
+    auto open = unmet();
+    while (visits_left() < std::int64_t(open.size()) * kRefreshesEach * draft_.refresh_visits()) {
+      const std::size_t first = placement_.insertions.size();
+      std::map<std::pair<int, std::size_t>, std::size_t> at;  // a place and its node
+      std::vector<std::vector<Switch>> closes;                // what each node shall close
+      for (const Switch& s : open) {
+        if (visits_left() < 0) break;
+        const auto list = places(s);
+        const auto next = std::ranges::find_if(list, [&](const Place& place) {
+          return tried.emplace(s.from, s.to, place.target, place.input).second;
+        });
+        if (next == list.end()) continue;
+        const auto [known, fresh] = at.try_emplace({next->target, next->input}, closes.size());
+        if (fresh) {
+          add(what, *next, s, "with");
+          closes.emplace_back();
+        }
+        closes[known->second].push_back(s);
+      }
+      if (closes.empty()) return;
+      refresh();
+      open = keep_useful(first, closes, open.size());
     }
+  }
+
+  /// Takes back those nodes from `first` on that closed none of their switches, and all of them
+  /// where no fewer are open than before. Returns what is open then.
+  std::vector<Switch> keep_useful(std::size_t first, const std::vector<std::vector<Switch>>& closes,
+                                  std::size_t before) {
+    auto now = unmet();
+    std::set<std::pair<int, int>> open;
+    for (const Switch& s : now) open.emplace(s.from, s.to);
+    std::size_t kept = first;
+    for (std::size_t i = 0; i < closes.size() && now.size() < before; ++i) {
+      const bool useful = std::ranges::any_of(closes[i], [&](const Switch& s) {
+        return !open.contains({s.from, s.to});
+      });
+      if (!useful) continue;
+      if (kept != first + i) {
+        placement_.insertions[kept] = std::move(placement_.insertions[first + i]);
+      }
+      ++kept;
+    }
+    if (kept == placement_.insertions.size()) return now;
+    placement_.insertions.resize(kept);
+    refresh();
+    return unmet();
+  }
+
+  void settle_each(const Handover& what) {
+    std::set<std::pair<int, int>> given_up;
+    while (visits_left() >= 0) {
+      const auto open = unmet();
+      const auto next = std::ranges::find_if(open, [&](const Switch& s) {
+        return !given_up.contains({s.from, s.to});
+      });
+      if (next == open.end()) break;
+      if (settle(what, *next, open.size())) {
+        given_up.clear();  // what was hopeless before may not be so any more
+      } else {
+        given_up.emplace(next->from, next->to);
+      }
+    }
+  }
+
+  const char* why_not(const Switch& open) {
+    if (visits_left() < 0) return "not every place was tried, the prompt has too many of them";
+    if (places(open).empty()) return "nothing that a node could be put on leaves the first one";
     return "no place was found where a node runs between them in every order of the output nodes";
   }
 
   void refuse_once(std::string why) {
-    if (std::ranges::count(placement_.refusals, why) == 0) {
-      placement_.refusals.push_back(std::move(why));
-    }
+    if (told_.insert(why).second) placement_.refusals.push_back(std::move(why));
   }
 
   /// Tries the places of one switch until fewer are open.
   bool settle(const Handover& what, const Switch& open, std::size_t before) {
-    const auto tried = places(open.from, open.to);
-    for (const Place& place : tried) {
-      if (work_left_ < 0) return false;
-      put(what, place, open.from, open.to, "with");
+    for (const Place& place : places(open)) {
+      if (visits_left() < 0) return false;
+      add(what, place, open, "with");
+      refresh();
       const auto now = unmet();
       if (std::ranges::find(now, open) == now.end() && now.size() < before + 1) return true;
       take_back();
@@ -216,7 +237,7 @@ class Placer {
 
   /// The step of `after` that runs last, and the sampler or encoder that runs next with weights.
   void settle_cut(const CutWish& cut) {
-    if (work_left_ < 0) return refuse_once(kTooMuch);
+    if (visits_left() < 0) return refuse_once(kTooMuch);
     std::set<int> after;
     for (const std::string& id : cut.after) after.insert(prompt_.position(id));
     after.erase(-1);
@@ -224,9 +245,11 @@ class Placer {
     for (std::size_t tries = 0; tries < after.size(); ++tries) {
       const auto open = run_without(cut.node.class_type, after);
       if (!open) return;
-      const auto tried = places(open->from, open->to);
+      if (visits_left() < 0) return refuse_once(kTooMuch);
+      const auto tried = places(*open);
       if (tried.empty()) break;
-      put(cut.node, tried.front(), open->from, open->to, cut.fix);
+      add(cut.node, tried.front(), *open, cut.fix);
+      refresh();
     }
     if (run_without(cut.node.class_type, after)) {
       placement_.refusals.push_back(
@@ -238,11 +261,12 @@ class Placer {
 
   /// A run in which no node of the class that stands on one of `after` runs right after the last of
   /// them, before the next node that samples.
-  std::optional<Switch> run_without(std::string_view class_type, const std::set<int>& after) const {
-    for (const auto& run : runs_) {
+  std::optional<Switch> run_without(std::string_view class_type, const std::set<int>& after) {
+    draft_.count_visits(draft_.refresh_visits());
+    for (std::size_t r = 0; r < draft_.runs().size(); ++r) {
       int last = -1, next = -1;
       bool met = false;
-      for (const int at : run) {
+      for (const int at : draft_.runs()[r]) {
         if (after.contains(at)) {
           last = at, next = -1, met = false;
         } else if (last >= 0 && next < 0) {
@@ -252,7 +276,7 @@ class Placer {
           if (samples) next = at;
         }
       }
-      if (last >= 0 && !met) return Switch{last, next};
+      if (last >= 0 && !met) return Switch{last, next, static_cast<int>(r)};
     }
     return std::nullopt;
   }
@@ -260,110 +284,70 @@ class Placer {
   /// Whether what one of our nodes hands on comes from one of these.
   bool stands_on(int at, const std::set<int>& origins) const {
     const PromptInput* passed = node(at).input(handed_on(node(at).class_type));
-    return passed && passed->link && origins.contains(work_.position(passed->link->node));
+    return passed && passed->link && origins.contains(draft_.prompt().position(passed->link->node));
   }
 
   void settle_budget(const BudgetWish& budget) {
-    if (work_left_ < 0) return refuse_once(kTooMuch);
+    if (visits_left() < 0) return refuse_once(kTooMuch);
     const int sampler = prompt_.position(budget.sampler);
     if (sampler < 0) return;
+    const Prompt& prompt = draft_.prompt();
     // The model may come by way of a guider.
     std::vector<int> look{sampler};
     for (const PromptInput& input : node(sampler).inputs) {
-      if (input.link && link_type(work_, input) == "GUIDER") {
-        look.push_back(work_.position(input.link->node));
+      if (input.link && link_type(prompt, input) == "GUIDER") {
+        look.push_back(prompt.position(input.link->node));
       }
     }
     for (const int at : look) {
       if (at < 0) continue;
       for (const PromptInput& input : node(at).inputs) {
-        if (!input.link || link_type(work_, input) != "MODEL") continue;
-        const PromptNode* origin = work_.origin(input);
+        if (!input.link || link_type(prompt, input) != "MODEL") continue;
+        const PromptNode* origin = prompt.origin(input);
         if (origin && origin->class_type == budget.node.class_type) return;
         placement_.insertions.push_back({budget.node, node(at).id, input.name,
                                          origin ? origin->label() : "", node(at).label(),
                                          budget.fix});
-        refresh();
-        return;
+        return refresh();
       }
     }
     placement_.refusals.push_back(node(sampler).label() +
                                   " takes no MODEL that a budget could be put on.");
   }
 
-  /// Whether in some run a model of the second sampler is read before our node has run.
-  std::optional<int> early_loader(const Insertion& insertion, int sampler) const {
-    const int model = sampling_.model[std::size_t(sampler)];
-    for (const auto& run : runs_) {
-      int loader = -1;
-      for (const int at : run) {
-        if (std::size_t(at) < prompt_.nodes.size()) {
-          if (std::ranges::count(sampling_.reads[std::size_t(at)], model)) loader = at;
-          continue;
-        }
-        if (inserted(at) != &insertion) continue;
-        if (loader >= 0) return loader;
-        break;
-      }
-    }
-    return std::nullopt;
-  }
-
-  /// The insertion that a node of the work prompt stands for, or null.
-  const Insertion* inserted(int at) const {
-    const auto index = std::size_t(at) - prompt_.nodes.size();
-    return index < placement_.insertions.size() ? &placement_.insertions[index] : nullptr;
-  }
-
-  /// Samplers (positions) that our node stands before, by the usual run.
-  int next_sampler(const Insertion& insertion) const {
-    bool after = false;
-    for (const int at : runs_.front()) {
-      after |= inserted(at) == &insertion;
-      if (after && std::size_t(at) < prompt_.nodes.size() &&
-          sampling_.model[std::size_t(at)] >= 0) {
-        return at;
-      }
-    }
-    return -1;
-  }
-
   /// The link that leads to our node goes last among the sampler's inputs: what is linked last is
   /// found first, so that the loader comes after.
   void reorder() {
     for (std::size_t i = 0; i < placement_.insertions.size(); ++i) {
-      const int sampler = next_sampler(placement_.insertions[i]);
-      if (work_left_ < 0) return;
-      if (sampler < 0 || !early_loader(placement_.insertions[i], sampler)) continue;
-      const PromptNode& target = node(sampler);
+      const int sampler = draft_.next_sampler(i);
+      if (visits_left() < 0) return;
+      if (sampler < 0 || !draft_.early_loader(i, sampler)) continue;
+      const auto through = draft_.inputs_through(placement_.insertions[i], sampler);
       const PromptInput* last = nullptr;
       const PromptInput* ours = nullptr;
-      for (const PromptInput& input : target.inputs) {
+      for (const PromptInput& input : node(sampler).inputs) {
         if (!input.link) continue;
         last = &input;
-        const int origin = work_.position(input.link->node);
-        if (origin < 0) continue;
-        const auto needed = needed_by(work_, origin);
-        if (needed[prompt_.nodes.size() + i]) ours = &input;
+        if (std::ranges::find(through, input.name) != through.end()) ours = &input;
       }
       if (!ours || ours == last) continue;
-      placement_.reorders.push_back({target.id, ours->name, last->name});
+      placement_.reorders.push_back({node(sampler).id, ours->name, last->name});
       refresh();
-      if (!early_loader(placement_.insertions[i], sampler)) continue;
+      if (!draft_.early_loader(i, sampler)) continue;
       placement_.reorders.pop_back();
       refresh();
     }
   }
 
   void note_early_loads() {
-    for (const Insertion& insertion : placement_.insertions) {
-      const int sampler = insertion.node.type == "MODEL" ? -1 : next_sampler(insertion);
-      if (sampler < 0) continue;
-      const auto loader = early_loader(insertion, sampler);
+    for (std::size_t i = 0; i < placement_.insertions.size(); ++i) {
+      const Handover& ours = placement_.insertions[i].node;
+      const int sampler = ours.type == "MODEL" ? -1 : draft_.next_sampler(i);
+      const auto loader = sampler < 0 ? std::nullopt : draft_.early_loader(i, sampler);
       if (!loader) continue;
       placement_.notes.push_back(fmt::format(
           "{} still reads its file before the {} node runs: VRAM is freed in time, RAM holds both.",
-          node(*loader).label(), insertion.node.class_type));
+          node(*loader).label(), ours.class_type));
     }
   }
 
@@ -372,10 +356,9 @@ class Placer {
   bool may_reorder_;
   Sampling sampling_;
   Placement placement_;
-  Prompt work_;
-  std::vector<std::vector<int>> runs_;
-  std::int64_t work_left_;
-  std::int64_t copied_;  ///< what a copy of the prompt costs beside its nodes
+  std::unordered_set<std::string> told_;
+  std::int64_t visits_max_;
+  Draft draft_;
 };
 
 }  // namespace
@@ -401,7 +384,11 @@ std::optional<Handover> handover(std::string_view class_type) {
 }
 
 std::vector<std::vector<int>> runs_of(const Prompt& prompt) {
-  const OrderProblem problem = make_order_problem(prompt);
+  return runs_of(make_order_problem(prompt));
+}
+
+std::vector<std::vector<int>> runs_of(const OrderProblem& problem) {
+  const Prompt& prompt = problem.prompt;
   std::vector<int> outputs;
   for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
     const int at = static_cast<int>(i);
@@ -426,17 +413,17 @@ std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& samplin
                                    std::string_view class_type) {
   std::vector<Switch> open;
   std::set<std::pair<int, int>> known;
-  for (const auto& run : runs) {
+  for (std::size_t r = 0; r < runs.size(); ++r) {
     int last = -1;
     bool unloaded = false;
-    for (const int at : run) {
+    for (const int at : runs[r]) {
       const auto n = static_cast<std::size_t>(at);
       const int model = n < sampling.model.size() ? sampling.model[n] : -1;
       if (model < 0) {
         unloaded |= prompt.nodes[n].class_type == class_type;
         continue;
       }
-      const Switch found{last, at};
+      const Switch found{last, at, static_cast<int>(r)};
       const bool switches = last >= 0 && sampling.model[std::size_t(last)] != model;
       if (switches && !unloaded && known.emplace(last, at).second) open.push_back(found);
       last = at;
@@ -451,7 +438,7 @@ Prompt with_insertions(const Prompt& prompt, const Placement& placement) {
   int number = 1;
   for (const Insertion& insertion : placement.insertions) {
     PromptNode added;
-    added.id = new_id(result, number++);
+    added.id = new_id(result, number);
     added.class_type = insertion.node.class_type;
     added.title = insertion.node.title;
     added.known = true;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ebb/patch.h"
+#include "pass/order_run.h"
 #include "patch/sampling.h"
 
 namespace ebb {
@@ -43,12 +44,14 @@ Prompt with_insertions(const Prompt& prompt, const Placement& placement);
 
 /// The runs of a prompt for different orders of its output nodes; the usual order first.
 std::vector<std::vector<int>> runs_of(const Prompt& prompt);
+std::vector<std::vector<int>> runs_of(const OrderProblem& problem);
 
 /// Pairs of sampling nodes (positions) of different models, one directly after the other, between
 /// which no node of `class_type` runs in at least one of the runs; without duplicates.
 struct Switch {
   int from = -1, to = -1;
-  bool operator==(const Switch&) const = default;
+  int run = 0;  ///< the first in which it is so
+  bool operator==(const Switch& other) const { return from == other.from && to == other.to; }
 };
 std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& sampling,
                                    const std::vector<std::vector<int>>& runs,

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "patch/edit.h"
 
@@ -199,31 +200,37 @@ class Patcher {
     if (!wish_.between_models || patch.changes.empty()) return std::nullopt;
     const auto sampling = find_sampling(after_, options_.version);
     if (!sampling) return sampling.error();
+    std::set<std::string> told(patch.refusals.begin(), patch.refusals.end());
     for (const Switch& open :
          unmet_switches(after_, *sampling, runs_of(after_), wish_.between_models->class_type)) {
-      const std::string between =
+      std::string between =
           fmt::format("Between {} and {}: ", after_.nodes[std::size_t(open.from)].label(),
                       after_.nodes[std::size_t(open.to)].label());
-      const bool told = std::ranges::any_of(
-          patch.refusals, [&](const std::string& why) { return why.starts_with(between); });
-      if (!told) {
-        patch.refusals.push_back(between +
-                                 "in some order of the output nodes no node runs between them.");
-      }
+      const auto why = told.lower_bound(between);
+      if (why != told.end() && why->starts_with(between)) continue;
+      between += "in some order of the output nodes no node runs between them.";
+      told.insert(between);
+      patch.refusals.push_back(std::move(between));
     }
     return std::nullopt;
   }
 
   void drop_shared(Placement& placement, std::vector<std::size_t> shared) {
     std::ranges::sort(shared, std::greater());
+    std::vector<bool> dropped(placement.insertions.size());
     for (const std::size_t at : shared) {
       const auto& insertion = placement.insertions[at];
       placement.refusals.push_back(fmt::format(
           "Between {} and {}: the only place is inside a subgraph with several instances, and for "
           "one of them a node there would be wrong.",
           insertion.after, insertion.before));
-      placement.insertions.erase(placement.insertions.begin() + std::ptrdiff_t(at));
+      dropped[at] = true;
     }
+    std::vector<Insertion> kept;
+    for (std::size_t i = 0; i < dropped.size(); ++i) {
+      if (!dropped[i]) kept.push_back(std::move(placement.insertions[i]));
+    }
+    placement.insertions = std::move(kept);
   }
 
   const Workflow& workflow_;

@@ -62,58 +62,68 @@ bool looks_like_sampler(const Prompt& prompt, const PromptNode& node) {
 }
 
 /// The node that a node's model comes from: back along links that bring one, those that bring it
-/// by itself first, to a node that takes none. -1 if there is no such link.
-int root_of_model(const Prompt& prompt, int node) {
-  int root = -1;
-  for (std::size_t hops = 0; node >= 0 && hops <= prompt.nodes.size(); ++hops) {
-    int next = -1, best = 0;
-    for (const PromptInput& input : prompt.nodes[std::size_t(node)].inputs) {
-      const int rank = model_rank(prompt, input);
-      if (rank > best) {
-        best = rank;
-        next = prompt.position(input.link->node);
-      }
-    }
-    if (next < 0) return root;
-    root = node = next;
-  }
-  return root;
-}
-
-/// Diffusion models that reach each node over links that bring models, in the order of the run.
-class Flow {
+/// by itself first, to a node that takes none.
+class ModelRoots {
  public:
-  Flow(const Prompt& prompt, const Sampling& sampling, const std::vector<int>& run)
-      : prompt_(prompt), reach_(prompt.nodes.size()) {
-    for (const int at : run) {
-      const auto n = static_cast<std::size_t>(at);
-      for (const int model : sampling.reads[n]) {
-        if (sampling.diffusion[std::size_t(model)]) reach_[n].insert(model);
-      }
-      for (const PromptInput& input : prompt.nodes[n].inputs) {
-        if (model_rank(prompt, input) == 0) continue;
-        const auto& more = reach_[std::size_t(prompt.position(input.link->node))];
-        reach_[n].insert(more.begin(), more.end());
-      }
+  explicit ModelRoots(const Prompt& prompt)
+      : prompt_(prompt), root_(prompt.nodes.size(), kUnknown) {}
+
+  /// -1 if there is no such link.
+  int of(int sampler) {
+    const int first = next(sampler);
+    if (first < 0) return -1;
+    std::vector<int> path;
+    int node = first;
+    while (root_[std::size_t(node)] == kUnknown) {
+      root_[std::size_t(node)] = node;  // where the path ends, or meets itself
+      path.push_back(node);
+      if (const int more = next(node); more >= 0) node = more;
     }
-  }
-
-  const std::set<int>& at(int node) const { return reach_[std::size_t(node)]; }
-
-  /// Whether several models come together in a node, and did not in one before it.
-  bool meet(int node) const {
-    if (at(node).size() < 2) return false;
-    return std::ranges::none_of(
-        prompt_.nodes[std::size_t(node)].inputs, [&](const PromptInput& input) {
-          return model_rank(prompt_, input) > 0 &&
-                 at(prompt_.position(input.link->node)).size() == at(node).size();
-        });
+    const int root = root_[std::size_t(node)];
+    for (const int at : path) root_[std::size_t(at)] = root;
+    return root;
   }
 
  private:
+  static constexpr int kUnknown = -2;
+
+  int next(int node) const {
+    int found = -1, best = 0;
+    for (const PromptInput& input : prompt_.nodes[std::size_t(node)].inputs) {
+      const int rank = model_rank(prompt_, input);
+      if (rank > best) {
+        best = rank;
+        found = prompt_.position(input.link->node);
+      }
+    }
+    return found;
+  }
+
   const Prompt& prompt_;
-  std::vector<std::set<int>> reach_;
+  std::vector<int> root_;
 };
+
+/// The first node of a run in which several diffusion models come together over links that bring
+/// models, and these models; -1 where none do.
+std::pair<int, std::set<int>> meeting(const Prompt& prompt, const Sampling& sampling,
+                                      const std::vector<int>& run) {
+  std::vector<int> reach(prompt.nodes.size(), -1);  // before the first meeting a node has one
+  for (const int at : run) {
+    const auto n = static_cast<std::size_t>(at);
+    std::set<int> models;
+    for (const int model : sampling.reads[n]) {
+      if (sampling.diffusion[std::size_t(model)]) models.insert(model);
+    }
+    for (const PromptInput& input : prompt.nodes[n].inputs) {
+      if (model_rank(prompt, input) == 0) continue;
+      const int model = reach[std::size_t(prompt.position(input.link->node))];
+      if (model >= 0) models.insert(model);
+    }
+    if (models.size() > 1) return {at, models};
+    if (!models.empty()) reach[n] = *models.begin();
+  }
+  return {-1, {}};
+}
 
 std::string list_names(const Sampling& sampling, const std::set<int>& models) {
   std::string list;
@@ -145,6 +155,7 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
   sampling.reads.resize(prompt.nodes.size());
   std::vector<std::pair<std::size_t, int>> others;  // sampler, root
   std::map<int, int> roots;                         // root -> model
+  ModelRoots model_roots(prompt);
   for (const Weights& weights : demand->weights) {
     sampling.names.push_back(weights.name);
     sampling.diffusion.push_back(weights.role == WeightsRole::diffusion);
@@ -161,7 +172,7 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
     }
     const bool samples =
         node.kind == StepKind::sample || looks_like_sampler(prompt, prompt.nodes[i]);
-    const int root = samples ? root_of_model(prompt, static_cast<int>(i)) : -1;
+    const int root = samples ? model_roots.of(static_cast<int>(i)) : -1;
     if (root >= 0) others.emplace_back(i, root);
   }
   for (const auto& [node, root] : others) {
@@ -196,11 +207,9 @@ std::string why_no_switch(const Prompt& prompt, const Sampling& sampling,
     if (sampling.model[std::size_t(at)] >= 0) sampled.insert(sampling.model[std::size_t(at)]);
   }
   if (loaded.size() < 2) return {};
-  const Flow flow(prompt, sampling, run);
-  for (const int at : run) {
-    if (!flow.meet(at)) continue;
+  if (const auto [at, models] = meeting(prompt, sampling, run); at >= 0) {
     const PromptNode& node = prompt.nodes[std::size_t(at)];
-    const std::string names = list_names(sampling, flow.at(at));
+    const std::string names = list_names(sampling, models);
     if (gives(node, {"MODEL"})) {
       return fmt::format("{} go into {}, which hands on one model", names, node.label());
     }

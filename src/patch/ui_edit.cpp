@@ -168,16 +168,17 @@ class GraphEditor {
     if (!best) {
       return refuse(insertion, "its link is made by a pack or a group node, not by the file");
     }
-    for (Spliced& other : spliced) {
-      if (other.hop.graph != best->graph || other.hop.link != best->link) continue;
-      // The same node for another instance of the same definition, or for a second consumer.
-      const bool there = std::ranges::any_of(other.nodes, [&](const Insertion* i) {
-        return i->node.class_type == insertion.node.class_type && i->fix == insertion.fix;
-      });
-      if (!there) other.nodes.push_back(&insertion);
+    const auto [at, fresh] = spliced_.try_emplace({best->graph, best->link}, spliced.size());
+    if (fresh) {
+      spliced.push_back({*best, {&insertion}});
       return std::nullopt;
     }
-    spliced.push_back({*best, {&insertion}});
+    // The same node for another instance of the same definition, or for a second consumer.
+    Spliced& other = spliced[at->second];
+    const bool there = std::ranges::any_of(other.nodes, [&](const Insertion* i) {
+      return i->node.class_type == insertion.node.class_type && i->fix == insertion.fix;
+    });
+    if (!there) other.nodes.push_back(&insertion);
     return std::nullopt;
   }
 
@@ -240,6 +241,28 @@ class GraphEditor {
     return {link.find("origin_id"), link.find("target_id"), link.find("target_slot")};
   }
 
+  /// The end of a list, and how what is there is written.
+  struct Tail {
+    std::int64_t end = 0;
+    std::string gap;
+    Style style;
+  };
+  struct Tails {
+    Tail nodes, links;
+  };
+
+  Tail tail_of(const JsonValue& list) const {
+    const JsonValue last = last_of(list);
+    return {last.end_offset(), gap_of(document_, list), style_of(document_, last)};
+  }
+
+  const Tails& tails_of(int graph) {
+    const auto [at, fresh] = tails_.try_emplace(graph);
+    const JsonValue where = scope(graph);
+    if (fresh) at->second = {tail_of(where.find("nodes")), tail_of(where.find("links"))};
+    return at->second;
+  }
+
   /// Puts the nodes of one link in.
   void put(const Spliced& splice) {
     Graph& graph = set_.graph(splice.hop.graph);
@@ -247,10 +270,10 @@ class GraphEditor {
     const JsonValue json = link_json(splice.hop);
     const JsonValue where = scope(splice.hop.graph);
     const Ends ends = ends_of(json);
-    const JsonValue nodes = where.find("nodes"), links = where.find("links");
+    const Tails& tails = tails_of(splice.hop.graph);
     const auto from = area_of(where, graph, link.origin, "inputNode");
     const auto to = area_of(where, graph, link.target, "outputNode");
-    auto canvas = canvases_.try_emplace(splice.hop.graph, where).first;
+    auto canvas = canvases_.try_emplace(splice.hop.graph, where, looks_).first;
     std::int64_t incoming = link.id;
     std::string first_id;
     for (std::size_t i = 0; i < splice.nodes.size(); ++i) {
@@ -267,13 +290,11 @@ class GraphEditor {
         out_.notes.push_back(
             fmt::format("Node {} is collapsed: its group has no room for more.", id));
       }
-      out_.edits.insert(
-          last_of(nodes).end_offset(),
-          gap_of(document_, nodes) +
-              restyle(node_json(insertion, id, incoming, outgoing, spot, order_of(graph, link)),
-                      style_of(document_, last_of(nodes))));
-      out_.edits.insert(last_of(links).end_offset(),
-                        gap_of(document_, links) + link_like(json, outgoing, id, target, slot));
+      const std::string made =
+          node_json(insertion, id, incoming, outgoing, spot, order_of(graph, link));
+      out_.edits.insert(tails.nodes.end, tails.nodes.gap + restyle(made, tails.nodes.style));
+      out_.edits.insert(tails.links.end,
+                        tails.links.gap + link_like(json, outgoing, id, target, slot));
       note_node(splice.hop.graph, graph, link, insertion, id, json);
       incoming = outgoing;
       Counters& counters = counters_[splice.hop.graph];
@@ -461,8 +482,11 @@ class GraphEditor {
   std::vector<int> instances_;                                        ///< by definition
   std::map<int, std::unordered_map<std::int64_t, JsonValue>> links_;  ///< by graph and id
   std::map<int, Canvas> canvases_;
-  std::map<int, Counters> counters_;  ///< by graph
-  std::set<std::int64_t> tiled_;      ///< offsets of nodes
+  std::int64_t looks_ = 0;                              ///< of all canvases
+  std::map<int, Counters> counters_;                    ///< by graph
+  std::set<std::int64_t> tiled_;                        ///< offsets of nodes
+  std::map<std::pair<int, int>, std::size_t> spliced_;  ///< by graph and link
+  std::map<int, Tails> tails_;                          ///< by graph
 };
 
 }  // namespace

@@ -268,6 +268,56 @@ def switches(n, folder):
     return put(folder, "switches.json", samplers(n // 400, 2)), ["apply", "--with", "UnloadModels"]
 
 
+def branches(n, folder):
+    """Samplers of a model and an output each: every order of the outputs has other switches."""
+    count = n // 600
+    return put(folder, "branches.json", samplers(count, count, chained=False)), [
+        "apply", "--with", "UnloadModels"]
+
+
+def merged(n, folder):
+    """Many models that are merged into one, step by step."""
+    count = n // 350
+    prompt = samplers(1, count)
+    last = ["m0", 0]
+    for i in range(1, count):
+        prompt[f"merge{i}"] = {"class_type": "ModelMergeSimple", "inputs": {
+            "model1": last, "model2": [f"m{i}", 0], "ratio": 0.5}}
+        last = [f"merge{i}", 0]
+    prompt["k0"]["inputs"]["model"] = last
+    return put(folder, "merged.json", prompt), ["apply", "--with", "UnloadModels"]
+
+
+def drawn(n, folder):
+    """Samplers of two models in turn on one spot of a canvas, which nodes fill far around."""
+    count = n // 1200
+    nodes = [{"id": 1, "type": "UNETLoader", "widgets_values": ["a.safetensors", "default"],
+              "outputs": [{"name": "MODEL", "type": "MODEL", "links": []}]},
+             {"id": 2, "type": "UNETLoader", "widgets_values": ["b.safetensors", "default"],
+              "outputs": [{"name": "MODEL", "type": "MODEL", "links": []}]},
+             {"id": 3, "type": "EmptyLatentImage", "widgets_values": [512, 512, 1],
+              "outputs": [{"name": "LATENT", "type": "LATENT", "links": []}]}]
+    links = []
+
+    def link(origin, target, slot, kind):
+        links.append([len(links) + 1, origin, 0, target, slot, kind])
+        return len(links)
+
+    for k in range(count):
+        own, before = k + 4, k + 3
+        nodes.append({
+            "id": own, "type": "KSampler", "pos": [0, 0], "size": [5000, 5000],
+            "inputs": [{"name": "model", "type": "MODEL", "link": link(1 + k % 2, own, 0, "MODEL")},
+                       {"name": "latent_image", "type": "LATENT",
+                        "link": link(before, own, 3, "LATENT")}],
+            "outputs": [{"name": "LATENT", "type": "LATENT", "links": []}],
+            "widgets_values": [k, "fixed", 20, 5.0, "euler", "simple", 1.0]})
+    nodes.append({"id": count + 4, "type": "SaveLatent", "widgets_values": ["x"],
+                  "inputs": [{"name": "samples", "type": "LATENT",
+                              "link": link(count + 3, count + 4, 0, "LATENT")}]})
+    return put(folder, "drawn.json", graph(nodes, links)), ["apply", "--with", "UnloadModels"]
+
+
 def tiles(n, folder):
     """Decoders that would all be decoded in tiles."""
     return put(folder, "tiles.json", samplers(n // 700, 1, chained=False)), [
@@ -402,6 +452,7 @@ def long_keys(n, folder):
 SHAPES = [escapes, comments, braces, names_in_names, long_class, long_model,
           long_id, dangling, type_lists,
           bypassed, ring, small_rings, chain, broadcasts, combined, copies, doubling,
-          wide_definition, groups, driven, bare_nodes, marked, records, cleaners, switches, tiles,
+          wide_definition, groups, driven, bare_nodes, marked, records, cleaners, switches,
+          branches, merged, drawn, tiles,
           many_passes, many_samplers, unknown_models, model_paths, torch_shapes, exif, packed,
           packed_elsewhere, long_keys]
