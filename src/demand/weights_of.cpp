@@ -200,39 +200,67 @@ bool PromptWeights::is_asked_for(int node, std::string_view file) const {
 
 std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_off) const {
   std::vector<int> taken;
-  const PromptGraph::Readers readers = graph_.readers();
+  std::map<std::string_view, std::vector<int>> givers;  // by type
   for (const auto& [given, weights] : given_) {
-    const auto& [node, type] = given;
-    if (is_taken(node, type, readers, is_off)) taken.push_back(weights);
+    if (link_kind(given.second) == LinkKind::weights) {
+      givers[given.second].push_back(given.first);
+    } else {
+      taken.push_back(weights);  // read as data, or nobody knows as what
+    }
+  }
+  const PromptGraph::Readers readers = graph_.readers();
+  for (const auto& [type, nodes] : givers) {
+    for (const int node : givers_in_use(nodes, type, readers, is_off)) {
+      const auto given = given_.find({node, std::string(type)});
+      if (given != given_.end()) taken.push_back(given->second);
+    }
   }
   return taken;
 }
 
-/// Follows what a loader gives through all that hands it on.
-bool PromptWeights::is_taken(int node, const std::string& type, const PromptGraph::Readers& readers,
-                             const std::function<bool(int node)>& is_off) const {
-  if (link_kind(type) != LinkKind::weights) return true;  // read as data, or nobody knows as what
-  std::vector<bool> seen(readers.size());
-  std::vector<int> open{node};
+/// What a reader does with a type that comes to it.
+PromptWeights::Use PromptWeights::use_of(int reader, std::string_view type,
+                                         const std::function<bool(int node)>& is_off) const {
+  const PromptNode& node = graph_.node(reader);
+  const bool hands_on = std::ranges::any_of(
+      node.output_types, [&](const std::string& given) { return given == type || is_any(given); });
+  // A class nobody knows may do both; what it hands on and a sampler uses is in use anyway.
+  const bool ends = !hands_on || !node.known;
+  return {hands_on, ends && answers_for(graph_, reader, type) && !is_off(reader)};
+}
+
+/// Follows what these nodes give through all that hands it on, forward and then back from where it
+/// is used: each node once, however many loaders lead through it.
+std::unordered_set<int> PromptWeights::givers_in_use(
+    const std::vector<int>& givers, std::string_view type, const PromptGraph::Readers& readers,
+    const std::function<bool(int node)>& is_off) const {
+  std::unordered_map<int, std::vector<int>> from;  // who hands it to a node
+  std::unordered_map<int, Use> uses;
+  std::vector<int> open = givers, back;
+  for (const int node : givers) from[node];
   while (!open.empty()) {
-    const auto from = static_cast<std::size_t>(open.back());
+    const int node = open.back();
     open.pop_back();
-    for (const auto& [reader, input] : readers[from]) {
+    for (const auto& [reader, input] : readers[static_cast<std::size_t>(node)]) {
       const std::string_view flows = graph_.type(*input);
       if (flows != type && !is_any(flows)) continue;
-      const auto& gives = graph_.node(reader).output_types;
-      const bool hands_on = std::ranges::any_of(
-          gives, [&](const std::string& given) { return given == type || is_any(given); });
-      if (hands_on && !seen[static_cast<std::size_t>(reader)]) {
-        seen[static_cast<std::size_t>(reader)] = true;
-        open.push_back(reader);
-      }
-      // A class nobody knows may do both; what it hands on and a sampler uses is in use anyway.
-      const bool ends = !hands_on || !graph_.node(reader).known;
-      if (ends && answers_for(graph_, reader, type) && !is_off(reader)) return true;
+      const auto [use, unseen] = uses.try_emplace(reader);
+      if (unseen) use->second = use_of(reader, type, is_off);
+      if (use->second.ends) back.push_back(node);
+      if (!use->second.hands_on) continue;
+      const auto [entry, fresh] = from.try_emplace(reader);
+      entry->second.push_back(node);
+      if (fresh) open.push_back(reader);
     }
   }
-  return false;
+  std::unordered_set<int> in_use;
+  while (!back.empty()) {
+    const int node = back.back();
+    back.pop_back();
+    if (!in_use.insert(node).second) continue;
+    back.insert(back.end(), from[node].begin(), from[node].end());
+  }
+  return in_use;
 }
 
 Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view type) const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "demand/prompt_graph.h"
@@ -47,8 +48,14 @@ class PromptWeights {
   Result<Done> guess_loader(int node, const FindWeights& find);
   Result<Done> guess_others(int node, const FindWeights& find);
   bool is_asked_for(int node, std::string_view file) const;
-  bool is_taken(int node, const std::string& type, const PromptGraph::Readers& readers,
-                const std::function<bool(int node)>& is_off) const;
+
+  struct Use {
+    bool hands_on = false, ends = false;  ///< to others; here, at a node that may work with it
+  };
+  Use use_of(int reader, std::string_view type, const std::function<bool(int node)>& is_off) const;
+  std::unordered_set<int> givers_in_use(const std::vector<int>& givers, std::string_view type,
+                                        const PromptGraph::Readers& readers,
+                                        const std::function<bool(int node)>& is_off) const;
 
   const PromptGraph& graph_;
   std::vector<Weights> all_;
