@@ -227,28 +227,15 @@ std::optional<Error> Resolver::bypass(Step& step) {
   const GraphNode& node = node_at(step.place);
   const auto& inputs = node.inputs;
   const auto slot = std::size_t(std::max(step.slot, 0));
-  const std::string wanted = step.type ? *step.type : "";
   std::size_t chosen = inputs.size();
-  if (wanted.empty() || wanted == "*") {
+  if (!step.type || step.type->empty() || *step.type == "*") {
     chosen = slot < inputs.size() ? slot : 0;
     if (inputs.empty()) {
       return refuse(step, "it is bypassed and has no input to pass on",
                     "Mute it instead, or connect its consumers to something else.");
     }
   } else {
-    const std::string own = slot < node.output_types.size() ? node.output_types[slot] : "*";
-    const auto fits = [&](const Socket& socket) {
-      return types_fit(socket.type, own, set_.allowance) &&
-             types_fit(socket.type, wanted, set_.allowance);
-    };
-    if (slot < inputs.size() && fits(inputs[slot])) {
-      chosen = slot;
-    } else {
-      auto found = std::ranges::find(inputs, wanted, &Socket::type);
-      set_.allowance.work(std::size_t(found - inputs.begin()) / 4);
-      if (found == inputs.end()) found = std::ranges::find_if(inputs, fits);
-      chosen = std::size_t(found - inputs.begin());
-    }
+    chosen = passed_on(node, slot, *step.type);
   }
   if (chosen == inputs.size()) return std::nullopt;
   step.slot = static_cast<int>(chosen);
@@ -256,6 +243,26 @@ std::optional<Error> Resolver::bypass(Step& step) {
   step.done = false;
   step.type = nullptr;
   return std::nullopt;
+}
+
+/// The input of a bypassed node that an output passes on to a consumer of one type; as many as
+/// there are inputs if none. Remembered, since many consumers may read one output.
+std::size_t Resolver::passed_on(const GraphNode& node, std::size_t slot,
+                                const std::string& wanted) {
+  set_.allowance.work(wanted.size() / 16);
+  const auto [at, fresh] = passed_on_.try_emplace({&node, slot, wanted}, node.inputs.size());
+  if (!fresh) return at->second;
+  const auto& inputs = node.inputs;
+  const std::string own = slot < node.output_types.size() ? node.output_types[slot] : "*";
+  const auto fits = [&](const Socket& socket) {
+    return types_fit(socket.type, own, set_.allowance) &&
+           types_fit(socket.type, wanted, set_.allowance);
+  };
+  if (slot < inputs.size() && fits(inputs[slot])) return at->second = slot;
+  auto found = std::ranges::find(inputs, wanted, &Socket::type);
+  set_.allowance.work(std::size_t(found - inputs.begin()) / 4);
+  if (found == inputs.end()) found = std::ranges::find_if(inputs, fits);
+  return at->second = std::size_t(found - inputs.begin());
 }
 
 /// A getter reads the setter of its name in its own graph, else one of the graphs around it.

@@ -3,8 +3,11 @@
 // bypassed nodes and subgraph boundaries to the node that really produces the value.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -76,6 +79,7 @@ class Resolver {
   std::optional<Error> enter_output(Step& step);
   std::optional<Error> enter_instance(Step& step);
   std::optional<Error> bypass(Step& step);
+  std::size_t passed_on(const GraphNode& node, std::size_t slot, const std::string& wanted);
   /// What a walk came to, and an output that it passed, for a consumer of one type.
   struct Known {
     Source source;
@@ -104,6 +108,7 @@ class Resolver {
   std::unordered_map<std::string, int> setters_;
   std::unordered_map<Passed, Known, HashPassed> known_;  ///< outputs met on long walks
   std::unordered_map<std::string_view, int> types_;      ///< wanted on long walks
+  std::map<std::tuple<const GraphNode*, std::size_t, std::string_view>, std::size_t> passed_on_;
   std::vector<Passed> trail_;
   std::vector<Hop>* hops_ = nullptr;  ///< of the walk at hand
 };
