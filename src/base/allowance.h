@@ -22,6 +22,8 @@ class Allowance {
   /// Counts bytes that are made beside the file and stay; false once they are too many.
   bool hold(std::uint64_t bytes) { return take(bytes_left_, bytes); }
   bool spent() const { return spent_; }
+  /// Whether so many bytes more would be too many.
+  bool may_hold(std::uint64_t bytes) const { return !spent_ && bytes <= bytes_left_; }
 
   /// Why nothing more is made of the file.
   static Error error(const std::string& file) {

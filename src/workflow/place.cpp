@@ -51,11 +51,70 @@ std::vector<int> execution_order(const Graph& graph) {
   return order;
 }
 
+/// What a list of nodes unfolds to.
+struct Unfolded {
+  std::uint64_t nodes = 0;
+  std::uint64_t bytes = 0;  ///< of their places, with ids from this list on
+};
+
+constexpr std::uint64_t kPlaceBytes = sizeof(PlacedNode) + sizeof(int);
+
+/// Counts what a graph unfolds to without unfolding it: each definition once.
+class Count {
+ public:
+  explicit Count(GraphSet& set) : set_(set), known_(set.definitions.size()) {}
+
+  /// Nothing where that can't be said: a definition contains itself, or lies too deep.
+  std::optional<Unfolded> of(const Graph& graph, std::size_t depth = 0) {
+    if (depth > kDepthMax) return std::nullopt;
+    Unfolded sum;
+    for (const GraphNode& node : graph.nodes) {
+      const std::uint64_t id = node.id.size() + 1;
+      sum = plus(sum, {1, kPlaceBytes + id});
+      if (node.role != NodeRole::instance) continue;
+      const auto inner = of_definition(node.definition_graph, depth + 1);
+      if (!inner) return std::nullopt;
+      sum = plus(sum, {inner->nodes, inner->bytes + inner->nodes * id});
+    }
+    return sum;
+  }
+
+ private:
+  struct Known {
+    enum class State { fresh, open, done } state = State::fresh;
+    Unfolded unfolded;
+  };
+
+  std::optional<Unfolded> of_definition(int definition, std::size_t depth) {
+    Known& known = known_[std::size_t(definition)];
+    if (known.state == Known::State::done) return known.unfolded;
+    if (known.state == Known::State::open) return std::nullopt;
+    known.state = Known::State::open;
+    const auto unfolded = of(set_.graph(definition), depth);
+    if (!unfolded) return std::nullopt;  // and so for everything that asks
+    known = {Known::State::done, *unfolded};
+    return unfolded;
+  }
+
+  static Unfolded plus(const Unfolded& a, const Unfolded& b) {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 30;  // more than any file may
+    return {std::min(a.nodes + b.nodes, kMost), std::min(a.bytes + b.bytes, kMost << 10)};
+  }
+
+  GraphSet& set_;
+  std::vector<Known> known_;
+};
+
 class Placer {
  public:
   explicit Placer(GraphSet& set) : set_(set) {}
 
   std::optional<Error> run() {
+    // What would be refused half way is refused before it takes its time.
+    const auto all = Count(set_).of(set_.root);
+    if (all && !set_.allowance.may_hold(std::min(all->bytes, kPlacesMax * kPlaceBytes))) {
+      return Allowance::error(set_.file);
+    }
     placed_.root_places.resize(set_.root.nodes.size());
     for (const int node : execution_order(set_.root)) {
       const int place = add(-1, node, -1);
@@ -73,7 +132,7 @@ class Placer {
   int add(int graph, int node, int parent) {
     const std::string& id = set_.graph(graph).nodes[std::size_t(node)].id;
     std::string full = parent < 0 ? id : placed_.places[std::size_t(parent)].id + ":" + id;
-    set_.allowance.hold(sizeof(PlacedNode) + sizeof(int) + full.size());
+    set_.allowance.hold(kPlaceBytes + full.size());
     placed_.places.push_back({graph, node, parent, -1, std::move(full)});
     return static_cast<int>(placed_.places.size()) - 1;
   }
