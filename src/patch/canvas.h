@@ -50,6 +50,7 @@ class Canvas {
   std::vector<Rect> nodes_, groups_;
   double bottom_ = -std::numeric_limits<double>::infinity();
   std::int64_t& looks_;
+  std::size_t last_hit_ = 0;
 };
 
 }  // namespace ebb
