@@ -17,7 +17,8 @@ class PromptEditor {
   PromptEditor(const JsonDocument& document, const JsonValue& root, const FileWish& wish)
       : document_(document), wish_(wish), id_max_(wish.id_floor) {
     for (const JsonValue node : root) {
-      nodes_[node.key()] = node;
+      // Where an id stands twice the last node counts, and only what the reader takes for a node.
+      if (node.find("class_type").is_string()) nodes_[node.key()] = node;
       id_max_ = std::max(id_max_, largest_in_id(node.key()));
       last_ = node;
     }
@@ -121,9 +122,9 @@ class PromptEditor {
 
   void tile(const std::string& id) {
     const JsonValue decode = node(id);
-    if (!decode.exists()) return;
-    const std::string mark = mark_json("tile-vae", is_first(), "VAEDecode");
     const JsonValue type = decode.find("class_type"), inputs = decode.find("inputs");
+    if (!inputs.is_object() || inputs.size() == 0) return;  // decodes nothing, and is refused
+    const std::string mark = mark_json("tile-vae", is_first(), "VAEDecode");
     out_.edits.replace(type.offset(), type.end_offset() - type.offset(), "\"VAEDecodeTiled\"");
     const Style style = style_of(document_, last_of(inputs));
     std::string values;

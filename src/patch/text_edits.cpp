@@ -23,6 +23,7 @@ std::uint32_t checksum(std::string_view text) {
 }
 
 /// `[bytes, checksum, [[offset, inserted bytes, "removed"], ...]]` of the original text.
+/// REQUIRES: the edits lie inside it.
 std::string write_record(std::string_view original, const std::vector<TextEdit>& edits) {
   std::string text = fmt::format("[{},{},[", original.size(), checksum(original));
   for (const TextEdit& edit : edits) {
@@ -114,6 +115,7 @@ std::optional<std::string> TextEdits::apply(std::string_view text) const {
 }
 
 TextEdits with_record(std::string_view original, const TextEdits& edits) {
+  if (!edits.apply(original)) return edits;  // they can't be applied with a record, either
   // The record is text inside a JSON string inside JSON.
   const std::string quoted = json_quote(write_record(original, edits.sorted()));
   TextEdits result;

@@ -41,7 +41,8 @@ class TextEdits {
 /// Stands in an inserted text for the record of all edits; make_undo puts the record there.
 constexpr std::string_view kRecordHere = "@ebb:undo@";
 
-/// The same edits with the record where kRecordHere stands in them. REQUIRES: it stands there once.
+/// The same edits with the record where kRecordHere stands in them; edits that can't be applied
+/// come back as they are. REQUIRES: it stands there once.
 TextEdits with_record(std::string_view original, const TextEdits& edits);
 
 /// The text that a record was made for, if `patched` is still what the edits made of it.

@@ -42,5 +42,22 @@ TEST(FuzzTargets, PlanAnEncoderWithoutALength) {
   fuzz::plan_workflow(prompt);
 }
 
+// Found by fuzzing: decoders that can't be tiled, as nothing is put into them, and a node that is
+// none beside one of the same id.
+TEST(FuzzTargets, PatchDecodersWithoutInputs) {
+  const std::string rest =
+      R"(, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},)"
+      R"( "3": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["5", 2]}},)"
+      R"( "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64}},)"
+      R"( "5": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a"}}})";
+  for (const char* decoder :
+       {R"("1": {"class_type": "VAEDecode"})", R"("1": {"class_type": "VAEDecode", "inputs": {}})",
+        R"("1": {"class_type": "VAEDecode", "inputs": [1]})",
+        R"("3": {"class_type": "VAEDecode", "inputs": {"a": 1}})",
+        R"("1": {"class_type": "VAEDecode", "inputs": {"a": 1}}, "1": {})"}) {
+    fuzz::patch_workflow("{" + std::string(decoder) + rest);
+  }
+}
+
 }  // namespace
 }  // namespace ebb::test

@@ -49,6 +49,9 @@ TEST(TextEdits, TellEditsThatContradictEachOther) {
   TextEdits outside;
   outside.remove(6, 9);
   EXPECT_EQ(outside.apply("abcdefgh"), std::nullopt);
+  outside.remove(-1, 0);
+  outside.insert(2, std::string(kRecordHere));
+  EXPECT_EQ(with_record("abcdefgh", outside).apply("abcdefgh"), std::nullopt);
 }
 
 }  // namespace
