@@ -9,15 +9,15 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 SOURCE_MAX, HEADER_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 300, 70, 100
-BASE_HEADERS = {"result", "bytes", "file", "printable", "version"}
+BASE_HEADERS = {"result", "bytes", "file", "index", "printable", "version"}
 BANNED = [
     (r"\bstd::cout\b|\bprintf\(|\bstd::cerr\b", "src/", "src/cli/", "the library never prints"),
     (r"\bexit\(|\babort\(", "src/", "src/cli/", "the library never exits"),
     (r"\bthrow\b", "src/", None, "errors are values"),
     (r"\bsystem\(|\bpopen\(", "src/", None, "no shell"),
 ]
-FUNCTION = re.compile(r"^( *)(?!namespace|else|if|for|while|switch|class|struct|enum|do\b|try)\S"
-                      r".*[)\w>]\s*\{$")
+FUNCTION = re.compile(r"^( {0,4})(?!namespace|else|if|for|while|switch|class|struct|enum|do\b|try)"
+                      r"\S.*[)\w>]\s*\{$")
 STATEMENT = re.compile(r"^\s*(\} )?"
                        r"(else$|else //|else if \(|if (constexpr )?\(|for \(|while \()")
 QUOTED = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'')

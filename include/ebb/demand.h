@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ebb/bytes.h"
+#include "ebb/index.h"
 #include "ebb/machine.h"
 #include "ebb/weights.h"
 #include "ebb/workflow.h"
@@ -76,17 +77,17 @@ const char* to_string(StepKind kind);
 
 /// What a node has done before it asks for its main weights: pictures through the VAE, say.
 struct EarlierWork {
-  std::vector<int> uses;  ///< weights (index)
+  std::vector<WeightsIndex> uses;
   Demand demand;
 };
 
 /// What one node needs, read off the prompt.
 struct NodeDemand {
   StepKind kind = StepKind::other;
-  std::vector<int> uses;       ///< weights (index) needed on the GPU by this node, main one first
-  std::vector<int> reads;      ///< weights (index) this loader node reads from disk
-  std::vector<int> loras;      ///< LoRA weights (index) applied to uses[0]
-  std::optional<Shape> shape;  ///< latent sampled, picture decoded or encoded
+  std::vector<WeightsIndex> uses;   ///< needed on the GPU by this node, main one first
+  std::vector<WeightsIndex> reads;  ///< that this loader node reads from disk
+  std::vector<WeightsIndex> loras;  ///< LoRA weights applied to uses[0]
+  std::optional<Shape> shape;       ///< latent sampled, picture decoded or encoded
   Demand demand;
   std::optional<EarlierWork> earlier;  ///< its weights stand in `uses`, too
   std::string note;                    ///< why something is unknown; empty if nothing is
@@ -105,11 +106,11 @@ struct LoadedMedia {
 
 /// The whole prompt: its weights and, per node (same order as prompt.nodes), its demand.
 struct PromptDemand {
-  std::vector<Weights> weights;
-  std::vector<NodeDemand> nodes;
+  List<Weights, WeightsIndex> weights;
+  List<NodeDemand, NodeIndex> nodes;
   std::optional<Shape> picture;  ///< the main picture or video in pixels, for the headline
   std::vector<LoadedMedia> loaded;
-  std::vector<int> unused;  ///< weights (index) that some node takes, but none is known to use
+  std::vector<WeightsIndex> unused;  ///< that some node takes, but none is known to use
   std::vector<std::string> notes;
 };
 
@@ -167,8 +168,8 @@ struct DemandTerms {
 /// The demand of the node at this position in prompt.nodes again, term by term. Errors: as
 /// estimate_demand, whose numbers these are.
 Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes, int node,
-                                   const FindMedia& media = {});
+                                   const Machine& machine, const SizeOverrides& sizes,
+                                   NodeIndex node, const FindMedia& media = {});
 
 /// One call of a model as the tracer (tools/trace_demand.py) recorded it in a ComfyUI checkout.
 struct TracedCall {

@@ -13,7 +13,7 @@ namespace ebb {
 
 struct Explanation {
   std::string file;
-  int pass = 0;  ///< index
+  PassIndex pass = 0;
   int passes = 0;
   std::string work;                ///< `sample high_noise_14B`
   std::vector<std::string> nodes;  ///< `node 57 KSamplerAdvanced`; that of the sums first
@@ -26,10 +26,10 @@ struct Explanation {
 
 /// The pass whose verdict is the worst that is known; of equal ones that which offloads more; -1
 /// if there is no pass.
-int worst_pass(const Outcome& outcome);
+PassIndex worst_pass(const Outcome& outcome);
 
 /// `terms` are those of the main step of the pass. REQUIRES: the pass exists.
-Explanation explain_pass(const Report& report, int pass, const DemandTerms& terms);
+Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms& terms);
 
 /// At most 100 columns.
 std::string to_text(const Explanation& explanation);

@@ -18,8 +18,8 @@ namespace ebb {
 /// A node that doesn't run because an identical one (class, inputs, all that feeds them) ran
 /// before: ComfyUI hands out the same result, the same weights in memory included.
 struct Served {
-  int node = -1;        ///< position in prompt.nodes, not among Order::nodes
-  int from = -1;        ///< the node that ran
+  NodeIndex node;
+  NodeIndex from;       ///< the node that ran
   bool skipped = true;  ///< the scheduler comes by it; false: its result was there before
 
   bool operator==(const Served&) const = default;
@@ -27,34 +27,34 @@ struct Served {
 
 /// The order in which ComfyUI executes a prompt.
 struct Order {
-  std::vector<int> nodes;  ///< positions in prompt.nodes; only nodes that run
+  List<NodeIndex, StepIndex> nodes;  ///< only nodes that run
   std::vector<Served> served;
-  std::vector<int> left_out;  ///< output nodes that ComfyUI does not run; notes say why
+  std::vector<NodeIndex> left_out;  ///< output nodes that ComfyUI does not run; notes say why
   /// Another order of the output nodes changes the order among nodes that handle weights.
   bool depends_on_outputs = false;
   std::vector<std::string> notes;
 };
 
 /// ComfyUI's scheduler for this version and kind of node cache, the cache empty. `outputs`
-/// (positions in prompt.nodes) names the output nodes to run and their order; empty: all, as they
+/// names the output nodes to run and their order; empty: all, as they
 /// stand in the prompt. An output node that needs a cycle or a node that is not there is left out
 /// with a note, as ComfyUI does. With --cache-none a node may run more than once. Errors: no output
 /// node, or none of them left; with the node's label.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
-                          const std::vector<int>& outputs = {},
+                          const std::vector<NodeIndex>& outputs = {},
                           CacheKind cache = CacheKind::standard);
 
 /// One of several prompts that are queued one after another.
 struct QueuedPrompt {
   const Prompt* prompt = nullptr;  ///< must outlive the call
-  std::vector<int> outputs;        ///< as order_steps takes them
+  std::vector<NodeIndex> outputs;  ///< as order_steps takes them
 };
 
 /// What running it does.
 struct Queued {
   /// Nodes whose results an earlier prompt left in the node cache, as ComfyUI's message
   /// `execution_cached` names them; in the order of the prompt.
-  std::vector<int> kept;
+  std::vector<NodeIndex> kept;
   Order order;  ///< what runs; empty where everything was kept
 };
 
@@ -69,29 +69,29 @@ Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
 
 /// One execution of one node.
 struct Step {
-  int node = -1;  ///< position in prompt.nodes
+  NodeIndex node;
   std::string id;
   std::string class_type;
   StepKind kind = StepKind::other;
-  std::vector<int> uses;   ///< weights in use, main one first
-  std::vector<int> reads;  ///< weights read from disk by this step
-  std::vector<int> loras;  ///< LoRA weights applied to uses[0]
+  std::vector<WeightsIndex> uses;   ///< main one first
+  std::vector<WeightsIndex> reads;  ///< from disk by this step
+  std::vector<WeightsIndex> loras;  ///< applied to uses[0]
   std::optional<Shape> shape;
   Demand demand;
   std::optional<EarlierWork> earlier;  ///< as NodeDemand has it
   bool model_known = true;             ///< as NodeDemand has it
   bool loads_unseen = false;           ///< as NodeDemand has it
-  /// Steps (index) that still need this step's result; it stays in RAM until the prompt ends.
-  std::vector<int> consumers;
+  /// That still need this step's result; it stays in RAM until the prompt ends.
+  std::vector<StepIndex> consumers;
 };
 
 /// A maximal run of steps with the same set of weights in use.
 struct Pass {
-  int first_step = 0;  ///< index into Passes::steps
-  int last_step = 0;   ///< inclusive
-  int main_step = 0;   ///< the step with the largest demand
+  StepIndex first_step = 0;
+  StepIndex last_step = 0;  ///< inclusive
+  StepIndex main_step = 0;  ///< the step with the largest demand
   StepKind kind = StepKind::other;
-  std::vector<int> weights;  ///< in use, main one first
+  std::vector<WeightsIndex> weights;  ///< in use, main one first
 };
 
 /// Data that crosses a cut: it was made before and is needed after.
@@ -103,7 +103,7 @@ struct Crossing {
 
 /// The boundary after pass `after_pass`.
 struct Cut {
-  int after_pass = 0;
+  PassIndex after_pass = 0;
   std::vector<Crossing> crossing;
 };
 
@@ -112,17 +112,18 @@ enum class CutAction { keep, unload_all, park, drop, prefetch };
 const char* to_string(CutAction action);
 
 struct CutStep {
-  int after_pass = 0;
+  PassIndex after_pass = 0;
   CutAction action = CutAction::keep;
-  std::vector<int> weights;  ///< for park, drop (empty: all that the pass used) and prefetch
-  int step = -1;  ///< of Ebb's node that does it, which is when it happens; -1: after the pass
+  std::vector<WeightsIndex> weights = {};  ///< for park, drop (empty: all the pass used), prefetch
+  StepIndex step =
+      {};  ///< of Ebb's node that does it, which is when it happens; none: after the pass
 };
 
 /// Replaces ComfyUI's estimate for one sampler (the measured budget node).
 struct Budget {
-  int weights = 0;  ///< that it samples with
+  WeightsIndex weights = 0;  ///< that it samples with
   std::int64_t minimum_bytes = 0;
-  int step = 0;
+  StepIndex step = 0;
 };
 
 /// Levers that act during the run, beside flags (in Machine) and sizes (in SizeOverrides).
@@ -132,14 +133,14 @@ struct Levers {
 };
 
 struct Passes {
-  std::vector<Weights> weights;
-  std::vector<Step> steps;
-  std::vector<Pass> passes;
-  std::vector<Cut> cuts;  ///< one fewer than passes
-  Levers own;             ///< what Ebb's nodes in the prompt do
+  List<Weights, WeightsIndex> weights;
+  List<Step, StepIndex> steps;
+  List<Pass, PassIndex> passes;
+  List<Cut, PassIndex> cuts;  ///< after each pass but the last
+  Levers own;                 ///< what Ebb's nodes in the prompt do
   std::optional<Shape> picture;
   std::vector<LoadedMedia> loaded;    ///< pictures and videos from files
-  std::vector<int> unused;            ///< weights that are read, and taken by a node, in no pass
+  std::vector<WeightsIndex> unused;   ///< that are read, and taken by a node, in no pass
   std::vector<std::string> left_out;  ///< output nodes that don't run: `node 9 SaveImage`
   std::vector<std::string> notes;
   bool too_many_crossings = false;  ///< so many cuts with so much across that they are not listed
@@ -150,7 +151,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
 
 /// ComfyUI's decision for one model at one load.
 struct Load {
-  int weights = 0;
+  WeightsIndex weights = 0;
   bool full = false;               ///< everything is on the GPU, parameters outside the list too
   std::int64_t free_bytes = 0;     ///< free VRAM when the budget was computed, own weights included
   std::int64_t minimum_bytes = 0;  ///< demand subtracted: the step's minimum or the floor
@@ -163,15 +164,16 @@ struct Load {
 };
 
 struct Eviction {
-  int weights = 0;
+  WeightsIndex weights = 0;
   std::int64_t bytes = 0;  ///< left VRAM
   bool partial = false;
 };
 
-/// State around one step. Vectors over weights are in bytes, indexed as Passes::weights.
+/// State around one step. Lists over weights are in bytes.
 struct StepState {
-  std::vector<std::int64_t> vram;  ///< resident while the step runs
-  std::vector<std::int64_t> ram;   ///< held in RAM while the step runs (offloaded parts, backups)
+  List<std::int64_t, WeightsIndex> vram;  ///< resident while the step runs
+  List<std::int64_t, WeightsIndex>
+      ram;  ///< held in RAM while the step runs (offloaded parts, backups)
   std::int64_t vram_others_bytes = 0;
   std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
@@ -197,7 +199,7 @@ struct StepState {
 /// What a policy or a plan makes of the passes; one state per step.
 struct Timeline {
   std::string policy;  ///< `classic 0.3.73`
-  std::vector<StepState> steps;
+  List<StepState, StepIndex> steps;
   bool paged = false;  ///< weights are paged in on demand: what nobody uses leaves by itself
   /// This release holds more in RAM than is counted here: peaks of RAM are lower bounds.
   bool ram_open = false;
@@ -243,12 +245,12 @@ struct PassOutcome {
 struct Outcome {
   Verdict verdict = Verdict::unknown;
   std::string cause;  ///< of the worst pass, then of every other one that goes above the card
-  std::vector<PassOutcome> passes;
+  List<PassOutcome, PassIndex> passes;
   /// What is not known of the run, a phrase each. With some of it the verdict is unknown, and
   /// `known` is the verdict without it.
   std::vector<std::string> lacking;
   Verdict known = Verdict::fits;
-  int known_pass = -1;  ///< the pass that `known` and, where the verdict is known, `cause` are of
+  PassIndex known_pass;  ///< the pass that `known` and, where the verdict is known, `cause` are of
   // Those of the passes of which they are known: where one is not, these are lower bounds.
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;

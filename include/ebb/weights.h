@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ebb/bytes.h"
+#include "ebb/index.h"
 #include "ebb/machine.h"
 #include "ebb/result.h"
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ebb/bytes.h"
+#include "ebb/index.h"
 #include "ebb/machine.h"
 #include "ebb/result.h"
 
@@ -74,16 +75,16 @@ struct Refusal {
 
 /// The executed graph. Node order is the order of the keys in the JSON object.
 struct Prompt {
-  std::vector<PromptNode> nodes;
-  std::unordered_map<std::string, int> index;  ///< id -> position in nodes
-  std::vector<std::string> notes;              ///< what was guessed or left out, whole sentences
-  std::vector<Uncertain> uncertain;            ///< every value that is a guess or missing
-  std::vector<Refusal> refused;  ///< of ComfyUI's own classes, by position of the nodes
+  List<PromptNode, NodeIndex> nodes;
+  std::unordered_map<std::string, NodeIndex> index;  ///< by id
+  std::vector<std::string> notes;    ///< what was guessed or left out, whole sentences
+  std::vector<Uncertain> uncertain;  ///< every value that is a guess or missing
+  std::vector<Refusal> refused;      ///< of ComfyUI's own classes, by position of the nodes
   /// Model files whose size the graph's notes state, by lower-case name without folder.
   std::map<std::string, WrittenSize> stated_files;
 
   const PromptNode* find(std::string_view id) const;
-  int position(std::string_view id) const;  ///< -1 if absent
+  NodeIndex position(std::string_view id) const;  ///< none if absent
   /// The node an input is linked to, or null.
   const PromptNode* origin(const PromptInput& input) const;
 };

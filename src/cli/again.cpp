@@ -20,7 +20,7 @@ constexpr std::size_t kMostChanges = 12;
 
 struct Change {
   std::string what;  // `seed`; empty: the first run, or nothing changed
-  int node = -1;
+  NodeIndex node = {};
   int input = -1;
 };
 
@@ -50,8 +50,8 @@ std::string kind_of(const PromptNode& node, const PromptInput& input) {
 std::vector<Change> changes_of(const Prompt& prompt, const Order& order) {
   std::vector<Change> changes;
   for (const char* wanted : {"seed", "text", "frames"}) {
-    for (const int n : order.nodes) {
-      const PromptNode& node = prompt.nodes[static_cast<std::size_t>(n)];
+    for (const NodeIndex n : order.nodes) {
+      const PromptNode& node = prompt.nodes[n];
       for (std::size_t i = 0; i < node.inputs.size() && changes.size() < kMostChanges; ++i) {
         if (kind_of(node, node.inputs[i]) == wanted) {
           changes.push_back({wanted, n, static_cast<int>(i)});
@@ -64,9 +64,7 @@ std::vector<Change> changes_of(const Prompt& prompt, const Order& order) {
 
 /// Any other value of the same kind.
 Prompt with_another_value(Prompt prompt, const Change& change) {
-  std::string& value = prompt.nodes[static_cast<std::size_t>(change.node)]
-                           .inputs[static_cast<std::size_t>(change.input)]
-                           .value;
+  std::string& value = prompt.nodes[change.node].inputs[change.input].value;
   if (value.front() == '"') {
     value.insert(1, "another ");
   } else {
@@ -79,10 +77,10 @@ Again sum_up(Change change, const Passes& passes, const Timeline& timeline) {
   Again again;
   again.change = std::move(change);
   again.ram_open = timeline.ram_open;
-  for (std::size_t s = 0; s < passes.steps.size(); ++s) {
+  for (const StepIndex s : passes.steps.indices()) {
     again.ids.push_back(passes.steps[s].id);
-    for (const int w : passes.steps[s].uses) {
-      const std::string& name = passes.weights[static_cast<std::size_t>(w)].name;
+    for (const WeightsIndex w : passes.steps[s].uses) {
+      const std::string& name = passes.weights[w].name;
       if (std::ranges::find(again.weights, name) == again.weights.end()) {
         again.weights.push_back(name);
       }
@@ -164,7 +162,7 @@ std::string to_text(const std::string& file, const Prompt& prompt, const Machine
   for (const Again& run : runs) {
     std::string label = run.change.what;
     if (run.change.node >= 0) {
-      label += " of " + prompt.nodes[static_cast<std::size_t>(run.change.node)].label();
+      label += " of " + prompt.nodes[run.change.node].label();
     }
     wide = std::max(wide, label.size());
     labels.push_back(std::move(label));
@@ -197,9 +195,9 @@ std::string to_json(const std::string& file, const Prompt& prompt, const Machine
     const Again& run = runs[i];
     std::string node = "null", input = "null";
     if (run.change.node >= 0) {
-      const PromptNode& changed = prompt.nodes[static_cast<std::size_t>(run.change.node)];
+      const PromptNode& changed = prompt.nodes[run.change.node];
       node = quoted(changed.id);
-      input = quoted(changed.inputs[static_cast<std::size_t>(run.change.input)].name);
+      input = quoted(changed.inputs[run.change.input].name);
     }
     text += fmt::format(
         "{}\n  {{\"change\": {}, \"node\": {}, \"input\": {}, \"nodes\": {}, \"weights\": {}, "

@@ -30,14 +30,14 @@ struct Arguments : PlanArguments {
   std::optional<int> pass;  ///< from 1; absent: the worst
 };
 
-Result<int> choose_pass(const Arguments& arguments, const Report& report) {
+Result<PassIndex> choose_pass(const Arguments& arguments, const Report& report) {
   const auto passes = static_cast<int>(report.prediction.outcome.passes.size());
   if (passes == 0) {
     return input_error("has no pass to explain: nothing in it uses weights that Ebb knows",
                        arguments.file);
   }
   if (!arguments.pass) return worst_pass(report.prediction.outcome);
-  if (*arguments.pass > 0 && *arguments.pass <= passes) return *arguments.pass - 1;
+  if (*arguments.pass > 0 && *arguments.pass <= passes) return PassIndex::of(*arguments.pass - 1);
   return usage_error(fmt::format("--pass: there is no pass {}", *arguments.pass),
                      passes == 1 ? "The workflow has one pass."
                                  : fmt::format("The workflow has passes 1 to {}.", passes));
@@ -55,8 +55,8 @@ Result<Explanation> explain(const Arguments& arguments) {
   const auto pass = choose_pass(arguments, report);
   if (!pass) return pass.error();
   const Passes& passes = *report.prediction.passes;
-  const Pass& chosen = passes.passes[static_cast<std::size_t>(*pass)];
-  const Step& step = passes.steps[static_cast<std::size_t>(chosen.main_step)];
+  const Pass& chosen = passes.passes[*pass];
+  const Step& step = passes.steps[chosen.main_step];
   const auto terms = explain_demand(*run->prompt, run->find, report.trial.machine,
                                     report.trial.sizes, step.node, run->media);
   if (!terms) return terms.error();

@@ -107,7 +107,7 @@ ComparedRun compared_run(const Report& report, std::vector<std::string> values) 
   const auto& passes = report.prediction.passes->passes;
   const PassOutcome* shown = nullptr;
   bool sampling = false;
-  for (std::size_t i = 0; i < passes.size() && i < run.outcome.passes.size(); ++i) {
+  for (const PassIndex i : run.outcome.passes.indices()) {
     const PassOutcome& pass = run.outcome.passes[i];
     const bool samples = passes[i].kind == StepKind::sample;
     if (sampling && !samples) continue;

@@ -15,7 +15,7 @@ double area(const Shape& latent) {
 }
 
 /// Encoders for editing scale each picture to about a megapixel and carry its latent along.
-double edit_pictures_area(const PromptGraph& graph, int node) {
+double edit_pictures_area(const PromptGraph& graph, NodeIndex node) {
   if (!graph.input_of_type(node, "VAE")) return 0;
   double sum = 0;
   for (const PromptInput& input : graph.node(node).inputs) {
@@ -26,7 +26,7 @@ double edit_pictures_area(const PromptGraph& graph, int node) {
 
 }  // namespace
 
-void CarriedBy::visit(int node, Carried& carried) {
+void CarriedBy::visit(NodeIndex node, Carried& carried) {
   const PromptGraph& graph = graph_;
   PromptValues& values = values_;
   const std::string& name = graph.node(node).class_type;
@@ -67,11 +67,11 @@ const Carried& CarriedBy::from(const PromptGraph::Source& conditioning) {
   const auto [at, fresh] = known_.try_emplace(conditioning.exists() ? conditioning.node : -1);
   Carried& carried = at->second;
   if (!fresh || !conditioning.exists()) return carried;
-  std::unordered_set<int> seen = {conditioning.node};
-  std::vector<int> open = {conditioning.node};
+  std::unordered_set<NodeIndex> seen = {conditioning.node};
+  std::vector<NodeIndex> open = {conditioning.node};
   while (!open.empty() && visits_left_ > 0) {
     --visits_left_;
-    const int node = open.back();
+    const NodeIndex node = open.back();
     open.pop_back();
     visit(node, carried);
     for (const PromptInput& input : graph_.node(node).inputs) {

@@ -11,10 +11,10 @@
 namespace ebb {
 
 struct Carried {
-  double reference_area = 0;     ///< latent pixels of reference latents, all frames
-  std::vector<int> controlnets;  ///< weights (index), GLIGEN models among them
-  int nets = 0;                  ///< how often a ControlNet is applied, known or not
-  std::string why;               ///< a reference whose size is unknown
+  double reference_area = 0;              ///< latent pixels of reference latents, all frames
+  std::vector<WeightsIndex> controlnets;  ///< GLIGEN models among them
+  int nets = 0;                           ///< how often a ControlNet is applied, known or not
+  std::string why;                        ///< a reference whose size is unknown
 };
 
 /// Walks from an input that carries conditioning back through every node that hands it on, once
@@ -27,12 +27,12 @@ class CarriedBy {
   const Carried& from(const PromptGraph::Source& conditioning);
 
  private:
-  void visit(int node, Carried& carried);
+  void visit(NodeIndex node, Carried& carried);
 
   const PromptGraph& graph_;
   const PromptWeights& weights_;
   PromptValues& values_;
-  std::unordered_map<int, Carried> known_;
+  std::unordered_map<NodeIndex, Carried> known_;
   int visits_left_ = 500'000;
 };
 

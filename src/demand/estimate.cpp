@@ -44,18 +44,18 @@ class Estimate {
         sizes_(sizes),
         weights_(graph_),
         values_(graph_, sizes_,
-                {[this](int node) { return vae_row(node); }, [this] { return architecture(); },
-                 media}) {}
+                {[this](NodeIndex node) { return vae_row(node); },
+                 [this] { return architecture(); }, media}) {}
 
   Result<PromptDemand> run(const FindWeights& find);
   /// To be called before run: keeps the arithmetic of this node.
-  void explain(int node, DemandTerms& terms) {
+  void explain(NodeIndex node, DemandTerms& terms) {
     explained_ = node;
     explained_terms_ = &terms;
   }
 
  private:
-  const VaeRow* vae_row(int node) const {
+  const VaeRow* vae_row(NodeIndex node) const {
     const Origin origin = weights_.origin(node, "VAE");
     return origin.weights < 0 ? nullptr : find_vae_row(weights_[origin.weights].architecture);
   }
@@ -69,29 +69,29 @@ class Estimate {
   }
 
   std::vector<LoadedMedia> loaded();
-  void node(int i, NodeDemand& out);
+  void node(NodeIndex i, NodeDemand& out);
   void load(const PromptNode& node, NodeDemand& out);
-  void sample(int i, NodeDemand& out);
+  void sample(NodeIndex i, NodeDemand& out);
   void sample_known(const SamplerSettings& settings, const DiffusionRow& row,
                     const SizeValue& latent, NodeDemand& out);
   void use_other_model(const SamplerSettings& settings, NodeDemand& out);
-  void decode(int i, NodeDemand& out);
-  void encode_text(int i, NodeDemand& out);
-  void encode_image(int i, NodeDemand& out);
-  void encode_vision(int i, NodeDemand& out);
-  void upscale(int i, NodeDemand& out);
-  void work(int i, NodeDemand& out);
+  void decode(NodeIndex i, NodeDemand& out);
+  void encode_text(NodeIndex i, NodeDemand& out);
+  void encode_image(NodeIndex i, NodeDemand& out);
+  void encode_vision(NodeIndex i, NodeDemand& out);
+  void upscale(NodeIndex i, NodeDemand& out);
+  void work(NodeIndex i, NodeDemand& out);
 
-  std::optional<int> use(int i, std::string_view type, NodeDemand& out);
-  SizeValue encoded_size(int i, const VaeRow& row);
-  std::int64_t result_bytes(int i);
+  std::optional<WeightsIndex> use(NodeIndex i, std::string_view type, NodeDemand& out);
+  SizeValue encoded_size(NodeIndex i, const VaeRow& row);
+  std::int64_t result_bytes(NodeIndex i);
   std::optional<Shape> main_picture(const PromptDemand& demand);
   void assume(const std::string& what);
   bool plain_attention() const {
     return machine_.flags.disable_xformers_and_pytorch_attention || card_.plain_attention;
   }
   void general_notes();
-  std::vector<int> unused(const PromptDemand& demand);
+  std::vector<WeightsIndex> unused(const PromptDemand& demand);
 
   PromptGraph graph_;
   const Machine& machine_;
@@ -103,7 +103,7 @@ class Estimate {
   Memo<SampleCase> samples_;
   Memo<VaeCase> decodes_;
   std::vector<std::string> notes_;
-  int explained_ = -1;
+  NodeIndex explained_;
   DemandTerms* explained_terms_ = nullptr;
   DemandTerms* terms_ = nullptr;  // not null while the node to be explained is estimated
 };
@@ -118,7 +118,7 @@ void Estimate::assume(const std::string& what) {
 }
 
 /// Adds the weights of this type to those in use; says why where they are not known.
-std::optional<int> Estimate::use(int i, std::string_view type, NodeDemand& out) {
+std::optional<WeightsIndex> Estimate::use(NodeIndex i, std::string_view type, NodeDemand& out) {
   const Origin origin = weights_.origin(i, type);
   if (origin.weights < 0) {
     if (out.note.empty()) out.note = origin.why;
@@ -159,7 +159,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
       if (!carried.why.empty()) assume("A reference is not counted: " + carried.why);
     }
     c.controlnets = std::max(c.controlnets, carried.nets);
-    for (const int net : carried.controlnets) {
+    for (const WeightsIndex net : carried.controlnets) {
       if (std::find(out.uses.begin(), out.uses.end(), net) == out.uses.end()) {
         out.uses.push_back(net);
       }
@@ -182,7 +182,7 @@ void Estimate::use_other_model(const SamplerSettings& settings, NodeDemand& out)
   }
 }
 
-void Estimate::sample(int i, NodeDemand& out) {
+void Estimate::sample(NodeIndex i, NodeDemand& out) {
   const SamplerSettings settings = sampler_settings(graph_, i, values_);
   out.demand.repeats = settings.repeats;
   out.note = settings.why;
@@ -198,7 +198,7 @@ void Estimate::sample(int i, NodeDemand& out) {
     return;
   }
   out.uses.push_back(origin.weights);
-  for (const int patch : origin.patches) out.uses.push_back(patch);
+  for (const WeightsIndex patch : origin.patches) out.uses.push_back(patch);
   use_other_model(settings, out);
   out.loras = origin.loras;
   std::reverse(out.loras.begin(), out.loras.end());  // as they are put on: loader first
@@ -233,7 +233,7 @@ void Estimate::sample(int i, NodeDemand& out) {
   sample_known(settings, *row, latent, out);
 }
 
-void Estimate::decode(int i, NodeDemand& out) {
+void Estimate::decode(NodeIndex i, NodeDemand& out) {
   const auto vae = use(i, "VAE", out);
   const PromptInput* input = graph_.input_of_type(i, "LATENT");
   const SizeValue latent = values_.of(graph_.source(*input));
@@ -265,7 +265,7 @@ void Estimate::decode(int i, NodeDemand& out) {
 }
 
 /// The pictures that a node encodes, as the VAE gets them.
-SizeValue Estimate::encoded_size(int i, const VaeRow& row) {
+SizeValue Estimate::encoded_size(NodeIndex i, const VaeRow& row) {
   const PromptNode& node = graph_.node(i);
   const PromptInput* image = graph_.input_of_type(i, "IMAGE");
   SizeValue value = image ? values_.of(graph_.source(*image)) : unknown_value("no picture");
@@ -304,7 +304,7 @@ SizeValue Estimate::encoded_size(int i, const VaeRow& row) {
   return value;
 }
 
-void Estimate::encode_image(int i, NodeDemand& out) {
+void Estimate::encode_image(NodeIndex i, NodeDemand& out) {
   const auto vae = use(i, "VAE", out);
   if (graph_.input_of_type(i, "CLIP_VISION")) use(i, "CLIP_VISION", out);
   const VaeRow* row = vae ? find_vae_row(weights_[*vae].architecture) : nullptr;
@@ -333,7 +333,7 @@ void Estimate::encode_image(int i, NodeDemand& out) {
   if (terms_) *terms_ = encode_terms(c);
 }
 
-void Estimate::encode_text(int i, NodeDemand& out) {
+void Estimate::encode_text(NodeIndex i, NodeDemand& out) {
   const auto clip = use(i, "CLIP", out);
   const TextRow* row = clip ? find_text_row(weights_[*clip].architecture) : nullptr;
   const int element_bytes = clip ? weights_[*clip].compute_type_bytes : 2;
@@ -366,7 +366,7 @@ void Estimate::encode_text(int i, NodeDemand& out) {
   }
 }
 
-void Estimate::encode_vision(int i, NodeDemand& out) {
+void Estimate::encode_vision(NodeIndex i, NodeDemand& out) {
   const auto vision = use(i, "CLIP_VISION", out);
   out.demand = text_demand(nullptr, machine_.comfyui, 2);
   if (vision && weights_[*vision].known()) {  // 729 tokens: the most that one picture makes
@@ -383,7 +383,7 @@ void Estimate::encode_vision(int i, NodeDemand& out) {
   out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
 }
 
-void Estimate::upscale(int i, NodeDemand& out) {
+void Estimate::upscale(NodeIndex i, NodeDemand& out) {
   if (graph_.input_of_type(i, "LATENT_UPSCALE_MODEL")) {
     use(i, "LATENT_UPSCALE_MODEL", out);
     if (graph_.input_of_type(i, "VAE")) use(i, "VAE", out);
@@ -411,7 +411,7 @@ void Estimate::upscale(int i, NodeDemand& out) {
 }
 
 /// Weights are used in a way that Ebb has no formula for.
-void Estimate::work(int i, NodeDemand& out) {
+void Estimate::work(NodeIndex i, NodeDemand& out) {
   for (const PromptInput& input : graph_.node(i).inputs) {
     if (!is_model_at_work(graph_, i, input)) continue;
     const Origin origin = weights_.origin(graph_.source(input), graph_.type(input));
@@ -442,7 +442,7 @@ void Estimate::work(int i, NodeDemand& out) {
 }
 
 /// What the node itself allocates and leaves in the cache, as fp32.
-std::int64_t Estimate::result_bytes(int i) {
+std::int64_t Estimate::result_bytes(NodeIndex i) {
   std::int64_t bytes = 0;
   const PromptNode& node = graph_.node(i);
   for (int slot = 0; slot < static_cast<int>(node.output_types.size()); ++slot) {
@@ -456,7 +456,7 @@ std::int64_t Estimate::result_bytes(int i) {
   return bytes;
 }
 
-void Estimate::node(int i, NodeDemand& out) {
+void Estimate::node(NodeIndex i, NodeDemand& out) {
   out.kind = kind_of(graph_, i, values_);
   out.reads = weights_.reads(i);
   switch (out.kind) {
@@ -480,7 +480,7 @@ void Estimate::node(int i, NodeDemand& out) {
 
 std::vector<LoadedMedia> Estimate::loaded() {
   std::vector<LoadedMedia> all;
-  for (int i = 0; i < graph_.size(); ++i) {
+  for (const NodeIndex i : graph_.nodes()) {
     const RuleRow* rule = find_rule(graph_.node(i).class_type);
     if (!rule || !loads_media(*rule)) continue;
     const SizeValue& value = values_.of({i, 0});
@@ -529,18 +529,17 @@ void Estimate::general_notes() {
 }
 
 /// Weights that a node takes, but that no node is known to use. LoRAs change weights in place.
-std::vector<int> Estimate::unused(const PromptDemand& demand) {
-  std::vector<int> left =
-      weights_.taken([this](int node) { return is_bypassed(graph_, node, values_); });
+std::vector<WeightsIndex> Estimate::unused(const PromptDemand& demand) {
+  std::vector<WeightsIndex> left =
+      weights_.taken([this](NodeIndex node) { return is_bypassed(graph_, node, values_); });
   std::ranges::sort(left);
   left.erase(std::unique(left.begin(), left.end()), left.end());
-  std::vector<bool> used(weights_.all().size());
+  List<bool, WeightsIndex> used(weights_.all().size());
   for (const NodeDemand& node : demand.nodes) {
-    for (const int w : node.uses) used[static_cast<std::size_t>(w)] = true;
+    for (const WeightsIndex w : node.uses) used[w] = true;
   }
-  std::erase_if(left, [&](int w) {
-    return used[static_cast<std::size_t>(w)] || weights_[w].role == WeightsRole::lora ||
-           weights_[w].absent();
+  std::erase_if(left, [&](WeightsIndex w) {
+    return used[w] || weights_[w].role == WeightsRole::lora || weights_[w].absent();
   });
   return left;
 }
@@ -550,7 +549,7 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
   if (auto found = weights_.find_all(find); !found) return found.error();
   PromptDemand demand;
   demand.nodes.resize(graph_.size());
-  for (int i = 0; i < graph_.size(); ++i) {
+  for (const NodeIndex i : graph_.nodes()) {
     terms_ = i == explained_ ? explained_terms_ : nullptr;
     node(i, demand.nodes[i]);
     if (values_.error()) return *values_.error();
@@ -573,8 +572,8 @@ Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& fi
 }
 
 Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes, int node,
-                                   const FindMedia& media) {
+                                   const Machine& machine, const SizeOverrides& sizes,
+                                   NodeIndex node, const FindMedia& media) {
   if (auto ok = check_overrides(sizes); !ok) return ok.error();
   DemandTerms terms;
   Estimate estimate(prompt, machine, sizes, media);

@@ -27,7 +27,7 @@ bool gives_unknown(const PromptNode& n) {
 }
 
 /// It takes a model and a latent or picture and has the knobs of a sampler.
-bool samples(const PromptGraph& graph, int node) {
+bool samples(const PromptGraph& graph, NodeIndex node) {
   const PromptNode& n = graph.node(node);
   if (is_unmanaged_sampler(n.class_type)) return true;
   if (n.class_type == "AddNoise" || contains(n.class_type, "Scheduler")) return false;
@@ -46,14 +46,14 @@ bool samples(const PromptGraph& graph, int node) {
 constexpr int kWalkMax = 1000;  // nodes in a row; a circle has no end
 
 /// The node behind a GUIDER input that has the model.
-int guider_of(const PromptGraph& graph, int node) {
+NodeIndex guider_of(const PromptGraph& graph, NodeIndex node) {
   const PromptInput* input = graph.input_of_type(node, "GUIDER");
   PromptGraph::Source source = input ? graph.source(*input) : PromptGraph::Source{};
   for (int i = 0; source.exists() && i <= kWalkMax; ++i) {
     if (graph.input_of_type(source.node, "MODEL")) return source.node;
     source = graph.handed_on(source, "GUIDER");
   }
-  return -1;
+  return {};
 }
 
 /// Weights that nodes put into the conditioning, for the sampler.
@@ -69,7 +69,7 @@ bool computes_nothing(std::string_view class_type) {
 }
 
 /// It gets a picture, a sound or a latent: something to encode or to decode.
-bool takes_data(const PromptGraph& graph, int node) {
+bool takes_data(const PromptGraph& graph, NodeIndex node) {
   return std::ranges::any_of(graph.node(node).inputs, [&](const PromptInput& input) {
     const LinkKind kind = link_kind(graph.type(input));
     return input.link && (kind == LinkKind::any || kind == LinkKind::data) &&
@@ -77,18 +77,18 @@ bool takes_data(const PromptGraph& graph, int node) {
   });
 }
 
-PromptGraph::Source model_of(const PromptGraph& graph, int node) {
-  for (int steps = 0; node >= 0 && steps <= kWalkMax; ++steps) {
+PromptGraph::Source model_of(const PromptGraph& graph, NodeIndex node) {
+  for (int steps = 0; node.exists() && steps <= kWalkMax; ++steps) {
     if (const PromptInput* model = graph.input_of_type(node, "MODEL")) return graph.source(*model);
     if (!continues_sampler(graph.node(node).class_type)) return {};
     const PromptInput* latent = graph.input_of_type(node, "LATENT");
-    node = latent ? graph.source(*latent).node : -1;
+    node = latent ? graph.source(*latent).node : NodeIndex();
   }
   return {};
 }
 
 /// The second of two models that a guider asks in turn.
-PromptGraph::Source other_model_of(const PromptGraph& graph, int node,
+PromptGraph::Source other_model_of(const PromptGraph& graph, NodeIndex node,
                                    const PromptGraph::Source& first) {
   for (const PromptInput& input : graph.node(node).inputs) {
     if (!input.link || graph.type(input) != "MODEL") continue;
@@ -108,7 +108,7 @@ int evaluations(std::string_view sampler) {
   return one_of(sampler, {"heunpp2", "seeds_3"}) ? 3 : 1;
 }
 
-std::string sampler_name(const PromptGraph& graph, int node) {
+std::string sampler_name(const PromptGraph& graph, NodeIndex node) {
   const PromptInput* name = graph.node(node).input("sampler_name");
   if (!name) {
     const PromptInput* input = graph.input_of_type(node, "SAMPLER");
@@ -119,9 +119,9 @@ std::string sampler_name(const PromptGraph& graph, int node) {
 }
 
 /// How many conditionings one step evaluates.
-int branches(const PromptGraph& graph, int sampler, int guider, PromptValues& values,
+int branches(const PromptGraph& graph, NodeIndex sampler, NodeIndex guider, PromptValues& values,
              std::string& why) {
-  const int with_cfg = guider >= 0 ? guider : sampler;
+  const NodeIndex with_cfg = guider.exists() ? guider : sampler;
   const std::string& name = graph.node(with_cfg).class_type;
   if (name == "BasicGuider") return 1;
   if (one_of(name, {"DualCFGGuider", "PerpNegGuider"})) return 3;
@@ -131,7 +131,7 @@ int branches(const PromptGraph& graph, int sampler, int guider, PromptValues& va
   return cfg && *cfg == 1 ? 1 : 2;
 }
 
-std::optional<double> step_count(const PromptGraph& graph, int node, PromptValues& values) {
+std::optional<double> step_count(const PromptGraph& graph, NodeIndex node, PromptValues& values) {
   if (const PromptInput* sigmas = graph.input_of_type(node, "SIGMAS")) {
     const SizeValue& value = values.of(graph.source(*sigmas));
     return value.is_number() ? std::optional(value.number) : std::nullopt;
@@ -145,21 +145,21 @@ std::optional<double> step_count(const PromptGraph& graph, int node, PromptValue
 
 }  // namespace
 
-bool writes_text(const PromptGraph& graph, int node) {
+bool writes_text(const PromptGraph& graph, NodeIndex node) {
   return graph.node(node).input("max_length") && graph.gives(node, "STRING");
 }
 
-bool is_bypassed(const PromptGraph& graph, int node, PromptValues& values) {
+bool is_bypassed(const PromptGraph& graph, NodeIndex node, PromptValues& values) {
   const PromptInput* bypass = graph.node(node).input("bypass");
   return bypass && values.truth(*bypass).value_or(false);
 }
 
-bool is_sound(const PromptGraph& graph, int node) {
+bool is_sound(const PromptGraph& graph, NodeIndex node) {
   return one_of(graph.node(node).class_type,
                 {"AudioEncoderEncode", "LTXVAudioVAEDecode", "LTXVAudioVAEEncode"});
 }
 
-const PromptInput* works_with(const PromptGraph& graph, int node) {
+const PromptInput* works_with(const PromptGraph& graph, NodeIndex node) {
   const PromptNode& n = graph.node(node);
   if (computes_nothing(n.class_type) || (n.output_types.empty() && !n.known)) return nullptr;
   bool results = n.output_types.empty();  // it saves what it makes of them
@@ -175,13 +175,13 @@ const PromptInput* works_with(const PromptGraph& graph, int node) {
   return nullptr;
 }
 
-bool is_model_at_work(const PromptGraph& graph, int node, const PromptInput& input) {
+bool is_model_at_work(const PromptGraph& graph, NodeIndex node, const PromptInput& input) {
   const std::string_view type = graph.type(input);
   return input.link && link_kind(type) == LinkKind::weights && !goes_with_conditioning(type) &&
          !contains(type, "PIPE") && (type != "VAE" || takes_data(graph, node));
 }
 
-bool answers_for(const PromptGraph& graph, int node, std::string_view type) {
+bool answers_for(const PromptGraph& graph, NodeIndex node, std::string_view type) {
   const PromptNode& n = graph.node(node);
   if (computes_nothing(n.class_type)) return false;
   if (one_of(type, {"CONTROL_NET", "GLIGEN"})) return false;
@@ -198,7 +198,7 @@ bool encodes_whole_video(std::string_view class_type) {
                               "WanHuMoImageToVideo", "WanSoundImageToVideo"});
 }
 
-bool encodes_pictures(const PromptGraph& graph, int node) {
+bool encodes_pictures(const PromptGraph& graph, NodeIndex node) {
   const std::string& name = graph.node(node).class_type;
   if (!graph.input_of_type(node, "VAE")) return false;
   if (graph.gives(node, "MODEL") || graph.gives(node, "IMAGE")) return false;
@@ -206,7 +206,7 @@ bool encodes_pictures(const PromptGraph& graph, int node) {
   return graph.input_of_type(node, "IMAGE") != nullptr;
 }
 
-StepKind kind_of(const PromptGraph& graph, int node, PromptValues& values) {
+StepKind kind_of(const PromptGraph& graph, NodeIndex node, PromptValues& values) {
   const PromptNode& n = graph.node(node);
   if (!loader_rows(n.class_type).empty() || !lora_files(n).empty() ||
       is_unmanaged_loader(n.class_type)) {
@@ -239,13 +239,13 @@ StepKind kind_of(const PromptGraph& graph, int node, PromptValues& values) {
   return works_with(graph, node) ? StepKind::use : StepKind::other;
 }
 
-SamplerSettings sampler_settings(const PromptGraph& graph, int node, PromptValues& values) {
+SamplerSettings sampler_settings(const PromptGraph& graph, NodeIndex node, PromptValues& values) {
   SamplerSettings settings;
-  const int guider = guider_of(graph, node);
-  settings.model = model_of(graph, guider >= 0 ? guider : node);
-  settings.other_model = other_model_of(graph, guider >= 0 ? guider : node, settings.model);
-  for (const int place : {node, guider}) {
-    if (place < 0) continue;
+  const NodeIndex guider = guider_of(graph, node), asked = guider.exists() ? guider : node;
+  settings.model = model_of(graph, asked);
+  settings.other_model = other_model_of(graph, asked, settings.model);
+  for (const NodeIndex place : {node, guider}) {
+    if (!place.exists()) continue;
     for (const PromptInput& input : graph.node(place).inputs) {
       if (input.link && graph.type(input) == "CONDITIONING") {
         settings.conditionings.push_back(graph.source(input));

@@ -52,7 +52,7 @@ PromptGraph::Source PromptGraph::source(const PromptInput& input) const {
   return {found->second, input.link->slot};
 }
 
-PromptGraph::Source PromptGraph::source(int position, std::string_view name) const {
+PromptGraph::Source PromptGraph::source(NodeIndex position, std::string_view name) const {
   const PromptInput* input = node(position).input(name);
   return input ? source(*input) : Source{};
 }
@@ -69,14 +69,14 @@ std::string_view PromptGraph::type(const PromptInput& input) const {
   return is_any(origin) ? std::string_view(input.type) : origin;
 }
 
-bool PromptGraph::gives(int position, std::string_view type) const {
+bool PromptGraph::gives(NodeIndex position, std::string_view type) const {
   for (const std::string& output : node(position).output_types) {
     if (output == type) return true;
   }
   return false;
 }
 
-const PromptInput* PromptGraph::input_of_type(int position, std::string_view wanted) const {
+const PromptInput* PromptGraph::input_of_type(NodeIndex position, std::string_view wanted) const {
   for (const PromptInput& input : node(position).inputs) {
     if (input.link && type(input) == wanted) return &input;
   }
@@ -85,10 +85,10 @@ const PromptInput* PromptGraph::input_of_type(int position, std::string_view wan
 
 PromptGraph::Readers PromptGraph::readers() const {
   Readers readers(prompt_.nodes.size());
-  for (int i = 0; i < size(); ++i) {
+  for (const NodeIndex i : nodes()) {
     for (const PromptInput& input : node(i).inputs) {
       const Source from = source(input);
-      if (from.exists()) readers[static_cast<std::size_t>(from.node)].emplace_back(i, &input);
+      if (from.exists()) readers[from.node].emplace_back(i, &input);
     }
   }
   return readers;

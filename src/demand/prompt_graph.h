@@ -17,30 +17,31 @@ class PromptGraph {
   /// REQUIRES: the prompt outlives the graph.
   explicit PromptGraph(const Prompt& prompt) : prompt_(prompt) {}
 
-  /// Output `slot` of the node at position `node`; node is -1 where there is none.
+  /// Output `slot` of a node, which does not exist where there is none.
   struct Source {
-    int node = -1;
+    NodeIndex node;
     int slot = 0;
-    bool exists() const { return node >= 0; }
+    bool exists() const { return node.exists(); }
   };
 
   const Prompt& prompt() const { return prompt_; }
-  const PromptNode& node(int position) const { return prompt_.nodes[position]; }
+  const PromptNode& node(NodeIndex position) const { return prompt_.nodes[position]; }
   int size() const { return static_cast<int>(prompt_.nodes.size()); }
+  Indices<NodeIndex> nodes() const { return prompt_.nodes.indices(); }
 
   Source source(const PromptInput& input) const;
-  Source source(int node, std::string_view input) const;
+  Source source(NodeIndex node, std::string_view input) const;
 
   /// The type that flows through an input: the link's origin knows it best.
   std::string_view type(const PromptInput& input) const;
   std::string_view output_type(const Source& source) const;
-  bool gives(int node, std::string_view type) const;
+  bool gives(NodeIndex node, std::string_view type) const;
 
   /// The first linked input through which `type` flows.
-  const PromptInput* input_of_type(int node, std::string_view type) const;
+  const PromptInput* input_of_type(NodeIndex node, std::string_view type) const;
 
   /// Per node, who reads its outputs: the reader's position and input.
-  using Readers = std::vector<std::vector<std::pair<int, const PromptInput*>>>;
+  using Readers = List<std::vector<std::pair<NodeIndex, const PromptInput*>>, NodeIndex>;
   Readers readers() const;
 
   /// Where a node that hands on `type` takes it from: an input of that type, the chosen branch of a

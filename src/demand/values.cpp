@@ -196,11 +196,11 @@ const SizeValue& PromptValues::of(const PromptGraph::Source& source) {
   return entries_[key(source)].value;
 }
 
-const SizeValue& PromptValues::input(int node, std::string_view name) {
+const SizeValue& PromptValues::input(NodeIndex node, std::string_view name) {
   return of(graph_.source(node, name));
 }
 
-std::optional<double> PromptValues::number(int node, std::string_view name) {
+std::optional<double> PromptValues::number(NodeIndex node, std::string_view name) {
   const PromptInput* input = graph_.node(node).input(name);
   if (!input) return {};
   if (!input->link) return input->number();

@@ -27,7 +27,7 @@ struct SizeValue {
   std::int64_t guide_frames = 0;                ///< latent frames appended as guides
   double frames_per_second = 0;                 ///< of a video; 0: not known
   NumberKind size_kind = NumberKind::computed;  ///< assumed: nobody says how large a file is
-  int made_by = -1;                             ///< node that allocated it; others hand it on
+  NodeIndex made_by;                            ///< node that allocated it; others hand it on
   std::string why;  ///< unknown: the reason; known: what was assumed on the way
 
   bool known() const { return kind != Kind::unknown; }
@@ -43,10 +43,11 @@ class PromptValues;
 /// What a rule sees: one node's inputs. A rule whose inputs are not evaluated yet is called again.
 class RuleScope {
  public:
-  RuleScope(PromptValues& values, int node, int slot) : values_(values), node_(node), slot_(slot) {}
+  RuleScope(PromptValues& values, NodeIndex node, int slot)
+      : values_(values), node_(node), slot_(slot) {}
 
   const PromptNode& node() const;
-  int position() const { return node_; }
+  NodeIndex position() const { return node_; }
   int slot() const { return slot_; }
   const PromptGraph& graph() const;
   const SizeOverrides& sizes() const;
@@ -83,7 +84,8 @@ class RuleScope {
  private:
   friend class PromptValues;
   PromptValues& values_;
-  int node_, slot_;
+  NodeIndex node_;
+  int slot_;
   std::string why_;
   std::string assumed_;
   std::vector<PromptGraph::Source> needs_;
@@ -106,7 +108,7 @@ class PromptValues {
   /// What is known beside the prompt. Each may be empty.
   struct Facts {
     /// The row of the VAE that reaches a node's input `vae`, or null.
-    std::function<const VaeRow*(int node)> vae_of;
+    std::function<const VaeRow*(NodeIndex node)> vae_of;
     /// The architecture of the diffusion model that the prompt uses first.
     std::function<std::string()> architecture;
     FindMedia media;
@@ -116,9 +118,9 @@ class PromptValues {
       : graph_(graph), sizes_(sizes), facts_(std::move(facts)) {}
 
   const SizeValue& of(const PromptGraph::Source& source);
-  const SizeValue& input(int node, std::string_view name);  ///< of a linked input
+  const SizeValue& input(NodeIndex node, std::string_view name);  ///< of a linked input
   /// A number that is typed in or linked.
-  std::optional<double> number(int node, std::string_view name);
+  std::optional<double> number(NodeIndex node, std::string_view name);
   /// Yes or no, typed in or linked.
   std::optional<bool> truth(const PromptInput& input);
   const std::optional<Error>& error() const { return error_; }
@@ -131,7 +133,7 @@ class PromptValues {
     State state = State::waiting;
   };
   static std::uint64_t key(const PromptGraph::Source& s) {
-    return (static_cast<std::uint64_t>(s.node) << 32) | static_cast<std::uint32_t>(s.slot);
+    return (static_cast<std::uint64_t>(s.node.at) << 32) | static_cast<std::uint32_t>(s.slot);
   }
   void step(std::vector<PromptGraph::Source>& stack);
   SizeValue compute(RuleScope& scope);

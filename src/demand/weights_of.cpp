@@ -79,10 +79,10 @@ WeightsRequest guessed_request(const PromptNode& node, const Given& given) {
 
 }  // namespace
 
-Result<Done> PromptWeights::add(int node, const WeightsRequest& request, std::string_view gives,
-                                const FindWeights& find) {
+Result<Done> PromptWeights::add(NodeIndex node, const WeightsRequest& request,
+                                std::string_view gives, const FindWeights& find) {
   const std::string key = cache_key(graph_.node(node), request);
-  const auto [entry, fresh] = same_.try_emplace(key, static_cast<int>(all_.size()));
+  const auto [entry, fresh] = same_.try_emplace(key, all_.end_index());
   if (fresh) {
     auto weights = find(request);
     if (!weights) {
@@ -104,7 +104,7 @@ Result<Done> PromptWeights::add(int node, const WeightsRequest& request, std::st
 Result<Done> PromptWeights::find_all(const FindWeights& find) {
   reads_.resize(graph_.size());
   lora_files_.resize(graph_.size());
-  for (int i = 0; i < graph_.size(); ++i) {
+  for (const NodeIndex i : graph_.nodes()) {
     const PromptNode& node = graph_.node(i);
     for (const LoaderRow* row : loader_rows(node.class_type)) {
       const auto request = loader_request(*row, node);
@@ -132,7 +132,7 @@ Result<Done> PromptWeights::find_all(const FindWeights& find) {
 
 /// A class that gives models, takes none and is in no table loads something: that it fits must not
 /// be said without it.
-Result<Done> PromptWeights::guess_loader(int i, const FindWeights& find) {
+Result<Done> PromptWeights::guess_loader(NodeIndex i, const FindWeights& find) {
   const PromptNode& node = graph_.node(i);
   if (!loader_rows(node.class_type).empty() || is_unmanaged_loader(node.class_type)) return Done{};
   for (const Given& given : kGiven) {
@@ -161,7 +161,7 @@ Result<Done> PromptWeights::guess_loader(int i, const FindWeights& find) {
 }
 
 /// A class that is in no table and names further model files reads them, whatever it gives.
-Result<Done> PromptWeights::guess_others(int i, const FindWeights& find) {
+Result<Done> PromptWeights::guess_others(NodeIndex i, const FindWeights& find) {
   const PromptNode& node = graph_.node(i);
   if (!loader_rows(node.class_type).empty() || !lora_files(node).empty() ||
       is_unmanaged_loader(node.class_type)) {
@@ -192,15 +192,16 @@ Result<Done> PromptWeights::guess_others(int i, const FindWeights& find) {
 }
 
 /// Whether this node was found to read this file already.
-bool PromptWeights::is_asked_for(int node, std::string_view file) const {
-  return std::ranges::any_of(reads_[node], [&](int w) {
+bool PromptWeights::is_asked_for(NodeIndex node, std::string_view file) const {
+  return std::ranges::any_of(reads_[node], [&](WeightsIndex w) {
     return std::ranges::find(all_[w].files, file) != all_[w].files.end();
   });
 }
 
-std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_off) const {
-  std::vector<int> taken;
-  std::map<std::string_view, std::vector<int>> givers;  // by type
+std::vector<WeightsIndex> PromptWeights::taken(
+    const std::function<bool(NodeIndex node)>& is_off) const {
+  std::vector<WeightsIndex> taken;
+  std::map<std::string_view, std::vector<NodeIndex>> givers;  // by type
   for (const auto& [given, weights] : given_) {
     if (link_kind(given.second) == LinkKind::weights) {
       givers[given.second].push_back(given.first);
@@ -210,7 +211,7 @@ std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_of
   }
   const PromptGraph::Readers readers = graph_.readers();
   for (const auto& [type, nodes] : givers) {
-    for (const int node : givers_in_use(nodes, type, readers, is_off)) {
+    for (const NodeIndex node : givers_in_use(nodes, type, readers, is_off)) {
       const auto given = given_.find({node, std::string(type)});
       if (given != given_.end()) taken.push_back(given->second);
     }
@@ -219,8 +220,8 @@ std::vector<int> PromptWeights::taken(const std::function<bool(int node)>& is_of
 }
 
 /// What a reader does with a type that comes to it.
-PromptWeights::Use PromptWeights::use_of(int reader, std::string_view type,
-                                         const std::function<bool(int node)>& is_off) const {
+PromptWeights::Use PromptWeights::use_of(NodeIndex reader, std::string_view type,
+                                         const std::function<bool(NodeIndex node)>& is_off) const {
   const PromptNode& node = graph_.node(reader);
   const bool hands_on = std::ranges::any_of(
       node.output_types, [&](const std::string& given) { return given == type || is_any(given); });
@@ -231,17 +232,17 @@ PromptWeights::Use PromptWeights::use_of(int reader, std::string_view type,
 
 /// Follows what these nodes give through all that hands it on, forward and then back from where it
 /// is used: each node once, however many loaders lead through it.
-std::unordered_set<int> PromptWeights::givers_in_use(
-    const std::vector<int>& givers, std::string_view type, const PromptGraph::Readers& readers,
-    const std::function<bool(int node)>& is_off) const {
-  std::unordered_map<int, std::vector<int>> from;  // who hands it to a node
-  std::unordered_map<int, Use> uses;
-  std::vector<int> open = givers, back;
-  for (const int node : givers) from[node];
+std::unordered_set<NodeIndex> PromptWeights::givers_in_use(
+    const std::vector<NodeIndex>& givers, std::string_view type,
+    const PromptGraph::Readers& readers, const std::function<bool(NodeIndex node)>& is_off) const {
+  std::unordered_map<NodeIndex, std::vector<NodeIndex>> from;  // who hands it to a node
+  std::unordered_map<NodeIndex, Use> uses;
+  std::vector<NodeIndex> open = givers, back;
+  for (const NodeIndex node : givers) from[node];
   while (!open.empty()) {
-    const int node = open.back();
+    const NodeIndex node = open.back();
     open.pop_back();
-    for (const auto& [reader, input] : readers[static_cast<std::size_t>(node)]) {
+    for (const auto& [reader, input] : readers[node]) {
       const std::string_view flows = graph_.type(*input);
       if (flows != type && !is_any(flows)) continue;
       const auto [use, unseen] = uses.try_emplace(reader);
@@ -253,9 +254,9 @@ std::unordered_set<int> PromptWeights::givers_in_use(
       if (fresh) open.push_back(reader);
     }
   }
-  std::unordered_set<int> in_use;
+  std::unordered_set<NodeIndex> in_use;
   while (!back.empty()) {
-    const int node = back.back();
+    const NodeIndex node = back.back();
     back.pop_back();
     if (!in_use.insert(node).second) continue;
     back.insert(back.end(), from[node].begin(), from[node].end());
@@ -278,7 +279,7 @@ Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view t
       origin.weights = given->second;
       return origin;
     }
-    for (const int lora : lora_files_[source.node]) origin.loras.push_back(lora);
+    for (const WeightsIndex lora : lora_files_[source.node]) origin.loras.push_back(lora);
     if (const PromptInput* patch = graph_.input_of_type(source.node, "MODEL_PATCH")) {
       const PromptGraph::Source loader = graph_.source(*patch);
       const auto found = given_.find({loader.node, "MODEL_PATCH"});
@@ -297,7 +298,7 @@ Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view t
   return origin;
 }
 
-Origin PromptWeights::origin(int node, std::string_view input_type) const {
+Origin PromptWeights::origin(NodeIndex node, std::string_view input_type) const {
   const PromptInput* input = graph_.input_of_type(node, input_type);
   return origin(input ? graph_.source(*input) : PromptGraph::Source{}, input_type);
 }

@@ -16,8 +16,8 @@ std::vector<std::string> working_nodes(const ExplainedPass& it) {
     return printable(fmt::format("node {} {}", step.id, cut_text(step.class_type)));
   };
   std::vector<std::string> nodes = {label(it.step)};
-  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const Step& step = it.passes().steps[static_cast<std::size_t>(s)];
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const Step& step = it.passes().steps[s];
     if (s != it.pass.main_step && !step.uses.empty()) nodes.push_back(label(step));
   }
   return nodes;
@@ -39,8 +39,8 @@ std::string machine_line(const Report& report) {
 /// What other weights do before and in this pass, and a peak that the sums do not reach.
 void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
   std::vector<std::string> left;
-  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const StepState& state = it.report.prediction.timeline.steps[static_cast<std::size_t>(s)];
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const StepState& state = it.report.prediction.timeline.steps[s];
     for (const Eviction& eviction : state.evictions) {
       left.push_back(
           fmt::format("{} ({} MiB)", it.name(eviction.weights), format_mib(eviction.bytes)));
@@ -49,7 +49,7 @@ void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
   if (!left.empty()) {
     out.notes.push_back(fmt::format("To make room ComfyUI moves {} off the card.", join_and(left)));
   }
-  const auto& outcome = it.report.prediction.outcome.passes[static_cast<std::size_t>(out.pass)];
+  const auto& outcome = it.report.prediction.outcome.passes[out.pass];
   const std::int64_t peak = outcome.vram_peak_bytes.value_or(0);
   if (peak - vram.total() * (1_MiB / 100) > 2_MiB) {
     out.notes.push_back(fmt::format(
@@ -60,8 +60,8 @@ void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
 
 void add_loras(Explanation& out, const ExplainedPass& it) {
   if (it.step.loras.empty()) return;
-  std::vector<std::string> names;
-  for (const int w : it.step.loras) names.push_back(it.name(w));
+  List<std::string, WeightsIndex> names;
+  for (const WeightsIndex w : it.step.loras) names.push_back(it.name(w));
   out.notes.push_back(fmt::format(
       "{} {} applied: the originals of patched weights stay in RAM, which the RAM sum counts.",
       join_and(names), names.size() == 1 ? "is" : "are"));
@@ -69,35 +69,35 @@ void add_loras(Explanation& out, const ExplainedPass& it) {
 
 }  // namespace
 
-int worst_pass(const Outcome& outcome) {
+PassIndex worst_pass(const Outcome& outcome) {
   const auto badness = [](const PassOutcome& pass) {
     return pass.verdict == Verdict::unknown ? rank(Verdict::tight) : rank(pass.verdict) * 2;
   };
-  int worst = -1;
-  for (std::size_t i = 0; i < outcome.passes.size(); ++i) {
+  PassIndex worst;
+  for (const PassIndex i : outcome.passes.indices()) {
     const PassOutcome& pass = outcome.passes[i];
-    if (worst < 0) worst = static_cast<int>(i);
-    const PassOutcome& best = outcome.passes[static_cast<std::size_t>(worst)];
+    if (!worst.exists()) worst = i;
+    const PassOutcome& best = outcome.passes[worst];
     const bool more = badness(pass) == badness(best) &&
                       pass.offloaded_bytes.value_or(0) > best.offloaded_bytes.value_or(0);
-    if (more || badness(pass) > badness(best)) worst = static_cast<int>(i);
+    if (more || badness(pass) > badness(best)) worst = i;
   }
   return worst;
 }
 
-Explanation explain_pass(const Report& report, int pass, const DemandTerms& terms) {
+Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms& terms) {
   const Passes& passes = *report.prediction.passes;
-  const Pass& it_pass = passes.passes[static_cast<std::size_t>(pass)];
-  const auto main = static_cast<std::size_t>(it_pass.main_step);
+  const Pass& it_pass = passes.passes[pass];
+  const StepIndex main = it_pass.main_step;
   const ExplainedPass it{report, it_pass, passes.steps[main],
                          report.prediction.timeline.steps[main], short_names(passes.weights)};
-  const PassOutcome& outcome = report.prediction.outcome.passes[static_cast<std::size_t>(pass)];
+  const PassOutcome& outcome = report.prediction.outcome.passes[pass];
   Explanation out;
   out.file = report.file;
   out.pass = pass;
   out.passes = static_cast<int>(passes.passes.size());
   out.work = to_string(it_pass.kind);
-  for (const int w : it_pass.weights) {
+  for (const WeightsIndex w : it_pass.weights) {
     out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
   }
   out.nodes = working_nodes(it);

@@ -75,7 +75,7 @@ std::string to_text(const Explanation& it) {
   std::string out;
   std::string head =
       fmt::format("{}, pass {} of {}: {}; {}", shorten_middle(printable(base_name(it.file)), 40),
-                  it.pass + 1, it.passes, printable(it.work), it.nodes.front());
+                  it.pass.number(), it.passes, printable(it.work), it.nodes.front());
   if (it.nodes.size() > 1) {
     const std::vector<std::string> rest(it.nodes.begin() + 1, it.nodes.end());
     head += fmt::format(", which needs most; {} in the same pass", join_and(rest));
@@ -104,7 +104,7 @@ std::string to_json(const Explanation& it) {
   json.begin_object();
   json.member("schema", "ebb.explain/1").member("ebb", EBB_VERSION);
   text("file", it.file);
-  json.member("pass", it.pass + 1).member("passes", it.passes);
+  json.member("pass", it.pass.number()).member("passes", it.passes);
   text("work", it.work);
   json.key("nodes").begin_array();
   for (const auto& node : it.nodes) json.value(valid_utf8(node));

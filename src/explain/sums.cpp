@@ -61,11 +61,10 @@ Term reserve_term(const ExplainedPass& it, const Load& load) {
 
 /// Other weights that were on the card when the budget was computed.
 void take_others(Sum& sum, const ExplainedPass& it, const Load& load) {
-  for (std::size_t w = 0; w < it.state.vram.size(); ++w) {
+  for (const WeightsIndex w : it.state.vram.indices()) {
     const std::int64_t bytes = it.state.vram[w];
-    if (bytes <= 0 || static_cast<int>(w) == load.weights) continue;
-    const Term term = minus(
-        bytes_term(bytes, it.name(static_cast<int>(w)) + ", still on the card", kComputed, ""));
+    if (bytes <= 0 || w == load.weights) continue;
+    const Term term = minus(bytes_term(bytes, it.name(w) + ", still on the card", kComputed, ""));
     const Term goal = bytes_term(load.free_bytes, "", kComputed, "");
     if (sum.total() + term.hundredths < goal.hundredths - 1) continue;  // it came later
     sum.terms.push_back(term);
@@ -89,13 +88,12 @@ bool ExplainedPass::paged() const {
 
 const Load* main_load(const ExplainedPass& it) {
   const Load* found = nullptr;
-  const auto look = [&](int s) {
-    for (const Load& load :
-         it.report.prediction.timeline.steps[static_cast<std::size_t>(s)].loads) {
+  const auto look = [&](StepIndex s) {
+    for (const Load& load : it.report.prediction.timeline.steps[s].loads) {
       if (!it.pass.weights.empty() && load.weights == it.pass.weights.front()) found = &load;
     }
   };
-  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) look(s);
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) look(s);
   look(it.pass.main_step);
   return found;
 }
@@ -170,10 +168,9 @@ Sum vram_sum(const ExplainedPass& it, const DemandTerms& terms) {
   Sum sum{"vram", "What the card holds while the step works", "MiB", {}, ""};
   sum.terms.push_back(
       bytes_term(it.state.vram_others_bytes, "held by others: total less free", free.kind, ""));
-  for (std::size_t w = 0; w < it.state.vram.size(); ++w) {
+  for (const WeightsIndex w : it.state.vram.indices()) {
     if (it.state.vram[w] > 0) {
-      sum.terms.push_back(
-          bytes_term(it.state.vram[w], it.name(static_cast<int>(w)), kComputed, ""));
+      sum.terms.push_back(bytes_term(it.state.vram[w], it.name(w), kComputed, ""));
     }
   }
   const Quantity& reserved = it.step.demand.reserved;
@@ -195,8 +192,8 @@ Sum vram_sum(const ExplainedPass& it, const DemandTerms& terms) {
 Sum ram_sum(const ExplainedPass& it) {
   const auto& steps = it.report.prediction.timeline.steps;
   const StepState* peak = &it.state;
-  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const StepState& state = steps[static_cast<std::size_t>(s)];
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const StepState& state = steps[s];
     if (state.ram_needed_bytes > peak->ram_needed_bytes) peak = &state;
   }
   const Quantity& others = it.machine().ram_others;
@@ -210,11 +207,11 @@ Sum ram_sum(const ExplainedPass& it) {
   sum.terms.push_back(bytes_term(others.bytes, "others", others.kind, others.source));
   const std::int64_t least = peak->ram_needed_bytes / kSmallPart;
   std::int64_t small = 0;
-  for (std::size_t w = 0; w < peak->ram.size(); ++w) {
+  for (const WeightsIndex w : peak->ram.indices()) {
     const std::int64_t bytes = peak->ram[w];
     if (bytes < least) small += bytes;
     if (bytes < least) continue;
-    sum.terms.push_back(bytes_term(bytes, it.name(static_cast<int>(w)), kComputed, ""));
+    sum.terms.push_back(bytes_term(bytes, it.name(w), kComputed, ""));
   }
   if (peak->ram_data_bytes + small > 0) {
     sum.terms.push_back(bytes_term(peak->ram_data_bytes + small,
@@ -249,9 +246,9 @@ struct PassTimes {
 
 PassTimes times_of(const ExplainedPass& it) {
   PassTimes times;
-  for (int s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const StepState& state = it.report.prediction.timeline.steps[static_cast<std::size_t>(s)];
-    const bool works = it.passes().steps[static_cast<std::size_t>(s)].kind == StepKind::sample;
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const StepState& state = it.report.prediction.timeline.steps[s];
+    const bool works = it.passes().steps[s].kind == StepKind::sample;
     times.known &= (state.read_bytes == 0 || state.read_seconds) &&
                    (state.moved_bytes == 0 || state.move_seconds) &&
                    (!works || state.compute_seconds);

@@ -14,14 +14,14 @@ namespace ebb {
 struct ExplainedPass {
   const Report& report;
   const Pass& pass;
-  const Step& step;                ///< the main one
-  const StepState& state;          ///< of the main step
-  std::vector<std::string> names;  ///< short, one for each of the weights
+  const Step& step;                       ///< the main one
+  const StepState& state;                 ///< of the main step
+  List<std::string, WeightsIndex> names;  ///< short, one for each of the weights
 
   const Passes& passes() const { return *report.prediction.passes; }
   const Machine& machine() const { return report.trial.machine; }
-  const Weights& weights(int w) const { return passes().weights[static_cast<std::size_t>(w)]; }
-  const std::string& name(int w) const { return names[static_cast<std::size_t>(w)]; }
+  const Weights& weights(WeightsIndex w) const { return passes().weights[w]; }
+  const std::string& name(WeightsIndex w) const { return names[w]; }
   bool paged() const;
 };
 

@@ -16,12 +16,12 @@ constexpr std::int64_t kSpareMin = 64_MiB;
 /// The decision for the pass's main weights: the last load of its main step, else of the pass.
 const Load* main_load(const Passes& passes, const Timeline& timeline, const Pass& pass) {
   const Load* found = nullptr;
-  const auto look = [&](int s) {
-    for (const Load& load : timeline.steps[static_cast<std::size_t>(s)].loads) {
+  const auto look = [&](StepIndex s) {
+    for (const Load& load : timeline.steps[s].loads) {
       if (!pass.weights.empty() && load.weights == pass.weights.front()) found = &load;
     }
   };
-  for (int s = pass.first_step; s <= pass.last_step; ++s) look(s);
+  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) look(s);
   look(pass.main_step);
   return passes.weights.empty() ? nullptr : found;
 }
@@ -31,10 +31,10 @@ std::string file_of(const Weights& weights) {
 }
 
 /// Whose sizes in use nobody knows: `the size of a and b is not known`; empty if all are known.
-std::string unknown_sizes(const Passes& passes, const std::vector<int>& list) {
+std::string unknown_sizes(const Passes& passes, const std::vector<WeightsIndex>& list) {
   std::vector<std::string> files;
-  for (const int w : list) {
-    const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
+  for (const WeightsIndex w : list) {
+    const Weights& weights = passes.weights[w];
     if (!weights.known()) files.push_back(cut_text(file_of(weights), 200));
   }
   if (files.empty()) return {};
@@ -66,12 +66,12 @@ struct Peaks {
 
 Peaks find_peaks(const Timeline& timeline, const Pass& pass) {
   Peaks peaks;
-  for (int s = pass.first_step; s <= pass.last_step; ++s) {
-    const StepState& state = timeline.steps[static_cast<std::size_t>(s)];
+  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) {
+    const StepState& state = timeline.steps[s];
     peaks.vram = std::max(peaks.vram, state.vram_peak_bytes);
     peaks.ram = std::max(peaks.ram, state.ram_needed_bytes);
   }
-  const StepState& main = timeline.steps[static_cast<std::size_t>(pass.main_step)];
+  const StepState& main = timeline.steps[pass.main_step];
   peaks.base = main.vram_others_bytes;
   if (timeline.paged) {  // pages leave for the step; the buffers it streams through stay
     for (const Load& load : main.loads) peaks.base += load.buffer_bytes;
@@ -246,19 +246,19 @@ void sum_costs(PassOutcome& outcome, const Passes& passes, const Timeline& timel
   bool read_known = true;
   double all = 0;
   bool all_known = true;
-  for (int s = pass.first_step; s <= pass.last_step; ++s) {
-    const StepState& state = timeline.steps[static_cast<std::size_t>(s)];
+  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) {
+    const StepState& state = timeline.steps[s];
     outcome.read_bytes += state.read_bytes;
     outcome.ram_pinned_bytes = std::max(outcome.ram_pinned_bytes, state.ram_pinned_bytes);
     outcome.ram_file_pages_bytes =
         std::max(outcome.ram_file_pages_bytes, state.ram_peak_bytes - state.ram_needed_bytes);
     read += state.read_seconds.value_or(0);
     read_known &= state.read_bytes == 0 || state.read_seconds.has_value();
-    all += step_seconds(passes.steps[static_cast<std::size_t>(s)], state, all_known);
+    all += step_seconds(passes.steps[s], state, all_known);
   }
   if (read_known) outcome.read_seconds = read;
   if (all_known) outcome.seconds = all;
-  const StepState& main = timeline.steps[static_cast<std::size_t>(pass.main_step)];
+  const StepState& main = timeline.steps[pass.main_step];
   outcome.repeats = std::max(1, step.demand.repeats);
   const auto each = [&](const std::optional<double>& total) {
     return total ? std::optional(*total / outcome.repeats) : std::nullopt;
@@ -283,20 +283,19 @@ void lack(std::string& lacking, const std::string& phrase) {
 
 /// Whether the main weights of a pass and their kind are known: without, nothing is said of it.
 bool main_known(const Passes& passes, const Pass& pass) {
-  const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
-  return step.model_known && !pass.weights.empty() &&
-         passes.weights[static_cast<std::size_t>(pass.weights.front())].known();
+  const Step& step = passes.steps[pass.main_step];
+  return step.model_known && !pass.weights.empty() && passes.weights[pass.weights.front()].known();
 }
 
 /// ComfyUI's pages do not hold GGUF files. Where paged models leave for one, its code and a public
 /// log disagree on how much of it stays on the card.
 std::string beside_pages(const Passes& passes, const Timeline& timeline, const Pass& pass) {
   if (!timeline.paged || pass.weights.empty()) return {};
-  const Weights& main = passes.weights[static_cast<std::size_t>(pass.weights.front())];
+  const Weights& main = passes.weights[pass.weights.front()];
   if (main.files.empty() || !main.files.front().ends_with(".gguf")) return {};
   bool makes_room = false;
-  for (int s = pass.first_step; s <= pass.last_step; ++s) {
-    makes_room |= !timeline.steps[static_cast<std::size_t>(s)].evictions.empty();
+  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) {
+    makes_room |= !timeline.steps[s].evictions.empty();
   }
   if (!makes_room) return {};
   return fmt::format("how much of {} stays on the card beside paged models is not known",
@@ -305,7 +304,7 @@ std::string beside_pages(const Passes& passes, const Timeline& timeline, const P
 
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
                        const Pass& pass, std::string& above) {
-  const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
+  const Step& step = passes.steps[pass.main_step];
   PassOutcome outcome;
   outcome.verdict = Verdict::fits;
   sum_costs(outcome, passes, timeline, pass, step);
@@ -313,8 +312,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   lack(outcome.lacking, unknown_sizes(passes, pass.weights));
   lack(outcome.lacking, beside_pages(passes, timeline, pass));
   if (const Load* load = main_load(passes, timeline, pass)) {
-    judge_load(outcome, *load, passes.weights[static_cast<std::size_t>(load->weights)], step,
-               timeline.paged);
+    judge_load(outcome, *load, passes.weights[load->weights], step, timeline.paged);
   }
   outcome.ram_at_least_bytes = peaks.ram;
   if (outcome.lacking.empty() && !timeline.ram_open) outcome.ram_peak_bytes = peaks.ram;
@@ -330,9 +328,8 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
     lack(outcome.lacking, asked.source.empty() ? unknown_demand(step) : asked.source);
   } else {
     if (outcome.lacking.empty()) outcome.vram_peak_bytes = peaks.vram;
-    above = judge_demand(outcome, peaks, step,
-                         timeline.steps[static_cast<std::size_t>(pass.main_step)].loads, timeline,
-                         machine);
+    above =
+        judge_demand(outcome, peaks, step, timeline.steps[pass.main_step].loads, timeline, machine);
   }
   // More of what is not known makes nothing better: what is known to go wrong stays said.
   const bool known_bad = rank(outcome.verdict) >= rank(Verdict::offloads);
@@ -360,9 +357,9 @@ std::vector<std::string> in_no_pass(const Passes& passes) {
       !passes.weights.empty()) {
     lacking.push_back("models are loaded, but nothing that runs is known to use one");
   }
-  for (const int w : passes.unused) {
-    lacking.push_back(fmt::format("what {} is used for, and when, is not known",
-                                  file_of(passes.weights[static_cast<std::size_t>(w)])));
+  for (const WeightsIndex w : passes.unused) {
+    lacking.push_back(
+        fmt::format("what {} is used for, and when, is not known", file_of(passes.weights[w])));
   }
   for (const std::string& node : passes.left_out) lacking.push_back(node + " will not run");
   return lacking;
@@ -378,23 +375,23 @@ bool is_main(const Passes& passes, const Pass& pass) {
 /// Reads, moves, stalls and compute of all steps.
 void sum_seconds(Outcome& run, const Passes& passes, const Timeline& timeline) {
   bool known = !passes.passes.empty() && in_no_pass(passes).empty();
-  for (std::size_t s = 0; s < timeline.steps.size(); ++s) {
+  for (const StepIndex s : timeline.steps.indices()) {
     run.known_seconds += step_seconds(passes.steps[s], timeline.steps[s], known);
   }
   if (known) run.seconds = run.known_seconds;
 }
 
 /// Why passes beside the worst one go above the card (`above`, by pass); equal causes once.
-void add_causes_above(Outcome& run, const std::vector<std::string>& above, std::size_t worst) {
+void add_causes_above(Outcome& run, const List<std::string, PassIndex>& above, PassIndex worst) {
   std::vector<std::pair<std::string, std::string>> causes;  // cause, numbers of its passes
-  for (std::size_t p = 0; p < above.size(); ++p) {
+  for (const PassIndex p : above.indices()) {
     if (above[p].empty() || p == worst) continue;
     const auto same = [&](const auto& entry) { return entry.first == above[p]; };
     const auto at = std::find_if(causes.begin(), causes.end(), same);
     if (at == causes.end()) {
-      causes.emplace_back(above[p], std::to_string(p + 1));
+      causes.emplace_back(above[p], std::to_string(p.number()));
     } else {
-      at->second += fmt::format(", {}", p + 1);
+      at->second += fmt::format(", {}", p.number());
     }
   }
   for (const auto& [cause, passes] : causes) {
@@ -456,7 +453,7 @@ void judge_full_ram(Outcome& run, const Passes& passes, const Machine& machine) 
   const Quantity& ram = machine.ram_total;
   if (ram.kind == NumberKind::assumed || !nearly_full(run.ram_peak_bytes, ram)) return;
   bool small = false;
-  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+  for (const PassIndex p : run.passes.indices()) {
     if (rank(run.passes[p].verdict) < rank(Verdict::offloads)) continue;
     if (is_main(passes, passes.passes[p]) || run.passes[p].verdict != Verdict::offloads) return;
     small = true;
@@ -472,15 +469,15 @@ void judge_full_ram(Outcome& run, const Passes& passes, const Machine& machine) 
 
 /// What is known of the run, and the pass that it is of.
 void find_known(Outcome& run, const Passes& passes) {
-  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+  for (const PassIndex p : run.passes.indices()) {
     const PassOutcome& outcome = run.passes[p];
     if (outcome.verdict == Verdict::unknown || outcome.verdict == Verdict::fits) continue;
-    const auto at = static_cast<std::size_t>(run.known_pass);
-    if (run.known_pass >= 0 &&
+    const PassIndex at = run.known_pass;
+    if (at.exists() &&
         !speaks_before(passes.passes[p], outcome, passes.passes[at], run.passes[at])) {
       continue;
     }
-    run.known_pass = static_cast<int>(p);
+    run.known_pass = p;
     run.known = outcome.verdict;
   }
 }
@@ -488,8 +485,8 @@ void find_known(Outcome& run, const Passes& passes) {
 /// Whether a pass is other work with a diffusion model of which neither size nor kind is known: it
 /// may be the largest of the run.
 bool works_with_anything(const Passes& passes, const Pass& pass) {
-  return pass.kind == StepKind::use && std::ranges::any_of(pass.weights, [&](int w) {
-           const Weights& weights = passes.weights[static_cast<std::size_t>(w)];
+  return pass.kind == StepKind::use && std::ranges::any_of(pass.weights, [&](WeightsIndex w) {
+           const Weights& weights = passes.weights[w];
            return weights.role == WeightsRole::diffusion && !weights.known() &&
                   weights.architecture.empty();
          });
@@ -498,7 +495,7 @@ bool works_with_anything(const Passes& passes, const Pass& pass) {
 /// Whether what is not known keeps anything from being said of the run as a whole.
 bool hides_run(const Passes& passes, const Outcome& run, bool in_no_pass) {
   if (in_no_pass) return true;
-  for (std::size_t p = 0; p < run.passes.size(); ++p) {
+  for (const PassIndex p : run.passes.indices()) {
     if (works_with_anything(passes, passes.passes[p])) return true;
     if (run.passes[p].verdict == Verdict::unknown && is_main(passes, passes.passes[p]) &&
         !main_known(passes, passes.passes[p])) {
@@ -515,10 +512,11 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   run.ram_open = timeline.ram_open;
   run.lacking = in_no_pass(passes);
   const bool not_in_passes = !run.lacking.empty();
-  std::vector<std::string> above(passes.passes.size());
+  List<std::string, PassIndex> above(passes.passes.size());
   run.passes.reserve(passes.passes.size());
   for (const Pass& pass : passes.passes) {
-    PassOutcome outcome = judge_pass(passes, timeline, machine, pass, above[run.passes.size()]);
+    PassOutcome outcome =
+        judge_pass(passes, timeline, machine, pass, above[run.passes.end_index()]);
     if (!outcome.lacking.empty() &&
         std::ranges::find(run.lacking, outcome.lacking) == run.lacking.end()) {
       run.lacking.push_back(outcome.lacking);
@@ -531,18 +529,17 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   // What is known to go wrong is said even where something else is unknown; "fits" never is.
   const bool hidden = hides_run(passes, run, not_in_passes);
   run.verdict = hidden ? Verdict::unknown : run.known;
-  const auto told =
-      run.known_pass < 0 ? run.passes.size() : static_cast<std::size_t>(run.known_pass);
+  const PassIndex told = run.known_pass.exists() ? run.known_pass : run.passes.end_index();
   if (hidden) {
     run.cause = run.lacking.front();
     if (rank(run.known) >= rank(Verdict::offloads)) {
-      run.cause += fmt::format("; pass {}: {}", told + 1, run.passes[told].cause);
+      run.cause += fmt::format("; pass {}: {}", told.number(), run.passes[told].cause);
     }
-  } else if (told < run.passes.size()) {
+  } else if (run.passes.has(told)) {
     run.cause = run.passes[told].cause;
   }
   const bool said = !hidden || rank(run.known) >= rank(Verdict::offloads);
-  add_causes_above(run, above, said ? told : above.size());
+  add_causes_above(run, above, said ? told : above.end_index());
   sum_seconds(run, passes, timeline);
   return run;
 }

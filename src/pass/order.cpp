@@ -14,20 +14,21 @@ namespace {
 
 constexpr int kTrialVisitsMax = 30'000;  // nodes visited over all trials: a few milliseconds
 
-Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<int>& wanted) {
-  std::vector<int> outputs;
-  for (int node : wanted) {
-    if (node < 0 || node >= static_cast<int>(prompt.nodes.size())) {
-      return usage_error("there is no node at position " + std::to_string(node));
+Result<std::vector<NodeIndex>> output_nodes(const Prompt& prompt,
+                                            const std::vector<NodeIndex>& wanted) {
+  std::vector<NodeIndex> outputs;
+  for (const NodeIndex node : wanted) {
+    if (!prompt.nodes.has(node)) {
+      return usage_error("there is no node at position " + std::to_string(node.at));
     }
-    if (!prompt.nodes[size_t(node)].output_node) {
-      return usage_error(prompt.nodes[size_t(node)].label() + " is not an output node");
+    if (!prompt.nodes[node].output_node) {
+      return usage_error(prompt.nodes[node].label() + " is not an output node");
     }
     outputs.push_back(node);
   }
   if (!wanted.empty()) return outputs;
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
-    if (prompt.nodes[i].output_node) outputs.push_back(static_cast<int>(i));
+  for (const NodeIndex i : prompt.nodes.indices()) {
+    if (prompt.nodes[i].output_node) outputs.push_back(i);
   }
   if (outputs.empty()) {
     return input_error("no node of the prompt is an output node, so nothing would run", {}, {},
@@ -37,17 +38,17 @@ Result<std::vector<int>> output_nodes(const Prompt& prompt, const std::vector<in
 }
 
 // ComfyUI refuses an output node that it can't reach everything for, and runs the others.
-Result<std::vector<int>> sound_outputs(const OrderProblem& problem, std::vector<int> outputs,
-                                       Order& order) {
-  std::vector<int> sound;
-  for (int node : outputs) {
+Result<std::vector<NodeIndex>> sound_outputs(const OrderProblem& problem,
+                                             std::vector<NodeIndex> outputs, Order& order) {
+  std::vector<NodeIndex> sound;
+  for (const NodeIndex node : outputs) {
     if (problem.graph.sound(node)) {
       sound.push_back(node);
       continue;
     }
     const Error reason = problem.graph.reason(problem.prompt, node);
     order.left_out.push_back(node);
-    order.notes.push_back(problem.prompt.nodes[size_t(node)].label() +
+    order.notes.push_back(problem.prompt.nodes[node].label() +
                           " will not run: " + reason.where.place + ": " + reason.message + ".");
   }
   if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
@@ -75,32 +76,32 @@ class OutputOrders {
     usual_ = heavy(run);
   }
 
-  void compare(const std::vector<int>& outputs, Order& order) const {
+  void compare(const std::vector<NodeIndex>& outputs, Order& order) const {
     if (outputs.size() < 2 || usual_.size() < 2) return;
     int left = kTrialVisitsMax;
     OutputOrder orders(outputs);
     while (orders.advance()) {
       left -= static_cast<int>(std::min(problem_.prompt.nodes.size(), size_t(kTrialVisitsMax)));
       if (left < 0) return give_up(outputs.size(), order);
-      const std::vector<int> other = heavy(run_order(problem_, orders.outputs()));
+      const std::vector<NodeIndex> other = heavy(run_order(problem_, orders.outputs()));
       if (other != usual_) return differ(other, order);
     }
   }
 
  private:
   // Which of several same nodes runs is no difference: they share one result.
-  std::vector<int> heavy(const Execution& run) const {
-    std::vector<int> result;
-    for (int node : run.nodes) {
-      if (heavy_[size_t(node)]) result.push_back(problem_.same[size_t(node)]);
+  std::vector<NodeIndex> heavy(const Execution& run) const {
+    std::vector<NodeIndex> result;
+    for (const NodeIndex node : run.nodes) {
+      if (heavy_[node]) result.push_back(problem_.same[node]);
     }
     return result;
   }
 
-  void differ(const std::vector<int>& other, Order& order) const {
+  void differ(const std::vector<NodeIndex>& other, Order& order) const {
     order.depends_on_outputs = true;
     const auto [a, b] = std::mismatch(usual_.begin(), usual_.end(), other.begin(), other.end());
-    const auto label = [&](int node) { return problem_.prompt.nodes[size_t(node)].label(); };
+    const auto label = [&](NodeIndex node) { return problem_.prompt.nodes[node].label(); };
     std::string note =
         "ComfyUI takes the output nodes in an order that differs from process to process, and here "
         "it decides";
@@ -117,14 +118,14 @@ class OutputOrders {
   }
 
   const OrderProblem& problem_;
-  std::vector<char> heavy_;
-  std::vector<int> usual_;
+  List<char, NodeIndex> heavy_;
+  std::vector<NodeIndex> usual_;
 };
 
 void note_coroutines(const OrderProblem& problem, Order& order) {
-  for (int node : order.nodes) {
-    if (!problem.async[size_t(node)]) continue;
-    order.notes.push_back(problem.prompt.nodes[size_t(node)].label() +
+  for (const NodeIndex node : order.nodes) {
+    if (!problem.async[node]) continue;
+    order.notes.push_back(problem.prompt.nodes[node].label() +
                           " waits for a remote service; the order assumes that everything that "
                           "does not need its result runs meanwhile.");
   }
@@ -133,17 +134,17 @@ void note_coroutines(const OrderProblem& problem, Order& order) {
 // A class that nobody knows may keep its nodes apart (NOT_IDEMPOTENT, UNIQUE_ID, IS_CHANGED).
 void note_served(const Prompt& prompt, Order& order) {
   for (const Served& served : order.served) {
-    const PromptNode& node = prompt.nodes[size_t(served.node)];
+    const PromptNode& node = prompt.nodes[served.node];
     if (node.known) continue;
     order.notes.push_back(node.label() + " is taken to share the result of " +
-                          prompt.nodes[size_t(served.from)].label() +
+                          prompt.nodes[served.from].label() +
                           ", which has the same inputs; its class is not known to share.");
   }
 }
 
 }  // namespace
 
-Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outputs) {
+Result<Order> order_of(const OrderProblem& problem, const std::vector<NodeIndex>& outputs) {
   auto wanted = output_nodes(problem.prompt, outputs);
   if (!wanted) return wanted.error();
   Order order;
@@ -161,7 +162,7 @@ Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outp
 
 // The scheduler's rules are the same in all versions at hand; see order_run.cpp.
 Result<Order> order_steps(const Prompt& prompt, const ComfyVersion& version,
-                          const std::vector<int>& outputs, CacheKind cache) {
+                          const std::vector<NodeIndex>& outputs, CacheKind cache) {
   OrderProblem problem = make_order_problem(prompt);
   problem.keeping = keeping_of(version, cache);
   return order_of(problem, outputs);

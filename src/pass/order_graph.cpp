@@ -8,15 +8,15 @@ namespace {
 
 constexpr std::size_t kNodesNamed = 6;  // of a long cycle, so that the message stays readable
 
-Error cycle_error(const Prompt& prompt, const std::vector<int>& cycle) {
+Error cycle_error(const Prompt& prompt, const std::vector<NodeIndex>& cycle) {
   std::string names;
   for (std::size_t i = 0; i < cycle.size() && i < kNodesNamed; ++i) {
-    names += prompt.nodes[size_t(cycle[i])].label() + " -> ";
+    names += prompt.nodes[cycle[i]].label() + " -> ";
   }
   if (cycle.size() > kNodesNamed) {
     names += "... " + std::to_string(cycle.size() - kNodesNamed) + " more -> ";
   }
-  const std::string start = prompt.nodes[size_t(cycle.front())].label();
+  const std::string start = prompt.nodes[cycle.front()].label();
   return input_error("the links run in a circle: " + names + start, {}, start,
                      "Cut one of these links; ComfyUI can't run a node that waits for itself.");
 }
@@ -49,56 +49,58 @@ OrderGraph::OrderGraph(const Prompt& prompt) {
 // Takes away nodes whose needs are all taken away; what remains needs a cycle, a missing node or
 // one that ComfyUI refuses.
 void OrderGraph::find_sound(const Prompt& prompt) {
-  const auto count = size_t(size());
-  std::vector<int> waits(count), first_consumer(count + 1), consumers(links_.size());
+  const std::size_t count = prompt.nodes.size();
+  List<int, NodeIndex> waits(count), first_consumer(count + 1);
+  std::vector<NodeIndex> consumers(links_.size());
   for (const OrderLink& link : links_) {
-    if (link.source >= 0) ++first_consumer[size_t(link.source) + 1];
+    if (link.source.exists()) ++first_consumer[link.source + 1];
   }
-  for (std::size_t i = 0; i < count; ++i) first_consumer[i + 1] += first_consumer[i];
-  std::vector<int> place(first_consumer.begin(), first_consumer.end() - 1);
-  for (int node = 0; node < size(); ++node) {
+  for (const NodeIndex node : nodes()) first_consumer[node + 1] += first_consumer[node];
+  List<int, NodeIndex> place(first_consumer.begin(), first_consumer.end() - 1);
+  for (const NodeIndex node : nodes()) {
     for (const OrderLink& link : links(node)) {
-      ++waits[size_t(node)];  // for ever, if the source is missing
-      if (link.source >= 0) consumers[size_t(place[size_t(link.source)]++)] = node;
+      ++waits[node];  // for ever, if the source is missing
+      if (link.source.exists()) consumers[size_t(place[link.source]++)] = node;
     }
   }
   for (const Refusal& refusal : prompt.refused) {
-    const int node = prompt.position(refusal.node);
-    if (node >= 0) ++waits[size_t(node)];  // for ever
+    const NodeIndex node = prompt.position(refusal.node);
+    if (node.exists()) ++waits[node];  // for ever
   }
   sound_.assign(count, false);
   sound_order_.reserve(count);
-  for (int node = 0; node < size(); ++node) {
-    if (waits[size_t(node)] == 0) sound_order_.push_back(node);
+  for (const NodeIndex node : nodes()) {
+    if (waits[node] == 0) sound_order_.push_back(node);
   }
   for (std::size_t i = 0; i < sound_order_.size(); ++i) {
-    const auto node = size_t(sound_order_[i]);
+    const NodeIndex node = sound_order_[i];
     sound_[node] = true;
     for (int c = first_consumer[node]; c < first_consumer[node + 1]; ++c) {
-      if (--waits[size_t(consumers[size_t(c)])] == 0) sound_order_.push_back(consumers[size_t(c)]);
+      const NodeIndex consumer = consumers[size_t(c)];
+      if (--waits[consumer] == 0) sound_order_.push_back(consumer);
     }
   }
 }
 
-Error OrderGraph::reason(const Prompt& prompt, int node) const {
+Error OrderGraph::reason(const Prompt& prompt, NodeIndex node) const {
   assert(!sound(node));
-  std::vector<int> path, place(size_t(size()), -1);
-  while (place[size_t(node)] < 0) {
-    place[size_t(node)] = static_cast<int>(path.size());
+  std::vector<NodeIndex> path;
+  List<int, NodeIndex> place(prompt.nodes.size(), -1);
+  while (place[node] < 0) {
+    place[node] = static_cast<int>(path.size());
     path.push_back(node);
-    const auto refusal =
-        std::ranges::find(prompt.refused, prompt.nodes[size_t(node)].id, &Refusal::node);
+    const auto refusal = std::ranges::find(prompt.refused, prompt.nodes[node].id, &Refusal::node);
     if (refusal != prompt.refused.end()) {
-      return input_error(refusal->why, {}, prompt.nodes[size_t(node)].label(), refusal->hint);
+      return input_error(refusal->why, {}, prompt.nodes[node].label(), refusal->hint);
     }
-    int next = -1;
+    NodeIndex next;
     for (const OrderLink& link : links(node)) {
-      if (link.source < 0) return missing_error(prompt.nodes[size_t(node)], link);
-      if (next < 0 && !sound(link.source)) next = link.source;
+      if (!link.source.exists()) return missing_error(prompt.nodes[node], link);
+      if (!next.exists() && !sound(link.source)) next = link.source;
     }
-    node = next;  // never -1: something a node needs keeps it from being sound
+    node = next;  // it exists: something a node needs keeps it from being sound
   }
-  path.erase(path.begin(), path.begin() + place[size_t(node)]);
+  path.erase(path.begin(), path.begin() + place[node]);
   return cycle_error(prompt, path);
 }
 

@@ -12,8 +12,8 @@ namespace ebb {
 
 /// One linked input of a node.
 struct OrderLink {
-  int source = -1;  ///< position in prompt.nodes; -1: not in the prompt
-  int input = 0;    ///< position in the node's inputs
+  NodeIndex source;  ///< none: not in the prompt
+  int input = 0;     ///< position in the node's inputs
   bool lazy = false;
 };
 
@@ -22,27 +22,27 @@ class OrderGraph {
  public:
   explicit OrderGraph(const Prompt& prompt);
 
-  int size() const { return static_cast<int>(first_.size()) - 1; }
-  std::span<const OrderLink> links(int node) const {
-    return {links_.data() + first_[size_t(node)], links_.data() + first_[size_t(node) + 1]};
+  Indices<NodeIndex> nodes() const { return {0, NodeIndex::of(first_.size() - 1)}; }
+  std::span<const OrderLink> links(NodeIndex node) const {
+    return {links_.data() + first_[size_t(node.at)], links_.data() + first_[size_t(node.at) + 1]};
   }
 
   /// Nodes that need no cycle, no missing node and none that ComfyUI refuses, each after all that
   /// it needs.
-  const std::vector<int>& sound_order() const { return sound_order_; }
-  bool sound(int node) const { return sound_[size_t(node)]; }
+  const std::vector<NodeIndex>& sound_order() const { return sound_order_; }
+  bool sound(NodeIndex node) const { return sound_[node]; }
 
   /// Why `node` is not sound: the refused or missing node or the cycle behind it.
   /// REQUIRES: !sound(node).
-  Error reason(const Prompt& prompt, int node) const;
+  Error reason(const Prompt& prompt, NodeIndex node) const;
 
  private:
   void find_sound(const Prompt& prompt);
 
-  std::vector<int> first_;
+  std::vector<int> first_;  // by node, one more than nodes
   std::vector<OrderLink> links_;
-  std::vector<int> sound_order_;
-  std::vector<bool> sound_;
+  std::vector<NodeIndex> sound_order_;
+  List<bool, NodeIndex> sound_;
 };
 
 }  // namespace ebb

@@ -12,12 +12,12 @@ namespace ebb {
 namespace {
 
 // Ids stay, since some classes have theirs in the key; links and the index tell prompts apart.
-std::vector<int> keys_of(const std::vector<QueuedPrompt>& queue) {
+List<NodeIndex, NodeIndex> keys_of(const std::vector<QueuedPrompt>& queue) {
   Prompt all;
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const std::string prefix = std::to_string(i) + '/';
     for (PromptNode node : queue[i].prompt->nodes) {
-      all.index[prefix + node.id] = static_cast<int>(all.nodes.size());
+      all.index[prefix + node.id] = all.nodes.end_index();
       for (PromptInput& input : node.inputs) {
         if (input.link) input.link->node.insert(0, prefix);
       }
@@ -32,15 +32,15 @@ class NodeCache {
  public:
   NodeCache(CacheKind kind, int entries) : kind_(kind), most_(static_cast<std::size_t>(entries)) {}
 
-  bool has(int key) const { return used_.contains(key); }
-  void put(int key) { used_[key] = generation_; }
+  bool has(NodeIndex key) const { return used_.contains(key); }
+  void put(NodeIndex key) { used_[key] = generation_; }
 
   // The next prompt has these keys. Classic drops all others; LRU drops whole generations of them,
   // the oldest first, while there are more results than it may keep; RAM pressure drops none while
   // there is RAM for them.
-  void start(const std::vector<int>& keys) {
+  void start(const List<NodeIndex, NodeIndex>& keys) {
     ++generation_;
-    for (int key : keys) {
+    for (const NodeIndex key : keys) {
       if (has(key)) used_[key] = generation_;
     }
     if (kind_ == CacheKind::none) used_.clear();
@@ -56,8 +56,8 @@ class NodeCache {
   CacheKind kind_;
   std::size_t most_;
   int generation_ = 0;
-  int oldest_ = 0;           // generations before it are gone
-  std::map<int, int> used_;  // key -> the last prompt that had it
+  int oldest_ = 0;                 // generations before it are gone
+  std::map<NodeIndex, int> used_;  // key -> the last prompt that had it
 };
 
 std::string kept_note(CacheKind kind) {
@@ -85,24 +85,24 @@ CacheKind between_prompts(const ComfyVersion& version, const ComfyFlags& flags,
 Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
                                       const ComfyVersion& version, const ComfyFlags& flags,
                                       std::int64_t ram_free_bytes) {
-  const std::vector<int> keys = keys_of(queue);
+  const List<NodeIndex, NodeIndex> keys = keys_of(queue);
   NodeCache cache(between_prompts(version, flags, ram_free_bytes), flags.cache_lru_entries);
   std::vector<Queued> result;
   std::size_t first = 0;
   for (const QueuedPrompt& queued : queue) {
     const std::size_t count = queued.prompt->nodes.size();
-    const std::vector<int> own(keys.begin() + std::ptrdiff_t(first),
-                               keys.begin() + std::ptrdiff_t(first + count));
+    const List<NodeIndex, NodeIndex> own(keys.begin() + std::ptrdiff_t(first),
+                                         keys.begin() + std::ptrdiff_t(first + count));
     first += count;
     cache.start(own);
     OrderProblem problem = make_order_problem(*queued.prompt);
     problem.keeping = keeping_of(version, flags.cache);
     Queued run;
     problem.kept.assign(count, false);
-    for (std::size_t i = 0; i < count; ++i) {
+    for (const NodeIndex i : own.indices()) {
       if (!cache.has(own[i])) continue;
       problem.kept[i] = true;
-      run.kept.push_back(static_cast<int>(i));
+      run.kept.push_back(i);
     }
     auto order = order_of(problem, queued.outputs);
     if (!order) return order.error();
@@ -111,7 +111,7 @@ Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
         !note.empty() && !run.kept.empty()) {
       run.order.notes.push_back(note);
     }
-    for (int node : run.order.nodes) cache.put(own[size_t(node)]);
+    for (const NodeIndex node : run.order.nodes) cache.put(own[node]);
     result.push_back(std::move(run));
   }
   return result;

@@ -21,16 +21,16 @@ namespace {
 class Scheduler {
  public:
   explicit Scheduler(const OrderProblem& problem)
-      : problem_(problem), graph_(problem.graph), nodes_(size_t(graph_.size())) {
-    for (std::size_t i = 0; i < problem.kept.size(); ++i) {
-      if (problem.kept[i]) same(static_cast<int>(i)).there = true;
+      : problem_(problem), graph_(problem.graph), nodes_(problem.prompt.nodes.size()) {
+    for (const NodeIndex node : problem.kept.indices()) {
+      if (problem.kept[node]) same(node).there = true;
     }
     if (problem.keeping == Keeping::needed) count_readers();
   }
 
-  Execution run(const std::vector<int>& outputs) {
-    for (int node : outputs) add_node(node);
-    for (int node = next(); node >= 0; node = next()) execute(node);
+  Execution run(const std::vector<NodeIndex>& outputs) {
+    for (NodeIndex node : outputs) add_node(node);
+    for (NodeIndex node = next(); node.exists(); node = next()) execute(node);
     return std::move(result_);
   }
 
@@ -45,30 +45,31 @@ class Scheduler {
     bool started = false;  // a coroutine whose result is waited for
     int discovered = -1;
     int waits_for = 0;
-    int first_out = -1;    // edges to nodes that wait for this one, last added first
-    int first_in = -1;     // edges from nodes this one waits for
-    int executed_as = -1;  // of the first of several same nodes: the one that ran
-    bool there = false;    // of the first of several same nodes: the cache holds its result
+    int first_out = -1;     // edges to nodes that wait for this one, last added first
+    int first_in = -1;      // edges from nodes this one waits for
+    NodeIndex executed_as;  // of the first of several same nodes: the one that ran
+    bool there = false;     // of the first of several same nodes: the cache holds its result
     bool ran = false;
     int readers = 0;  // nodes that link to this one and have not run; only counted where needed
   };
 
   struct Edge {
-    int from, to, next_out, next_in;
+    NodeIndex from, to;
+    int next_out, next_in;
   };
 
-  Node& at(int node) { return nodes_[size_t(node)]; }
-  bool output(int node) const { return problem_.prompt.nodes[size_t(node)].output_node; }
-  bool async(int node) const { return problem_.async[size_t(node)]; }
-  Node& same(int node) { return at(problem_.same[size_t(node)]); }
-  bool cached(int node) { return same(node).there; }
+  Node& at(NodeIndex node) { return nodes_[node]; }
+  bool output(NodeIndex node) const { return problem_.prompt.nodes[node].output_node; }
+  bool async(NodeIndex node) const { return problem_.async[node]; }
+  Node& same(NodeIndex node) { return at(problem_.same[node]); }
+  bool cached(NodeIndex node) { return same(node).there; }
 
-  void add_node(int root) {
+  void add_node(NodeIndex root) {
     const std::size_t discovered = by_discovery_.size();
-    std::vector<int> stack{root};
-    std::vector<std::pair<int, int>> links;
+    std::vector<NodeIndex> stack{root};
+    std::vector<std::pair<NodeIndex, NodeIndex>> links;
     while (!stack.empty()) {
-      const int node = stack.back();
+      const NodeIndex node = stack.back();
       stack.pop_back();
       if (at(node).state == State::pending) continue;
       if (at(node).state == State::done) forget(node);
@@ -90,7 +91,7 @@ class Scheduler {
   }
 
   // A result that was not kept is needed again: the node is scheduled as if it were new.
-  void forget(int node) {
+  void forget(NodeIndex node) {
     const Node old = at(node);
     at(node) = {};
     at(node).executed_as = old.executed_as;
@@ -100,24 +101,24 @@ class Scheduler {
   }
 
   // A node whose result was there before it was discovered is never scheduled.
-  void note_served(int node) {
+  void note_served(NodeIndex node) {
     if (at(node).state != State::unseen) return;
     at(node).state = State::done;
-    if (same(node).executed_as >= 0) {
+    if (same(node).executed_as.exists()) {
       result_.served.push_back({node, same(node).executed_as, false});
     }
   }
 
   void count_readers() {
-    for (int node = 0; node < graph_.size(); ++node) {
-      for (int source : sources(node)) ++at(source).readers;
+    for (const NodeIndex node : graph_.nodes()) {
+      for (NodeIndex source : sources(node)) ++at(source).readers;
     }
   }
 
-  std::vector<int> sources(int node) const {
-    std::vector<int> result;
+  std::vector<NodeIndex> sources(NodeIndex node) const {
+    std::vector<NodeIndex> result;
     for (const OrderLink& link : graph_.links(node)) {
-      if (link.source >= 0) result.push_back(link.source);
+      if (link.source.exists()) result.push_back(link.source);
     }
     std::sort(result.begin(), result.end());
     result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -125,20 +126,20 @@ class Scheduler {
   }
 
   // What the cache does with a new result.
-  void keep(int node) {
+  void keep(NodeIndex node) {
     same(node).executed_as = node;
     same(node).there = problem_.keeping != Keeping::nothing;
     if (problem_.keeping != Keeping::needed || at(node).ran) return;
     at(node).ran = true;
-    for (int source : sources(node)) {
+    for (NodeIndex source : sources(node)) {
       if (--at(source).readers == 0 && at(source).ran) same(source).there = false;
     }
   }
 
   // `to` waits for `from`. Links of one node come together, so a repeated pair is the last edge.
-  void add_edge(int from, int to) {
+  void add_edge(NodeIndex from, NodeIndex to) {
     const int last = at(from).first_out;
-    if (last >= 0 && edges_[size_t(last)].to == to) return;
+    if (last >= 0 && edges_[last].to == to) return;
     edges_.push_back({from, to, last, at(to).first_in});
     at(from).first_out = at(to).first_in = static_cast<int>(edges_.size()) - 1;
     ++at(to).waits_for;
@@ -146,51 +147,51 @@ class Scheduler {
     if (output(to) && !at(from).near_output) {
       at(from).near_output = true;
       push(from);
-      for (int e = at(from).first_in; e >= 0; e = edges_[size_t(e)].next_in) {
-        mark_near_near(edges_[size_t(e)].from);
+      for (int e = at(from).first_in; e >= 0; e = edges_[e].next_in) {
+        mark_near_near(edges_[e].from);
       }
     }
   }
 
-  void mark_near_near(int node) {
+  void mark_near_near(NodeIndex node) {
     if (at(node).near_near_output) return;
     at(node).near_near_output = true;
     push(node);
   }
 
-  int rank(int node) {
+  int rank(NodeIndex node) {
     if (output(node) || async(node)) return 1;
     if (at(node).near_output) return 2;
     return at(node).near_near_output ? 3 : 4;
   }
 
-  bool ready(int node) { return at(node).state == State::pending && at(node).waits_for == 0; }
+  bool ready(NodeIndex node) { return at(node).state == State::pending && at(node).waits_for == 0; }
 
   // A node may be in the heap several times; its best entry comes first, the others are stale.
-  void push(int node) {
+  void push(NodeIndex node) {
     if (ready(node)) heap_.push({rank(node), at(node).discovered});
   }
 
-  int next() {
+  NodeIndex next() {
     while (true) {
       while (!heap_.empty()) {
         const int place = heap_.top().second;
-        const int node = by_discovery_[size_t(place)];
+        const NodeIndex node = by_discovery_[place];
         heap_.pop();
         if (ready(node) && at(node).discovered == place) return node;
       }
-      if (started_.empty()) return -1;
-      const int node = started_.front();  // nothing else can run until a coroutine returns
+      if (started_.empty()) return {};
+      const NodeIndex node = started_.front();  // nothing else can run until a coroutine returns
       started_.pop_front();
       at(node).waits_for = 0;
       push(node);
     }
   }
 
-  void execute(int node) {
+  void execute(NodeIndex node) {
     if (cached(node)) {
       // A coroutine may be overtaken by its twin while it waits: then both ran.
-      if (!at(node).started && same(node).executed_as >= 0) {
+      if (!at(node).started && same(node).executed_as.exists()) {
         result_.served.push_back({node, same(node).executed_as});
       }
       return complete(node);
@@ -211,10 +212,10 @@ class Scheduler {
     complete(node);
   }
 
-  void ask(int node) {
+  void ask(NodeIndex node) {
     const auto links = graph_.links(node);
-    for (int i : problem_.asked[size_t(node)]) {
-      const int source = links[size_t(i)].source;
+    for (int i : problem_.asked[node]) {
+      const NodeIndex source = links[i].source;
       const bool handed_over = std::any_of(links.begin(), links.end(), [&](const OrderLink& l) {
         return !l.lazy && l.source == source;
       });
@@ -228,21 +229,21 @@ class Scheduler {
     }
   }
 
-  void complete(int node) {
+  void complete(NodeIndex node) {
     at(node).state = State::done;
-    for (int e = at(node).first_out; e >= 0; e = edges_[size_t(e)].next_out) {
-      const int to = edges_[size_t(e)].to;
+    for (int e = at(node).first_out; e >= 0; e = edges_[e].next_out) {
+      const NodeIndex to = edges_[e].to;
       if (--at(to).waits_for == 0) push(to);
     }
   }
 
   const OrderProblem& problem_;
   const OrderGraph& graph_;
-  std::vector<Node> nodes_;
+  List<Node, NodeIndex> nodes_;
   std::vector<Edge> edges_;
-  std::vector<int> by_discovery_;
+  std::vector<NodeIndex> by_discovery_;
   std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> heap_;
-  std::deque<int> started_;
+  std::deque<NodeIndex> started_;
   Execution result_;
 };
 
@@ -272,8 +273,8 @@ const char* switch_input(const Prompt& prompt, const PromptNode& node) {
   return *truth ? "on_true" : "on_false";
 }
 
-std::vector<int> lazy_links_asked(OrderProblem& problem, int position) {
-  const PromptNode& node = problem.prompt.nodes[size_t(position)];
+std::vector<int> lazy_links_asked(OrderProblem& problem, NodeIndex position) {
+  const PromptNode& node = problem.prompt.nodes[position];
   const auto links = problem.graph.links(position);
   std::vector<int> lazy;
   for (std::size_t i = 0; i < links.size(); ++i) {
@@ -281,8 +282,7 @@ std::vector<int> lazy_links_asked(OrderProblem& problem, int position) {
   }
   if (lazy.empty()) return lazy;
   if (const char* name = switch_input(problem.prompt, node)) {
-    std::erase_if(lazy,
-                  [&](int i) { return node.inputs[size_t(links[size_t(i)].input)].name != name; });
+    std::erase_if(lazy, [&](int i) { return node.inputs[size_t(links[i].input)].name != name; });
   } else {
     problem.notes.push_back(node.label() +
                             " decides while running which of its lazy inputs it asks for; the "
@@ -298,9 +298,9 @@ OrderProblem make_order_problem(const Prompt& prompt) {
   problem.same = same_nodes(prompt, problem.graph);
   problem.async.reserve(prompt.nodes.size());
   problem.asked.reserve(prompt.nodes.size());
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+  for (const NodeIndex i : prompt.nodes.indices()) {
     problem.async.push_back(class_traits(prompt.nodes[i].class_type).async);
-    problem.asked.push_back(lazy_links_asked(problem, static_cast<int>(i)));
+    problem.asked.push_back(lazy_links_asked(problem, i));
   }
   return problem;
 }
@@ -310,7 +310,7 @@ Keeping keeping_of(const ComfyVersion& version, CacheKind cache) {
   return rules_for(version).none_keeps_nothing ? Keeping::nothing : Keeping::needed;
 }
 
-Execution run_order(const OrderProblem& problem, const std::vector<int>& outputs) {
+Execution run_order(const OrderProblem& problem, const std::vector<NodeIndex>& outputs) {
   return Scheduler(problem).run(outputs);
 }
 

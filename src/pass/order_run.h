@@ -20,28 +20,28 @@ enum class Keeping {
 struct OrderProblem {
   const Prompt& prompt;
   OrderGraph graph;
-  std::vector<int> same;    ///< per node the first one with the same cache key
-  std::vector<char> async;  ///< per node: its function is a coroutine
+  List<NodeIndex, NodeIndex> same;  ///< per node the first one with the same cache key
+  List<char, NodeIndex> async;      ///< per node: its function is a coroutine
   /// Per node the lazy links (position among its links) it asks for once it is reached.
-  std::vector<std::vector<int>> asked;
+  List<std::vector<int>, NodeIndex> asked;
   std::vector<std::string> notes;
   Keeping keeping = Keeping::everything;
-  std::vector<char> kept;  ///< per node: its result is there before anything runs; empty: none
+  List<char, NodeIndex> kept;  ///< per node: its result is there before anything runs; empty: none
 };
 
 OrderProblem make_order_problem(const Prompt& prompt);
 Keeping keeping_of(const ComfyVersion& version, CacheKind cache);
 
 struct Execution {
-  std::vector<int> nodes;
+  List<NodeIndex, StepIndex> nodes;
   std::vector<Served> served;
 };
 
 /// REQUIRES: every output is sound.
-Execution run_order(const OrderProblem& problem, const std::vector<int>& outputs);
+Execution run_order(const OrderProblem& problem, const std::vector<NodeIndex>& outputs);
 
 /// The same with its notes, and whether the order of the outputs matters. `outputs` as order_steps
 /// takes them; REQUIRES nothing of them.
-Result<Order> order_of(const OrderProblem& problem, const std::vector<int>& outputs);
+Result<Order> order_of(const OrderProblem& problem, const std::vector<NodeIndex>& outputs);
 
 }  // namespace ebb

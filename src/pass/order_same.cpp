@@ -41,48 +41,50 @@ class Comparison {
  public:
   Comparison(const Prompt& prompt, const OrderGraph& graph)
       : prompt_(prompt), graph_(graph), same_(prompt.nodes.size()), hash_(prompt.nodes.size()) {
-    std::iota(same_.begin(), same_.end(), 0);
+    std::iota(same_.begin(), same_.end(), NodeIndex(0));
     sort_inputs();
   }
 
-  std::vector<int> run() {
-    std::unordered_map<std::size_t, std::vector<int>> firsts;
-    for (int node : graph_.sound_order()) {
-      hash_[size_t(node)] = hash(node);
-      auto& alike = firsts[hash_[size_t(node)]];
-      const auto twin =
-          std::find_if(alike.begin(), alike.end(), [&](int first) { return agree(first, node); });
+  List<NodeIndex, NodeIndex> run() {
+    std::unordered_map<std::size_t, std::vector<NodeIndex>> firsts;
+    for (NodeIndex node : graph_.sound_order()) {
+      hash_[node] = hash(node);
+      auto& alike = firsts[hash_[node]];
+      const auto twin = std::find_if(alike.begin(), alike.end(),
+                                     [&](NodeIndex first) { return agree(first, node); });
       if (twin == alike.end()) {
         alike.push_back(node);
       } else {
-        same_[size_t(node)] = *twin;
+        same_[node] = *twin;
       }
     }
     return smallest_positions();
   }
 
  private:
-  const PromptNode& at(int node) const { return prompt_.nodes[size_t(node)]; }
-  const std::vector<int>& inputs(int node) const { return sorted_[size_t(node)]; }
-  const PromptInput& input(int node, int index) const { return at(node).inputs[size_t(index)]; }
+  using Pairs = std::vector<std::pair<NodeIndex, NodeIndex>>;
+
+  const PromptNode& at(NodeIndex node) const { return prompt_.nodes[node]; }
+  const std::vector<int>& inputs(NodeIndex node) const { return sorted_[node]; }
+  const PromptInput& input(NodeIndex node, int index) const { return at(node).inputs[index]; }
 
   // ComfyUI's keys list inputs by name, so that their order in the JSON is no difference.
   void sort_inputs() {
     sorted_.resize(prompt_.nodes.size());
     source_.resize(prompt_.nodes.size());
-    for (int node = 0; node < graph_.size(); ++node) {
-      auto& order = sorted_[size_t(node)];
+    for (const NodeIndex node : graph_.nodes()) {
+      auto& order = sorted_[node];
       order.resize(at(node).inputs.size());
       std::iota(order.begin(), order.end(), 0);
       std::sort(order.begin(), order.end(),
                 [&](int a, int b) { return input(node, a).name < input(node, b).name; });
-      auto& sources = source_[size_t(node)];
-      sources.assign(at(node).inputs.size(), -1);
-      for (const OrderLink& link : graph_.links(node)) sources[size_t(link.input)] = link.source;
+      auto& sources = source_[node];
+      sources.assign(at(node).inputs.size(), NodeIndex());
+      for (const OrderLink& link : graph_.links(node)) sources[link.input] = link.source;
     }
   }
 
-  std::size_t hash(int node) const {
+  std::size_t hash(NodeIndex node) const {
     const std::hash<std::string_view> text;
     std::size_t h = text(at(node).class_type);
     if (class_traits(at(node).class_type).unique) h = mix(h, text(at(node).id));
@@ -90,7 +92,7 @@ class Comparison {
       const PromptInput& in = input(node, i);
       h = mix(h, text(in.name));
       if (in.link) {
-        h = mix(mix(h, hash_[size_t(source_[size_t(node)][size_t(i)])]), size_t(in.link->slot));
+        h = mix(mix(h, hash_[source_[node][size_t(i)]]), size_t(in.link->slot));
       } else {
         const auto number = python_number(in.value);
         h = mix(h, number ? std::hash<double>()(*number) : text(in.value));
@@ -100,7 +102,7 @@ class Comparison {
   }
 
   // Whether the nodes by themselves agree; their sources are listed in `pairs`.
-  bool agree_alone(int a, int b, std::vector<std::pair<int, int>>& pairs) const {
+  bool agree_alone(NodeIndex a, NodeIndex b, Pairs& pairs) const {
     if (at(a).class_type != at(b).class_type || inputs(a).size() != inputs(b).size()) return false;
     if (at(a).id != at(b).id && class_traits(at(a).class_type).unique) return false;
     for (std::size_t i = 0; i < inputs(a).size(); ++i) {
@@ -112,17 +114,17 @@ class Comparison {
         continue;
       }
       if (x.link->slot != y.link->slot) return false;
-      pairs.emplace_back(source_[size_t(a)][size_t(ia)], source_[size_t(b)][size_t(ib)]);
+      pairs.emplace_back(source_[a][ia], source_[b][ib]);
     }
     return true;
   }
 
   // Both sides are walked together; every node must meet the same partner wherever it occurs.
-  bool agree(int a, int b) {
-    std::vector<std::pair<int, int>> pairs;
+  bool agree(NodeIndex a, NodeIndex b) {
+    Pairs pairs;
     if (!agree_alone(a, b, pairs)) return false;
     if (inherits(pairs)) return true;
-    std::unordered_map<int, int> partner_of_a, partner_of_b;
+    std::unordered_map<NodeIndex, NodeIndex> partner_of_a, partner_of_b;
     while (!pairs.empty()) {
       const auto [x, y] = pairs.back();
       pairs.pop_back();
@@ -137,19 +139,19 @@ class Comparison {
   }
 
   // With a single source, or the very same sources, there is nothing to be shared differently.
-  bool inherits(const std::vector<std::pair<int, int>>& pairs) const {
+  bool inherits(const Pairs& pairs) const {
     const auto identical = [](const auto& pair) { return pair.first == pair.second; };
     if (std::all_of(pairs.begin(), pairs.end(), identical)) return true;
     const auto as_first = [&](const auto& pair) { return pair == pairs.front(); };
     return std::all_of(pairs.begin(), pairs.end(), as_first) &&
-           same_[size_t(pairs.front().first)] == same_[size_t(pairs.front().second)];
+           same_[pairs.front().first] == same_[pairs.front().second];
   }
 
-  std::vector<int> smallest_positions() const {
-    std::vector<int> smallest(same_.size(), -1), result(same_.size());
-    for (std::size_t i = 0; i < same_.size(); ++i) {
-      int& first = smallest[size_t(same_[i])];
-      if (first < 0) first = static_cast<int>(i);
+  List<NodeIndex, NodeIndex> smallest_positions() const {
+    List<NodeIndex, NodeIndex> smallest(same_.size()), result(same_.size());
+    for (const NodeIndex i : same_.indices()) {
+      NodeIndex& first = smallest[same_[i]];
+      if (!first.exists()) first = i;
       result[i] = first;
     }
     return result;
@@ -157,16 +159,16 @@ class Comparison {
 
   const Prompt& prompt_;
   const OrderGraph& graph_;
-  std::vector<std::vector<int>> sorted_;  // positions of a node's inputs, by name
-  std::vector<std::vector<int>> source_;  // per input the node it is linked to, or -1
-  std::vector<int> same_;
-  std::vector<std::size_t> hash_;
+  List<std::vector<int>, NodeIndex> sorted_;        // positions of a node's inputs, by name
+  List<std::vector<NodeIndex>, NodeIndex> source_;  // per input the node it is linked to
+  List<NodeIndex, NodeIndex> same_;
+  List<std::size_t, NodeIndex> hash_;
   int visits_ = 0;
 };
 
 }  // namespace
 
-std::vector<int> same_nodes(const Prompt& prompt, const OrderGraph& graph) {
+List<NodeIndex, NodeIndex> same_nodes(const Prompt& prompt, const OrderGraph& graph) {
   return Comparison(prompt, graph).run();
 }
 

@@ -11,6 +11,6 @@ namespace ebb {
 /// For every node the smallest position of a node with the same cache key (itself, if it is alone).
 /// Nodes are the same if class, constant inputs and everything upstream agree, shared nodes being
 /// shared alike on both sides. Classes that put the node's id into the key are never the same.
-std::vector<int> same_nodes(const Prompt& prompt, const OrderGraph& graph);
+List<NodeIndex, NodeIndex> same_nodes(const Prompt& prompt, const OrderGraph& graph);
 
 }  // namespace ebb

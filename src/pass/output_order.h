@@ -8,6 +8,8 @@
 #include <numeric>
 #include <vector>
 
+#include "ebb/index.h"
+
 namespace ebb {
 
 constexpr int kOutputsAllOrders = 4;  // up to 4! = 24 orders of the output nodes are all tried
@@ -17,7 +19,7 @@ constexpr int kOrdersSampled = 24;    // of more output nodes
 // shuffled ones. The shuffle is fixed, so that the same prompt always gets the same answer.
 class OutputOrder {
  public:
-  explicit OutputOrder(std::vector<int> outputs)
+  explicit OutputOrder(std::vector<NodeIndex> outputs)
       : outputs_(std::move(outputs)), places_(outputs_.size()) {
     std::iota(places_.begin(), places_.end(), 0);
   }
@@ -39,8 +41,8 @@ class OutputOrder {
     return tried_ <= kOrdersSampled;
   }
 
-  std::vector<int> outputs() const {
-    std::vector<int> result;
+  std::vector<NodeIndex> outputs() const {
+    std::vector<NodeIndex> result;
     for (std::size_t place : places_) result.push_back(outputs_[place]);
     return result;
   }
@@ -51,7 +53,7 @@ class OutputOrder {
     return static_cast<std::size_t>(seed_ >> 33);
   }
 
-  std::vector<int> outputs_;
+  std::vector<NodeIndex> outputs_;
   std::vector<std::size_t> places_;
   int tried_ = 0;
   std::uint64_t seed_ = 1;

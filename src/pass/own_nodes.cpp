@@ -2,7 +2,6 @@
 #include "pass/own_nodes.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/text.h"
 #include "workflow/own_nodes.h"
@@ -10,7 +9,7 @@
 namespace ebb {
 namespace {
 
-bool has(const std::vector<int>& list, int value) {
+bool has(const std::vector<WeightsIndex>& list, WeightsIndex value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
@@ -28,7 +27,7 @@ class OwnNodes {
 
   Levers run() {
     index_steps();
-    for (int s = 0; s < static_cast<int>(passes_.steps.size()); ++s) {
+    for (const StepIndex s : passes_.steps.indices()) {
       const std::string& type = step(s).class_type;
       if (type == kUnloadModels) {
         add_drop(every_but({}), s);
@@ -43,148 +42,147 @@ class OwnNodes {
  private:
   void index_steps() {
     const std::size_t nodes = prompt_.nodes.size(), weights = passes_.weights.size();
-    step_of_.assign(nodes, -1);
+    step_of_.assign(nodes, {});
     seen_.assign(nodes, 0);
-    first_read_.assign(weights, std::numeric_limits<int>::max());
-    last_read_.assign(weights, -1);
-    last_use_.assign(weights, -1);
-    for (int s = 0; s < static_cast<int>(passes_.steps.size()); ++s) {
-      step_of_[static_cast<std::size_t>(step(s).node)] = s;
-      for (const int w : step(s).reads) {
-        const auto at = static_cast<std::size_t>(w);
-        first_read_[at] = std::min(first_read_[at], s);
-        last_read_[at] = s;
+    first_read_.assign(weights, passes_.steps.end_index());
+    last_read_.assign(weights, {});
+    last_use_.assign(weights, {});
+    for (const StepIndex s : passes_.steps.indices()) {
+      step_of_[step(s).node] = s;
+      for (const WeightsIndex w : step(s).reads) {
+        first_read_[w] = std::min(first_read_[w], s);
+        last_read_[w] = s;
       }
       for (const auto* list : {&step(s).uses, &step(s).loras}) {
-        for (const int w : *list) last_use_[static_cast<std::size_t>(w)] = s;
+        for (const WeightsIndex w : *list) last_use_[w] = s;
       }
     }
   }
 
-  const Step& step(int s) const { return passes_.steps[static_cast<std::size_t>(s)]; }
-  const PromptNode& node(const Step& step) const {
-    return prompt_.nodes[static_cast<std::size_t>(step.node)];
-  }
+  const Step& step(StepIndex s) const { return passes_.steps[s]; }
+  const PromptNode& node(const Step& step) const { return prompt_.nodes[step.node]; }
 
-  void add(std::vector<int> weights, CutAction action, int s) {
-    CutStep order{-1, action, std::move(weights), s};
-    for (const Pass& pass : passes_.passes) order.after_pass += pass.main_step < s;
+  void add(std::vector<WeightsIndex> weights, CutAction action, StepIndex s) {
+    CutStep order{{}, action, std::move(weights), s};
+    for (const Pass& pass : passes_.passes) {
+      if (pass.main_step < s) ++order.after_pass;
+    }
     levers_.cuts.push_back(std::move(order));
   }
 
-  void add_cut(int s) {
+  void add_cut(StepIndex s) {
     const PromptNode& cut = node(step(s));
-    std::vector<int> weights = chosen(cut, s);
+    std::vector<WeightsIndex> weights = chosen(cut, s);
     if (value_of(cut, "action") != "park") {
       add_drop(std::move(weights), s);
     } else if (!weights.empty()) {
       add(std::move(weights), CutAction::park, s);
     }
     if (value_of(cut, "prefetch") != "next_files") return;
-    std::vector<int> to_come;
-    for (std::size_t w = 0; w < last_read_.size(); ++w) {
-      if (last_read_[w] > s) to_come.push_back(static_cast<int>(w));
+    std::vector<WeightsIndex> to_come;
+    for (const WeightsIndex w : last_read_.indices()) {
+      if (last_read_[w] > s) to_come.push_back(w);
     }
     if (!to_come.empty()) add(to_come, CutAction::prefetch, s);
   }
 
-  void add_drop(std::vector<int> weights, int s) {
-    std::erase_if(weights, [&](int w) {
-      const auto at = static_cast<std::size_t>(w);
-      return last_use_[at] > s || first_read_[at] >= s;
-    });
+  void add_drop(std::vector<WeightsIndex> weights, StepIndex s) {
+    std::erase_if(weights, [&](WeightsIndex w) { return last_use_[w] > s || first_read_[w] >= s; });
     if (!weights.empty()) add(std::move(weights), CutAction::drop, s);
   }
 
-  std::vector<int> chosen(const PromptNode& cut, int s) {
+  std::vector<WeightsIndex> chosen(const PromptNode& cut, StepIndex s) {
     const std::string_view which = value_of(cut, "models");
     if (which == "connected") return connected(cut);
     if (which == "pass_before") return used_upstream(step(s).node);
     if (which != "all_but_next") return every_but({});
-    for (int t = s; t < static_cast<int>(passes_.steps.size()); ++t) {
+    for (StepIndex t = s; passes_.steps.has(t); ++t) {
       if (!step(t).uses.empty()) return every_but(step(t).uses);
     }
     return every_but({});
   }
 
-  std::vector<int> every_but(const std::vector<int>& spared) const {
-    std::vector<int> weights;
-    for (int w = 0; w < static_cast<int>(passes_.weights.size()); ++w) {
+  std::vector<WeightsIndex> every_but(const std::vector<WeightsIndex>& spared) const {
+    std::vector<WeightsIndex> weights;
+    for (const WeightsIndex w : passes_.weights.indices()) {
       if (!has(spared, w)) weights.push_back(w);
     }
     return weights;
   }
 
   /// Nodes that these get something from and that `seen_` does not have in this round.
-  std::vector<int> origins_of(const std::vector<int>& nodes) {
-    std::vector<int> origins;
-    for (const int at : nodes) {
-      for (const PromptInput& input : prompt_.nodes[static_cast<std::size_t>(at)].inputs) {
-        const int origin = input.link ? prompt_.position(input.link->node) : -1;
-        if (origin < 0 || seen_[static_cast<std::size_t>(origin)] == round_) continue;
-        seen_[static_cast<std::size_t>(origin)] = round_;
+  std::vector<NodeIndex> origins_of(const std::vector<NodeIndex>& nodes) {
+    std::vector<NodeIndex> origins;
+    for (const NodeIndex at : nodes) {
+      for (const PromptInput& input : prompt_.nodes[at].inputs) {
+        const NodeIndex origin = input.link ? prompt_.position(input.link->node) : NodeIndex();
+        if (!origin.exists() || seen_[origin] == round_) continue;
+        seen_[origin] = round_;
         origins.push_back(origin);
       }
     }
     return origins;
   }
 
-  void add_new(const std::vector<int>& more, std::vector<int>& weights) const {
-    for (const int w : more) {
+  void add_new(const std::vector<WeightsIndex>& more, std::vector<WeightsIndex>& weights) const {
+    for (const WeightsIndex w : more) {
       if (!has(weights, w)) weights.push_back(w);
     }
   }
 
   /// What the closest nodes before a node use, one level of links at a time.
-  std::vector<int> used_upstream(int node) {
-    seen_[static_cast<std::size_t>(node)] = ++round_;
-    std::vector<int> level{node}, used;
+  std::vector<WeightsIndex> used_upstream(NodeIndex node) {
+    seen_[node] = ++round_;
+    std::vector<NodeIndex> level{node};
+    std::vector<WeightsIndex> used;
     while (!level.empty() && used.empty()) {
       level = origins_of(level);
-      for (const int at : level) {
-        const int s = step_of_[static_cast<std::size_t>(at)];
-        if (s >= 0) add_new(step(s).uses, used);
+      for (const NodeIndex at : level) {
+        const StepIndex s = step_of_[at];
+        if (s.exists()) add_new(step(s).uses, used);
       }
     }
     return used;
   }
 
   /// What the nodes behind `model_1` to `model_4` read.
-  std::vector<int> connected(const PromptNode& cut) {
+  std::vector<WeightsIndex> connected(const PromptNode& cut) {
     ++round_;
-    std::vector<int> level, weights;
+    std::vector<NodeIndex> level;
+    std::vector<WeightsIndex> weights;
     for (const PromptInput& input : cut.inputs) {
-      const int at =
-          input.link && input.name.starts_with("model_") ? prompt_.position(input.link->node) : -1;
-      if (at < 0 || seen_[static_cast<std::size_t>(at)] == round_) continue;
-      seen_[static_cast<std::size_t>(at)] = round_;
+      const NodeIndex at = input.link && input.name.starts_with("model_")
+                               ? prompt_.position(input.link->node)
+                               : NodeIndex();
+      if (!at.exists() || seen_[at] == round_) continue;
+      seen_[at] = round_;
       level.push_back(at);
     }
     for (; !level.empty(); level = origins_of(level)) {
-      for (const int at : level) {
-        const int s = step_of_[static_cast<std::size_t>(at)];
-        if (s >= 0) add_new(step(s).reads, weights);
+      for (const NodeIndex at : level) {
+        const StepIndex s = step_of_[at];
+        if (s.exists()) add_new(step(s).reads, weights);
       }
     }
     return weights;
   }
 
   /// The budget nearest to the sampler on the way that its model takes.
-  void add_budget(int s) {
+  void add_budget(StepIndex s) {
     const Step& sampler = step(s);
-    int at = sampler.node;
-    for (std::size_t hops = 0; at >= 0 && hops <= prompt_.nodes.size(); ++hops) {
-      const PromptNode& each = prompt_.nodes[static_cast<std::size_t>(at)];
+    NodeIndex at = sampler.node;
+    for (std::size_t hops = 0; at.exists() && hops <= prompt_.nodes.size(); ++hops) {
+      const PromptNode& each = prompt_.nodes[at];
       if (each.class_type == kEbbBudget) {
         if (const auto bytes = budget_bytes(each, sampler.demand)) {
           levers_.budgets.push_back({sampler.uses.front(), *bytes, s});
         }
         return;
       }
-      int next = -1;
+      NodeIndex next;
       for (const char* name : {"model", "guider"}) {
         const PromptInput* input = each.input(name);
-        if (next < 0 && input && input->link) next = prompt_.position(input->link->node);
+        if (!next.exists() && input && input->link) next = prompt_.position(input->link->node);
       }
       at = next;
     }
@@ -205,10 +203,10 @@ class OwnNodes {
 
   const Prompt& prompt_;
   const Passes& passes_;
-  std::vector<int> step_of_;  // by node: the last step that runs it, or -1
-  std::vector<int> seen_;     // by node: the round of the walk that came by
+  List<StepIndex, NodeIndex> step_of_;  // the last step that runs it
+  List<int, NodeIndex> seen_;           // the round of the walk that came by
   int round_ = 0;
-  std::vector<int> first_read_, last_read_, last_use_;  // by weights: step
+  List<StepIndex, WeightsIndex> first_read_, last_read_, last_use_;
   Levers levers_;
 };
 

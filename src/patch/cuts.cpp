@@ -47,7 +47,7 @@ std::string new_id(const Prompt& prompt, int& number) {
 
 /// A place for our node: the link into `input` of `target`.
 struct Place {
-  int target = 0;
+  NodeIndex target;
   std::size_t input = 0;
   int rank = 0;
 };
@@ -91,9 +91,7 @@ class Placer {
 
   std::int64_t visits_left() const { return visits_max_ - draft_.visits(); }
 
-  const PromptNode& node(int position) const {
-    return draft_.prompt().nodes[std::size_t(position)];
-  }
+  const PromptNode& node(NodeIndex position) const { return draft_.prompt().nodes[position]; }
 
   /// Links that leave the first of a switch, best first; of those into something that the second
   /// needs, where there are any, so that the graph itself keeps our node between the two.
@@ -104,7 +102,7 @@ class Placer {
       const PromptInput& input = node(reader.node).inputs[reader.input];
       const auto rank = rank_of(link_type(draft_.prompt(), input));
       if (!rank) continue;
-      const int at = draft_.place_of(reader.node);
+      const int at = draft_.place_of(reader.node).at;
       const Place place{
           reader.node, reader.input,
           (*rank + (input.lazy ? 10 : 0)) * 100'000 + (at < 0 ? 99'999 : std::min(at, 99'998))};
@@ -120,7 +118,7 @@ class Placer {
            const std::string& fix) {
     placement_.insertions.push_back(
         {what, node(place.target).id, node(place.target).inputs[place.input].name,
-         node(between.from).label(), between.to >= 0 ? node(between.to).label() : "", fix});
+         node(between.from).label(), between.to.exists() ? node(between.to).label() : "", fix});
   }
 
   void take_back() {
@@ -146,12 +144,13 @@ class Placer {
   /// Too many switches to close one after another: a node at the best place of each, at once. Those
   /// that close nothing are taken back, and the next places are tried.
   void settle_many(const Handover& what) {
-    std::set<std::tuple<int, int, int, std::size_t>> tried;  // a switch and a place
+    std::set<std::tuple<NodeIndex, NodeIndex, NodeIndex, std::size_t>>
+        tried;  // a switch and a place
     auto open = unmet();
     while (visits_left() < std::int64_t(open.size()) * kRefreshesEach * draft_.refresh_visits()) {
       const std::size_t first = placement_.insertions.size();
-      std::map<std::pair<int, std::size_t>, std::size_t> at;  // a place and its node
-      std::vector<std::vector<Switch>> closes;                // what each node shall close
+      std::map<std::pair<NodeIndex, std::size_t>, std::size_t> at;  // a place and its node
+      std::vector<std::vector<Switch>> closes;                      // what each node shall close
       for (const Switch& s : open) {
         if (visits_left() < 0) break;
         const auto list = places(s);
@@ -177,7 +176,7 @@ class Placer {
   std::vector<Switch> keep_useful(std::size_t first, const std::vector<std::vector<Switch>>& closes,
                                   std::size_t before) {
     auto now = unmet();
-    std::set<std::pair<int, int>> open;
+    std::set<std::pair<NodeIndex, NodeIndex>> open;
     for (const Switch& s : now) open.emplace(s.from, s.to);
     std::size_t kept = first;
     for (std::size_t i = 0; i < closes.size() && now.size() < before; ++i) {
@@ -197,7 +196,7 @@ class Placer {
   }
 
   void settle_each(const Handover& what) {
-    std::set<std::pair<int, int>> given_up;
+    std::set<std::pair<NodeIndex, NodeIndex>> given_up;
     while (visits_left() >= 0) {
       const auto open = unmet();
       const auto next = std::ranges::find_if(open, [&](const Switch& s) {
@@ -238,9 +237,9 @@ class Placer {
   /// The step of `after` that runs last, and the sampler or encoder that runs next with weights.
   void settle_cut(const CutWish& cut) {
     if (visits_left() < 0) return refuse_once(kTooMuch);
-    std::set<int> after;
+    std::set<NodeIndex> after;
     for (const std::string& id : cut.after) after.insert(prompt_.position(id));
-    after.erase(-1);
+    after.erase(NodeIndex());
     if (after.empty()) return;
     for (std::size_t tries = 0; tries < after.size(); ++tries) {
       const auto open = run_without(cut.node.class_type, after);
@@ -261,46 +260,44 @@ class Placer {
 
   /// A run in which no node of the class that stands on one of `after` runs right after the last of
   /// them, before the next node that samples.
-  std::optional<Switch> run_without(std::string_view class_type, const std::set<int>& after) {
+  std::optional<Switch> run_without(std::string_view class_type, const std::set<NodeIndex>& after) {
     draft_.count_visits(draft_.refresh_visits());
     for (std::size_t r = 0; r < draft_.runs().size(); ++r) {
-      int last = -1, next = -1;
+      NodeIndex last, next;
       bool met = false;
-      for (const int at : draft_.runs()[r]) {
+      for (const NodeIndex at : draft_.runs()[r]) {
         if (after.contains(at)) {
-          last = at, next = -1, met = false;
-        } else if (last >= 0 && next < 0) {
+          last = at, next = {}, met = false;
+        } else if (last.exists() && !next.exists()) {
           met |= node(at).class_type == class_type && stands_on(at, after);
-          const bool samples =
-              std::size_t(at) < sampling_.model.size() && sampling_.model[std::size_t(at)] >= 0;
-          if (samples) next = at;
+          if (sampling_.model.has(at) && sampling_.model[at].exists()) next = at;
         }
       }
-      if (last >= 0 && !met) return Switch{last, next, static_cast<int>(r)};
+      if (last.exists() && !met) return Switch{last, next, static_cast<int>(r)};
     }
     return std::nullopt;
   }
 
   /// Whether what one of our nodes hands on comes from one of these.
-  bool stands_on(int at, const std::set<int>& origins) const {
+  bool stands_on(NodeIndex at, const std::set<NodeIndex>& origins) const {
     const PromptInput* passed = node(at).input(handed_on(node(at).class_type));
     return passed && passed->link && origins.contains(draft_.prompt().position(passed->link->node));
   }
 
   void settle_budget(const BudgetWish& budget) {
     if (visits_left() < 0) return refuse_once(kTooMuch);
-    const int sampler = prompt_.position(budget.sampler);
-    if (sampler < 0) return;
+    const NodeIndex sampler = prompt_.position(budget.sampler);
+    if (!sampler.exists()) return;
     const Prompt& prompt = draft_.prompt();
     // The model may come by way of a guider.
-    std::vector<int> look{sampler};
+    std::vector<NodeIndex> look{sampler};
     for (const PromptInput& input : node(sampler).inputs) {
       if (input.link && link_type(prompt, input) == "GUIDER") {
         look.push_back(prompt.position(input.link->node));
       }
     }
-    for (const int at : look) {
-      if (at < 0) continue;
+    for (const NodeIndex at : look) {
+      if (!at.exists()) continue;
       for (const PromptInput& input : node(at).inputs) {
         if (!input.link || link_type(prompt, input) != "MODEL") continue;
         const PromptNode* origin = prompt.origin(input);
@@ -319,9 +316,9 @@ class Placer {
   /// found first, so that the loader comes after.
   void reorder() {
     for (std::size_t i = 0; i < placement_.insertions.size(); ++i) {
-      const int sampler = draft_.next_sampler(i);
+      const NodeIndex sampler = draft_.next_sampler(i);
       if (visits_left() < 0) return;
-      if (sampler < 0 || !draft_.early_loader(i, sampler)) continue;
+      if (!sampler.exists() || !draft_.early_loader(i, sampler).exists()) continue;
       const auto through = draft_.inputs_through(placement_.insertions[i], sampler);
       const PromptInput* last = nullptr;
       const PromptInput* ours = nullptr;
@@ -333,7 +330,7 @@ class Placer {
       if (!ours || ours == last) continue;
       placement_.reorders.push_back({node(sampler).id, ours->name, last->name});
       refresh();
-      if (!draft_.early_loader(i, sampler)) continue;
+      if (!draft_.early_loader(i, sampler).exists()) continue;
       placement_.reorders.pop_back();
       refresh();
     }
@@ -342,12 +339,12 @@ class Placer {
   void note_early_loads() {
     for (std::size_t i = 0; i < placement_.insertions.size(); ++i) {
       const Handover& ours = placement_.insertions[i].node;
-      const int sampler = ours.type == "MODEL" ? -1 : draft_.next_sampler(i);
-      const auto loader = sampler < 0 ? std::nullopt : draft_.early_loader(i, sampler);
-      if (!loader) continue;
+      const NodeIndex sampler = ours.type == "MODEL" ? NodeIndex() : draft_.next_sampler(i);
+      const NodeIndex loader = sampler.exists() ? draft_.early_loader(i, sampler) : sampler;
+      if (!loader.exists()) continue;
       placement_.notes.push_back(fmt::format(
           "{} still reads its file before the {} node runs: VRAM is freed in time, RAM holds both.",
-          node(*loader).label(), ours.class_type));
+          node(loader).label(), ours.class_type));
     }
   }
 
@@ -383,18 +380,15 @@ std::optional<Handover> handover(std::string_view class_type) {
   return node;
 }
 
-std::vector<std::vector<int>> runs_of(const Prompt& prompt) {
-  return runs_of(make_order_problem(prompt));
-}
+std::vector<NodeOrder> runs_of(const Prompt& prompt) { return runs_of(make_order_problem(prompt)); }
 
-std::vector<std::vector<int>> runs_of(const OrderProblem& problem) {
+std::vector<NodeOrder> runs_of(const OrderProblem& problem) {
   const Prompt& prompt = problem.prompt;
-  std::vector<int> outputs;
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
-    const int at = static_cast<int>(i);
-    if (prompt.nodes[i].output_node && problem.graph.sound(at)) outputs.push_back(at);
+  std::vector<NodeIndex> outputs;
+  for (const NodeIndex at : prompt.nodes.indices()) {
+    if (prompt.nodes[at].output_node && problem.graph.sound(at)) outputs.push_back(at);
   }
-  std::vector<std::vector<int>> runs;
+  std::vector<NodeOrder> runs;
   if (outputs.empty()) return runs;
   runs.push_back(run_order(problem, outputs).nodes);
   OutputOrder orders(outputs);
@@ -409,22 +403,21 @@ std::vector<std::vector<int>> runs_of(const OrderProblem& problem) {
 }
 
 std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& sampling,
-                                   const std::vector<std::vector<int>>& runs,
+                                   const std::vector<NodeOrder>& runs,
                                    std::string_view class_type) {
   std::vector<Switch> open;
-  std::set<std::pair<int, int>> known;
+  std::set<std::pair<NodeIndex, NodeIndex>> known;
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    int last = -1;
+    NodeIndex last;
     bool unloaded = false;
-    for (const int at : runs[r]) {
-      const auto n = static_cast<std::size_t>(at);
-      const int model = n < sampling.model.size() ? sampling.model[n] : -1;
-      if (model < 0) {
-        unloaded |= prompt.nodes[n].class_type == class_type;
+    for (const NodeIndex at : runs[r]) {
+      const WeightsIndex model = sampling.model.has(at) ? sampling.model[at] : WeightsIndex();
+      if (!model.exists()) {
+        unloaded |= prompt.nodes[at].class_type == class_type;
         continue;
       }
       const Switch found{last, at, static_cast<int>(r)};
-      const bool switches = last >= 0 && sampling.model[std::size_t(last)] != model;
+      const bool switches = last.exists() && sampling.model[last] != model;
       if (switches && !unloaded && known.emplace(last, at).second) open.push_back(found);
       last = at;
       unloaded = false;
@@ -443,18 +436,18 @@ Prompt with_insertions(const Prompt& prompt, const Placement& placement) {
     added.title = insertion.node.title;
     added.known = true;
     added.output_types = {insertion.node.type};
-    PromptNode& target = result.nodes[std::size_t(result.position(insertion.target))];
+    PromptNode& target = result.nodes[result.position(insertion.target)];
     const auto input = std::ranges::find(target.inputs, insertion.input, &PromptInput::name);
     for (const auto& [name, value] : insertion.node.widgets) {
       added.inputs.push_back({name, "", std::nullopt, value, false});
     }
     added.inputs.push_back({insertion.node.input, insertion.node.type, input->link, "", false});
     input->link = Link{added.id, 0};
-    result.index[added.id] = static_cast<int>(result.nodes.size());
+    result.index[added.id] = result.nodes.end_index();
     result.nodes.push_back(std::move(added));
   }
   for (const Reorder& reorder : placement.reorders) {
-    auto& inputs = result.nodes[std::size_t(result.position(reorder.node))].inputs;
+    auto& inputs = result.nodes[result.position(reorder.node)].inputs;
     const auto first = std::ranges::find(inputs, reorder.first, &PromptInput::name);
     const auto second = std::ranges::find(inputs, reorder.second, &PromptInput::name);
     std::iter_swap(first, second);

@@ -43,19 +43,18 @@ Result<Placement> place_nodes_of(const Prompt& prompt, const PatchWish& wish,
 Prompt with_insertions(const Prompt& prompt, const Placement& placement);
 
 /// The runs of a prompt for different orders of its output nodes; the usual order first.
-std::vector<std::vector<int>> runs_of(const Prompt& prompt);
-std::vector<std::vector<int>> runs_of(const OrderProblem& problem);
+std::vector<NodeOrder> runs_of(const Prompt& prompt);
+std::vector<NodeOrder> runs_of(const OrderProblem& problem);
 
-/// Pairs of sampling nodes (positions) of different models, one directly after the other, between
+/// Pairs of sampling nodes of different models, one directly after the other, between
 /// which no node of `class_type` runs in at least one of the runs; without duplicates.
 struct Switch {
-  int from = -1, to = -1;
+  NodeIndex from, to;
   int run = 0;  ///< the first in which it is so
   bool operator==(const Switch& other) const { return from == other.from && to == other.to; }
 };
 std::vector<Switch> unmet_switches(const Prompt& prompt, const Sampling& sampling,
-                                   const std::vector<std::vector<int>>& runs,
-                                   std::string_view class_type);
+                                   const std::vector<NodeOrder>& runs, std::string_view class_type);
 
 /// Which input of a node of ours is handed on; empty for all other nodes.
 std::string_view handed_on(std::string_view class_type);

@@ -7,12 +7,12 @@ namespace ebb {
 
 Draft::Draft(const Prompt& prompt, const Sampling& sampling)
     : given_(prompt), sampling_(sampling), readers_(prompt.nodes.size()) {
-  for (std::size_t n = 0; n < prompt.nodes.size(); ++n) {
+  for (const NodeIndex n : prompt.nodes.indices()) {
     const auto& inputs = prompt.nodes[n].inputs;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       copied_ += 1 + static_cast<std::int64_t>(inputs[i].value.size()) / 64;
-      const int origin = inputs[i].link ? prompt.position(inputs[i].link->node) : -1;
-      if (origin >= 0) readers_[std::size_t(origin)].push_back({static_cast<int>(n), i});
+      const NodeIndex origin = inputs[i].link ? prompt.position(inputs[i].link->node) : NodeIndex();
+      if (origin.exists()) readers_[origin].push_back({n, i});
     }
   }
 }
@@ -26,11 +26,9 @@ void Draft::refresh(const Placement& placement) {
   const OrderProblem problem = make_order_problem(prompt_);
   graph_ = problem.graph;
   runs_ = runs_of(problem);
-  when_.assign(runs_.size(), std::vector<int>(prompt_.nodes.size(), -1));
+  when_.assign(runs_.size(), List<StepIndex, NodeIndex>(prompt_.nodes.size()));
   for (std::size_t r = 0; r < runs_.size(); ++r) {
-    for (std::size_t i = 0; i < runs_[r].size(); ++i) {
-      when_[r][std::size_t(runs_[r][i])] = static_cast<int>(i);
-    }
+    for (const StepIndex i : runs_[r].indices()) when_[r][runs_[r][i]] = i;
   }
   reads_.assign(runs_.size(), std::nullopt);
   marks_.assign(prompt_.nodes.size(), mark_ = 0);
@@ -39,24 +37,23 @@ void Draft::refresh(const Placement& placement) {
 }
 
 void Draft::find_next_samplers(std::size_t insertions) {
-  next_.assign(insertions, -1);
-  int sampler = -1;
+  next_.assign(insertions, {});
+  NodeIndex sampler;
   for (auto at = runs_.front().rbegin(); at != runs_.front().rend(); ++at) {
-    const auto node = static_cast<std::size_t>(*at);
-    if (node >= given_.nodes.size()) {
-      next_[node - given_.nodes.size()] = sampler;
-    } else if (sampling_.model[node] >= 0) {
+    if (!given_.nodes.has(*at)) {
+      next_[std::size_t(at->at) - given_.nodes.size()] = sampler;
+    } else if (sampling_.model[*at].exists()) {
       sampler = *at;
     }
   }
 }
 
-std::vector<DraftInput> Draft::readers(int node) {
+std::vector<DraftInput> Draft::readers(NodeIndex node) {
   std::vector<DraftInput> result;
-  const auto& all = readers_[std::size_t(node)];
+  const auto& all = readers_[node];
   count_visits(static_cast<std::int64_t>(all.size()));
   for (const DraftInput& reader : all) {
-    const PromptInput& input = prompt_.nodes[std::size_t(reader.node)].inputs[reader.input];
+    const PromptInput& input = prompt_.nodes[reader.node].inputs[reader.input];
     if (input.link && prompt_.position(input.link->node) == node) result.push_back(reader);
   }
   return result;
@@ -64,21 +61,21 @@ std::vector<DraftInput> Draft::readers(int node) {
 
 void Draft::mark_needed(const Switch& between) {
   ++mark_;
-  if (between.to < 0) return;
+  if (!between.to.exists()) return;
   const auto& when = when_[std::size_t(between.run)];
-  const int first = when[std::size_t(between.from)];
-  std::vector<int> stack{between.to};
+  const StepIndex first = when[between.from];
+  std::vector<NodeIndex> stack{between.to};
   while (!stack.empty()) {
-    const int node = stack.back();
+    const NodeIndex node = stack.back();
     stack.pop_back();
     if (is_marked(node)) continue;
-    marks_[std::size_t(node)] = mark_;
+    marks_[node] = mark_;
     count_visits(1);
     for (const OrderLink& link : graph_->links(node)) {
-      if (link.source < 0) continue;
+      if (!link.source.exists()) continue;
       // What ran before the first can't need it. What does not run at all may.
-      const int place = when[std::size_t(link.source)];
-      if (place < 0 || place > first) stack.push_back(link.source);
+      const StepIndex place = when[link.source];
+      if (!place.exists() || place > first) stack.push_back(link.source);
     }
   }
 }
@@ -86,45 +83,45 @@ void Draft::mark_needed(const Switch& between) {
 const Draft::Reads& Draft::reads_of(std::size_t run) {
   if (reads_[run]) return *reads_[run];
   Reads& reads = reads_[run].emplace();
-  for (std::size_t i = 0; i < runs_[run].size(); ++i) {
-    const auto node = static_cast<std::size_t>(runs_[run][i]);
-    if (node >= given_.nodes.size()) continue;
-    for (const int model : sampling_.reads[node]) reads.emplace_back(model, static_cast<int>(i));
+  for (const StepIndex i : runs_[run].indices()) {
+    const NodeIndex node = runs_[run][i];
+    if (!given_.nodes.has(node)) continue;
+    for (const WeightsIndex model : sampling_.reads[node]) reads.emplace_back(model, i);
   }
   std::ranges::sort(reads);
   return reads;
 }
 
-std::optional<int> Draft::early_loader(std::size_t insertion, int sampler) {
-  const int model = sampling_.model[std::size_t(sampler)];
+NodeIndex Draft::early_loader(std::size_t insertion, NodeIndex sampler) {
+  const WeightsIndex model = sampling_.model[sampler];
   for (std::size_t r = 0; r < runs_.size(); ++r) {
-    const int ours = when_[r][given_.nodes.size() + insertion];
-    if (ours < 0) continue;
+    const StepIndex ours = when_[r][NodeIndex::of(given_.nodes.size() + insertion)];
+    if (!ours.exists()) continue;
     const Reads& reads = reads_of(r);
     const auto after = std::ranges::lower_bound(reads, std::pair(model, ours));
     if (after == reads.begin() || std::prev(after)->first != model) continue;
-    return runs_[r][std::size_t(std::prev(after)->second)];
+    return runs_[r][std::prev(after)->second];
   }
-  return std::nullopt;
+  return {};
 }
 
-std::vector<std::string> Draft::inputs_through(const Insertion& insertion, int sampler) {
+std::vector<std::string> Draft::inputs_through(const Insertion& insertion, NodeIndex sampler) {
   ++mark_;
-  const int last = place_of(sampler);
-  std::vector<int> stack{given_.position(insertion.target)};
+  const StepIndex last = place_of(sampler);
+  std::vector<NodeIndex> stack{given_.position(insertion.target)};
   while (!stack.empty()) {
-    const int node = stack.back();
+    const NodeIndex node = stack.back();
     stack.pop_back();
     if (node == sampler || is_marked(node) || place_of(node) > last) continue;
-    marks_[std::size_t(node)] = mark_;
-    count_visits(1 + static_cast<std::int64_t>(readers_[std::size_t(node)].size()));
-    for (const DraftInput& reader : readers_[std::size_t(node)]) stack.push_back(reader.node);
+    marks_[node] = mark_;
+    count_visits(1 + static_cast<std::int64_t>(readers_[node].size()));
+    for (const DraftInput& reader : readers_[node]) stack.push_back(reader.node);
   }
   std::vector<std::string> names;
-  const PromptNode& node = given_.nodes[std::size_t(sampler)];
+  const PromptNode& node = given_.nodes[sampler];
   for (const PromptInput& input : node.inputs) {
-    const int origin = input.link ? given_.position(input.link->node) : -1;
-    if (origin < 0) continue;
+    const NodeIndex origin = input.link ? given_.position(input.link->node) : NodeIndex();
+    if (!origin.exists()) continue;
     const bool here = node.id == insertion.target && input.name == insertion.input;
     if (here || is_marked(origin)) names.push_back(input.name);
   }

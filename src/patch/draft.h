@@ -16,7 +16,7 @@ namespace ebb {
 
 /// An input of the prompt as it was given.
 struct DraftInput {
-  int node = 0;
+  NodeIndex node;
   std::size_t input = 0;
 };
 
@@ -30,7 +30,7 @@ class Draft {
   void refresh(const Placement& placement);
 
   const Prompt& prompt() const { return prompt_; }
-  const std::vector<std::vector<int>>& runs() const { return runs_; }
+  const std::vector<NodeOrder>& runs() const { return runs_; }
 
   /// Nodes visited so far, and how many more one refresh is.
   std::int64_t visits() const { return visits_; }
@@ -38,26 +38,26 @@ class Draft {
   void count_visits(std::int64_t more) { visits_ += more; }
 
   /// Inputs of the given prompt that get what `node` makes from it directly.
-  std::vector<DraftInput> readers(int node);
+  std::vector<DraftInput> readers(NodeIndex node);
 
-  /// Where in the usual run a node stands; -1 if it does not run.
-  int place_of(int node) const { return when_.front()[std::size_t(node)]; }
+  /// Where in the usual run a node stands; none if it does not run.
+  StepIndex place_of(NodeIndex node) const { return when_.front()[node]; }
 
   /// Finds what the second of a switch needs of all that can run after the first.
   void mark_needed(const Switch& between);
-  bool is_marked(int node) const { return marks_[std::size_t(node)] == mark_; }
+  bool is_marked(NodeIndex node) const { return marks_[node] == mark_; }
 
-  /// The node that samples next after one of ours, by the usual run; -1 if none does.
-  int next_sampler(std::size_t insertion) const { return next_[insertion]; }
+  /// The node that samples next after one of ours, by the usual run; none if none does.
+  NodeIndex next_sampler(std::size_t insertion) const { return next_[insertion]; }
 
-  /// What in some run reads a sampler's model before our node has run: the last of them.
-  std::optional<int> early_loader(std::size_t insertion, int sampler);
+  /// What in some run reads a sampler's model before our node has run: the last of them, if any.
+  NodeIndex early_loader(std::size_t insertion, NodeIndex sampler);
 
   /// The linked inputs of a sampler, by name, that come by way of one of our nodes.
-  std::vector<std::string> inputs_through(const Insertion& insertion, int sampler);
+  std::vector<std::string> inputs_through(const Insertion& insertion, NodeIndex sampler);
 
  private:
-  using Reads = std::vector<std::pair<int, int>>;  // model, place in the run; ascending
+  using Reads = std::vector<std::pair<WeightsIndex, StepIndex>>;  // ascending
 
   void find_next_samplers(std::size_t insertions);
   const Reads& reads_of(std::size_t run);
@@ -66,11 +66,12 @@ class Draft {
   const Sampling& sampling_;
   Prompt prompt_;
   std::optional<OrderGraph> graph_;
-  std::vector<std::vector<int>> runs_, when_;     ///< by run; place by node
-  std::vector<std::optional<Reads>> reads_;       ///< by run; nothing until they are asked for
-  std::vector<int> next_;                         ///< by insertion
-  std::vector<std::vector<DraftInput>> readers_;  ///< by node of the given prompt
-  std::vector<int> marks_;
+  std::vector<NodeOrder> runs_;
+  std::vector<List<StepIndex, NodeIndex>> when_;      ///< by run: where a node stands in it
+  std::vector<std::optional<Reads>> reads_;           ///< by run; nothing until they are asked for
+  std::vector<NodeIndex> next_;                       ///< by insertion
+  List<std::vector<DraftInput>, NodeIndex> readers_;  ///< of the given prompt
+  List<int, NodeIndex> marks_;
   int mark_ = 0;
   std::int64_t visits_ = 0;
   std::int64_t copied_ = 0;  ///< what a copy of the prompt costs beside its nodes

@@ -38,12 +38,12 @@ bool all_needed(const Prompt& prompt, const ComfyVersion& version) {
   const auto sampling = find_sampling(prompt, version);
   if (!sampling) return false;
   for (const auto& run : runs_of(prompt)) {
-    int last = -1;
+    WeightsIndex last;
     bool ours = false;
-    for (const int at : run) {
-      ours |= handed_on(prompt.nodes[std::size_t(at)].class_type) == "anything";
-      const int model = sampling->model[std::size_t(at)];
-      if (model < 0) continue;
+    for (const NodeIndex at : run) {
+      ours |= handed_on(prompt.nodes[at].class_type) == "anything";
+      const WeightsIndex model = sampling->model[at];
+      if (!model.exists()) continue;
       if (ours && last == model) return false;
       last = model;
       ours = false;
@@ -203,9 +203,8 @@ class Patcher {
     std::set<std::string> told(patch.refusals.begin(), patch.refusals.end());
     for (const Switch& open :
          unmet_switches(after_, *sampling, runs_of(after_), wish_.between_models->class_type)) {
-      std::string between =
-          fmt::format("Between {} and {}: ", after_.nodes[std::size_t(open.from)].label(),
-                      after_.nodes[std::size_t(open.to)].label());
+      std::string between = fmt::format("Between {} and {}: ", after_.nodes[open.from].label(),
+                                        after_.nodes[open.to].label());
       const auto why = told.lower_bound(between);
       if (why != told.end() && why->starts_with(between)) continue;
       between += "in some order of the output nodes no node runs between them.";

@@ -65,31 +65,29 @@ bool looks_like_sampler(const Prompt& prompt, const PromptNode& node) {
 /// by itself first, to a node that takes none.
 class ModelRoots {
  public:
-  explicit ModelRoots(const Prompt& prompt)
-      : prompt_(prompt), root_(prompt.nodes.size(), kUnknown) {}
+  explicit ModelRoots(const Prompt& prompt) : prompt_(prompt), root_(prompt.nodes.size()) {}
 
-  /// -1 if there is no such link.
-  int of(int sampler) {
-    const int first = next(sampler);
-    if (first < 0) return -1;
-    std::vector<int> path;
-    int node = first;
-    while (root_[std::size_t(node)] == kUnknown) {
-      root_[std::size_t(node)] = node;  // where the path ends, or meets itself
+  /// None if there is no such link.
+  NodeIndex of(NodeIndex sampler) {
+    const NodeIndex first = next(sampler);
+    if (!first.exists()) return first;
+    std::vector<NodeIndex> path;
+    NodeIndex node = first;
+    while (!root_[node].exists()) {
+      root_[node] = node;  // where the path ends, or meets itself
       path.push_back(node);
-      if (const int more = next(node); more >= 0) node = more;
+      if (const NodeIndex more = next(node); more.exists()) node = more;
     }
-    const int root = root_[std::size_t(node)];
-    for (const int at : path) root_[std::size_t(at)] = root;
+    const NodeIndex root = root_[node];
+    for (const NodeIndex at : path) root_[at] = root;
     return root;
   }
 
  private:
-  static constexpr int kUnknown = -2;
-
-  int next(int node) const {
-    int found = -1, best = 0;
-    for (const PromptInput& input : prompt_.nodes[std::size_t(node)].inputs) {
+  NodeIndex next(NodeIndex node) const {
+    NodeIndex found;
+    int best = 0;
+    for (const PromptInput& input : prompt_.nodes[node].inputs) {
       const int rank = model_rank(prompt_, input);
       if (rank > best) {
         best = rank;
@@ -100,35 +98,35 @@ class ModelRoots {
   }
 
   const Prompt& prompt_;
-  std::vector<int> root_;
+  List<NodeIndex, NodeIndex> root_;  // none until it is known
 };
 
 /// The first node of a run in which several diffusion models come together over links that bring
-/// models, and these models; -1 where none do.
-std::pair<int, std::set<int>> meeting(const Prompt& prompt, const Sampling& sampling,
-                                      const std::vector<int>& run) {
-  std::vector<int> reach(prompt.nodes.size(), -1);  // before the first meeting a node has one
-  for (const int at : run) {
-    const auto n = static_cast<std::size_t>(at);
-    std::set<int> models;
-    for (const int model : sampling.reads[n]) {
-      if (sampling.diffusion[std::size_t(model)]) models.insert(model);
+/// models, and these models; none where none do.
+std::pair<NodeIndex, std::set<WeightsIndex>> meeting(const Prompt& prompt, const Sampling& sampling,
+                                                     const NodeOrder& run) {
+  List<WeightsIndex, NodeIndex> reach(
+      prompt.nodes.size());  // before the first meeting a node has one
+  for (const NodeIndex n : run) {
+    std::set<WeightsIndex> models;
+    for (const WeightsIndex model : sampling.reads[n]) {
+      if (sampling.diffusion[model]) models.insert(model);
     }
     for (const PromptInput& input : prompt.nodes[n].inputs) {
       if (model_rank(prompt, input) == 0) continue;
-      const int model = reach[std::size_t(prompt.position(input.link->node))];
-      if (model >= 0) models.insert(model);
+      const WeightsIndex model = reach[prompt.position(input.link->node)];
+      if (model.exists()) models.insert(model);
     }
-    if (models.size() > 1) return {at, models};
+    if (models.size() > 1) return {n, models};
     if (!models.empty()) reach[n] = *models.begin();
   }
-  return {-1, {}};
+  return {};
 }
 
-std::string list_names(const Sampling& sampling, const std::set<int>& models) {
+std::string list_names(const Sampling& sampling, const std::set<WeightsIndex>& models) {
   std::string list;
-  for (const int model : models) {
-    list += (list.empty() ? "" : " and ") + sampling.names[std::size_t(model)];
+  for (const WeightsIndex model : models) {
+    list += (list.empty() ? "" : " and ") + sampling.names[model];
   }
   return list;
 }
@@ -151,20 +149,20 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
   auto demand = estimate_demand(prompt, named_weights, machine);
   if (!demand) return demand.error();
   Sampling sampling;
-  sampling.model.resize(prompt.nodes.size(), -1);
+  sampling.model.resize(prompt.nodes.size());
   sampling.reads.resize(prompt.nodes.size());
-  std::vector<std::pair<std::size_t, int>> others;  // sampler, root
-  std::map<int, int> roots;                         // root -> model
+  std::vector<std::pair<NodeIndex, NodeIndex>> others;  // sampler, root
+  std::map<NodeIndex, WeightsIndex> roots;              // root -> model
   ModelRoots model_roots(prompt);
   for (const Weights& weights : demand->weights) {
     sampling.names.push_back(weights.name);
     sampling.diffusion.push_back(weights.role == WeightsRole::diffusion);
   }
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+  for (const NodeIndex i : prompt.nodes.indices()) {
     const NodeDemand& node = demand->nodes[i];
     sampling.reads[i] = node.reads;
-    for (const int model : node.reads) {
-      if (sampling.diffusion[std::size_t(model)]) roots.try_emplace(int(i), model);
+    for (const WeightsIndex model : node.reads) {
+      if (sampling.diffusion[model]) roots.try_emplace(i, model);
     }
     if (node.kind == StepKind::sample && !node.uses.empty()) {
       sampling.model[i] = node.uses.front();
@@ -172,43 +170,43 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
     }
     const bool samples =
         node.kind == StepKind::sample || looks_like_sampler(prompt, prompt.nodes[i]);
-    const int root = samples ? model_roots.of(static_cast<int>(i)) : -1;
-    if (root >= 0) others.emplace_back(i, root);
+    const NodeIndex root = samples ? model_roots.of(i) : NodeIndex();
+    if (root.exists()) others.emplace_back(i, root);
   }
   for (const auto& [node, root] : others) {
-    const int model = static_cast<int>(sampling.names.size());
+    const WeightsIndex model = sampling.names.end_index();
     sampling.model[node] = roots.try_emplace(root, model).first->second;
     if (sampling.model[node] != model) continue;
-    sampling.names.push_back(prompt.nodes[std::size_t(root)].label());
+    sampling.names.push_back(prompt.nodes[root].label());
     sampling.diffusion.push_back(true);
-    sampling.reads[std::size_t(root)].push_back(model);
+    sampling.reads[root].push_back(model);
   }
   return sampling;
 }
 
-int count_switches(const Sampling& sampling, const std::vector<int>& run) {
-  int count = 0, last = -1;
-  for (const int at : run) {
-    const int model = sampling.model[std::size_t(at)];
-    if (model < 0) continue;
-    count += last >= 0 && model != last;
+int count_switches(const Sampling& sampling, const NodeOrder& run) {
+  int count = 0;
+  WeightsIndex last;
+  for (const NodeIndex at : run) {
+    const WeightsIndex model = sampling.model[at];
+    if (!model.exists()) continue;
+    count += last.exists() && model != last;
     last = model;
   }
   return count;
 }
 
-std::string why_no_switch(const Prompt& prompt, const Sampling& sampling,
-                          const std::vector<int>& run) {
-  std::set<int> loaded, sampled;
-  for (const int at : run) {
-    for (const int model : sampling.reads[std::size_t(at)]) {
-      if (sampling.diffusion[std::size_t(model)]) loaded.insert(model);
+std::string why_no_switch(const Prompt& prompt, const Sampling& sampling, const NodeOrder& run) {
+  std::set<WeightsIndex> loaded, sampled;
+  for (const NodeIndex at : run) {
+    for (const WeightsIndex model : sampling.reads[at]) {
+      if (sampling.diffusion[model]) loaded.insert(model);
     }
-    if (sampling.model[std::size_t(at)] >= 0) sampled.insert(sampling.model[std::size_t(at)]);
+    if (sampling.model[at].exists()) sampled.insert(sampling.model[at]);
   }
   if (loaded.size() < 2) return {};
-  if (const auto [at, models] = meeting(prompt, sampling, run); at >= 0) {
-    const PromptNode& node = prompt.nodes[std::size_t(at)];
+  if (const auto [at, models] = meeting(prompt, sampling, run); at.exists()) {
+    const PromptNode& node = prompt.nodes[at];
     const std::string names = list_names(sampling, models);
     if (gives(node, {"MODEL"})) {
       return fmt::format("{} go into {}, which hands on one model", names, node.label());
@@ -216,7 +214,7 @@ std::string why_no_switch(const Prompt& prompt, const Sampling& sampling,
     return fmt::format("{} go into {} together, and what samples with both changes inside one node",
                        names, node.label());
   }
-  for (const int model : sampled) loaded.erase(model);
+  for (const WeightsIndex model : sampled) loaded.erase(model);
   if (loaded.empty()) return {};
   return fmt::format("{} {} loaded, but no sampler that Ebb knows takes {}",
                      list_names(sampling, loaded), loaded.size() == 1 ? "is" : "are",

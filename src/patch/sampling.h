@@ -11,12 +11,14 @@
 
 namespace ebb {
 
-/// Positions are those of the prompt's nodes; models are counted over all weights of the prompt.
+/// Which models the nodes of a prompt read and sample with. Behind its weights come those that are
+/// known only by the node that loads them.
+using NodeOrder = List<NodeIndex, StepIndex>;
 struct Sampling {
-  std::vector<int> model;               ///< per node: the one it samples with, or -1
-  std::vector<std::vector<int>> reads;  ///< per node: models it reads from disk
-  std::vector<std::string> names;       ///< of the models
-  std::vector<bool> diffusion;          ///< which of the models are diffusion models
+  List<WeightsIndex, NodeIndex> model;               ///< that the node samples with, if it does
+  List<std::vector<WeightsIndex>, NodeIndex> reads;  ///< models it reads from disk
+  List<std::string, WeightsIndex> names;
+  List<bool, WeightsIndex> diffusion;
 };
 Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version);
 
@@ -24,10 +26,9 @@ Result<Sampling> find_sampling(const Prompt& prompt, const ComfyVersion& version
 std::string_view link_type(const Prompt& prompt, const PromptInput& input);
 
 /// How often the nodes of `run` change from one model to another.
-int count_switches(const Sampling& sampling, const std::vector<int>& run);
+int count_switches(const Sampling& sampling, const NodeOrder& run);
 
 /// Why a run without a switch loads several diffusion models, a sentence; empty if it does not.
-std::string why_no_switch(const Prompt& prompt, const Sampling& sampling,
-                          const std::vector<int>& run);
+std::string why_no_switch(const Prompt& prompt, const Sampling& sampling, const NodeOrder& run);
 
 }  // namespace ebb

@@ -32,7 +32,7 @@ class Checker {
     if (!check_sizes()) return findings_;
     check_order();
     check_passes();
-    for (std::size_t s = 0; s < passes_.steps.size(); ++s) check_step(s);
+    for (const StepIndex s : passes_.steps.indices()) check_step(s);
     check_presence();
     check_verdicts();
     return findings_;
@@ -44,7 +44,7 @@ class Checker {
     if (findings_.size() < 20) findings_.push_back(fmt::format(text, std::forward<Args>(args)...));
   }
 
-  const Weights& weights(int w) const { return passes_.weights[static_cast<std::size_t>(w)]; }
+  const Weights& weights(WeightsIndex w) const { return passes_.weights[w]; }
 
   /// Everything after this may index freely.
   bool check_sizes() {
@@ -71,20 +71,22 @@ class Checker {
            passes_.steps.size());
       return;
     }
-    std::unordered_set<int> done;
-    std::unordered_map<int, int> served;  // node -> the identical one that runs instead
+    std::unordered_set<NodeIndex> done;
+    std::unordered_map<NodeIndex, NodeIndex> served;  // node -> the identical one that runs instead
     for (const Served& s : order_.served) served[s.node] = s.from;
-    for (std::size_t s = 0; s < passes_.steps.size(); ++s) {
-      const int node = passes_.steps[s].node;
-      if (node != order_.nodes[s]) find("step {} is not the {}th of the order", s + 1, s + 1);
+    for (const StepIndex s : passes_.steps.indices()) {
+      const NodeIndex node = passes_.steps[s].node;
+      if (node != order_.nodes[s]) {
+        find("step {} is not the {}th of the order", s.number(), s.number());
+      }
       const bool first = done.insert(node).second;  // without a node cache a node may run again
       if (!first && trial_.machine.flags.cache != CacheKind::none) {
         find("node {} runs twice", passes_.steps[s].id);
       }
-      for (const auto& input : prompt_.nodes[static_cast<std::size_t>(node)].inputs) {
-        int origin = input.link ? prompt_.position(input.link->node) : -1;
+      for (const auto& input : prompt_.nodes[node].inputs) {
+        NodeIndex origin = input.link ? prompt_.position(input.link->node) : NodeIndex();
         if (served.contains(origin)) origin = served[origin];
-        if (origin >= 0 && !input.lazy && !done.contains(origin)) {
+        if (origin.exists() && !input.lazy && !done.contains(origin)) {
           find("node {} runs before node {}, which it needs", passes_.steps[s].id,
                input.link->node);
         }
@@ -94,34 +96,34 @@ class Checker {
 
   /// Passes cover all steps without gap or overlap, and list every model their steps use.
   void check_passes() {
-    int next = 0;
+    StepIndex next = 0;
     for (const Pass& pass : passes_.passes) {
       if (pass.first_step != next || pass.last_step < pass.first_step) {
-        find("pass from step {} to {} does not follow step {}", pass.first_step + 1,
-             pass.last_step + 1, next);
+        find("pass from step {} to {} does not follow step {}", pass.first_step.number(),
+             pass.last_step.number(), next.at);
         return;
       }
       next = pass.last_step + 1;
-      for (int s = pass.first_step; s <= pass.last_step; ++s) {
-        for (const int used : passes_.steps[static_cast<std::size_t>(s)].uses) {
+      for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) {
+        for (const WeightsIndex used : passes_.steps[s].uses) {
           if (std::find(pass.weights.begin(), pass.weights.end(), used) == pass.weights.end()) {
-            find("pass at step {} does not list {}", pass.first_step + 1, weights(used).name);
+            find("pass at step {} does not list {}", pass.first_step.number(), weights(used).name);
           }
         }
       }
     }
-    if (!passes_.passes.empty() && next != static_cast<int>(passes_.steps.size())) {
-      find("the last pass ends at step {} of {}", next, passes_.steps.size());
+    if (!passes_.passes.empty() && next != passes_.steps.end_index()) {
+      find("the last pass ends at step {} of {}", next.at, passes_.steps.size());
     }
   }
 
   /// Bytes of one step: nothing negative, nothing larger than itself, sums within the peaks.
-  void check_step(std::size_t s) {
+  void check_step(StepIndex s) {
     const StepState& state = timeline_.steps[s];
     const std::string& id = passes_.steps[s].id;
     std::int64_t vram = state.vram_others_bytes + state.reserved_bytes;
     std::int64_t ram = state.ram_data_bytes;
-    for (std::size_t w = 0; w < state.vram.size(); ++w) {
+    for (const WeightsIndex w : state.vram.indices()) {
       if (state.vram[w] < 0 || state.ram[w] < 0) find("node {}: negative bytes", id);
       if (state.vram[w] > bytes_[w] + kRounding) {
         find("node {}: {} has {} bytes in VRAM, more than its {}", id, passes_.weights[w].name,
@@ -163,18 +165,17 @@ class Checker {
 
   /// Weights in use were read before, and what is not in VRAM is still in RAM to be streamed.
   void check_presence() {
-    std::unordered_set<int> read;
-    for (std::size_t s = 0; s < passes_.steps.size(); ++s) {
+    std::unordered_set<WeightsIndex> read;
+    for (const StepIndex s : passes_.steps.indices()) {
       const Step& step = passes_.steps[s];
       const StepState& state = timeline_.steps[s];
-      for (const int w : step.reads) read.insert(w);
-      for (const int w : step.uses) {
+      for (const WeightsIndex w : step.reads) read.insert(w);
+      for (const WeightsIndex w : step.uses) {
         if (!weights(w).known()) continue;
-        const auto at = static_cast<std::size_t>(w);
         if (!read.contains(w)) find("node {} uses {} before it is read", step.id, weights(w).name);
-        if (state.vram[at] + state.ram[at] + kRounding < weights(w).bytes) {
+        if (state.vram[w] + state.ram[w] + kRounding < weights(w).bytes) {
           find("node {} uses {}, of which {} bytes are nowhere", step.id, weights(w).name,
-               weights(w).bytes - state.vram[at] - state.ram[at]);
+               weights(w).bytes - state.vram[w] - state.ram[w]);
         }
       }
     }
@@ -183,20 +184,20 @@ class Checker {
   /// A verdict must not be better than its numbers.
   void check_verdicts() {
     Verdict worst = Verdict::fits;
-    for (std::size_t p = 0; p < outcome_.passes.size(); ++p) {
+    for (const PassIndex p : outcome_.passes.indices()) {
       const PassOutcome& pass = outcome_.passes[p];
       const bool good = rank(pass.verdict) < rank(Verdict::offloads);
       if (good && pass.offloaded_bytes.value_or(0) > 0) {
-        find("pass {} offloads and is called {}", p + 1, to_string(pass.verdict));
+        find("pass {} offloads and is called {}", p.number(), to_string(pass.verdict));
       }
       if (good && trial_.machine.ram_total.known() &&
           trial_.machine.ram_total.kind != NumberKind::assumed &&
           pass.ram_peak_bytes.value_or(0) > trial_.machine.ram_total.bytes) {
-        find("pass {} needs more RAM than there is and is called {}", p + 1,
+        find("pass {} needs more RAM than there is and is called {}", p.number(),
              to_string(pass.verdict));
       }
       if (!pass.cause.empty() == (pass.verdict == Verdict::fits)) {
-        find("pass {} is called {} {} a cause", p + 1, to_string(pass.verdict),
+        find("pass {} is called {} {} a cause", p.number(), to_string(pass.verdict),
              pass.cause.empty() ? "without" : "with");
       }
       if (rank(pass.verdict) > rank(worst)) worst = pass.verdict;
@@ -216,7 +217,8 @@ class Checker {
   const Passes& passes_;
   const Timeline& timeline_;
   const Outcome& outcome_;
-  std::vector<std::int64_t> bytes_;  // of all weights, side by side: looked at for every step
+  List<std::int64_t, WeightsIndex>
+      bytes_;  // of all weights, side by side: looked at for every step
   std::vector<std::string> findings_;
 };
 

@@ -17,26 +17,26 @@ constexpr const char* kPackNode = "a node of Ebb's pack; ebb apply adds it";
 constexpr ComfyVersion kAsyncOffload = {0, 3, 31}, kCacheNone = {0, 3, 28};  // have the flags
 constexpr ComfyVersion kReferencesCounted = {0, 3, 43};  // Rules::flux_counts_references
 
-const Weights& weights_of(const Prediction& prediction, int w) {
-  return prediction.passes->weights[static_cast<std::size_t>(w)];
+const Weights& weights_of(const Prediction& prediction, WeightsIndex w) {
+  return prediction.passes->weights[w];
 }
 
 /// Names of models for a title: `high_noise`, or `both models`, or `3 text encoders`.
-std::string names(const Prediction& prediction, const std::vector<int>& list,
+std::string names(const Prediction& prediction, const std::vector<WeightsIndex>& list,
                   const char* kind = "models") {
   if (list.size() == 1) return weights_of(prediction, list.front()).name;
   return list.size() == 2 ? fmt::format("both {}", kind) : fmt::format("{} {}", list.size(), kind);
 }
 
-bool has(const std::vector<int>& list, int value) {
+bool has(const std::vector<WeightsIndex>& list, WeightsIndex value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-/// The last pass that uses these weights; -1 if none does.
-int last_use(const Passes& passes, int w) {
-  int last = -1;
-  for (std::size_t p = 0; p < passes.passes.size(); ++p) {
-    if (has(passes.passes[p].weights, w)) last = static_cast<int>(p);
+/// The last pass that uses these weights, if one does.
+PassIndex last_use(const Passes& passes, WeightsIndex w) {
+  PassIndex last;
+  for (const PassIndex p : passes.passes.indices()) {
+    if (has(passes.passes[p].weights, w)) last = p;
   }
   return last;
 }
@@ -52,7 +52,7 @@ std::int64_t as_the_node_has_it(std::int64_t bytes) {
 std::vector<Budget> measured_budgets(const Prediction& prediction) {
   std::vector<Budget> budgets;
   const auto& steps = prediction.passes->steps;
-  for (std::size_t s = 0; s < steps.size(); ++s) {
+  for (const StepIndex s : steps.indices()) {
     const Demand& demand = steps[s].demand;
     if (steps[s].kind != StepKind::sample || steps[s].uses.empty() || !demand.live.known() ||
         !demand.reserved.known() || !demand.minimum.known()) {
@@ -62,7 +62,7 @@ std::vector<Budget> measured_budgets(const Prediction& prediction) {
         static_cast<std::int64_t>(static_cast<double>(demand.live.bytes) * demand.high);
     const std::int64_t minimum = as_the_node_has_it(std::max(demand.reserved.bytes, live_high));
     if (minimum < demand.minimum.bytes) {
-      budgets.push_back({steps[s].uses.front(), minimum, static_cast<int>(s)});
+      budgets.push_back({steps[s].uses.front(), minimum, s});
     }
   }
   return budgets;
@@ -102,7 +102,7 @@ Lever without_flag(const Trial& base, std::string id, std::string flag, std::str
 /// The sampler that takes more than the weights beside it leave of the card; null if none does.
 const Step* short_of_room(const Prediction& prediction) {
   const Passes& all = *prediction.passes;
-  for (std::size_t s = 0; s < all.steps.size(); ++s) {
+  for (const StepIndex s : all.steps.indices()) {
     const Step& step = all.steps[s];
     if (step.kind != StepKind::sample || !step.demand.reserved.known()) continue;
     const StepState& state = prediction.timeline.steps[s];
@@ -130,7 +130,7 @@ void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction&
   const auto after = predict(lever.trial);
   if (!after) return;
   const std::int64_t asked = step->demand.subtracted().bytes;
-  const auto index = static_cast<std::size_t>(step - before.passes->steps.data());
+  const auto index = StepIndex::of(step - before.passes->steps.data());
   const std::int64_t then = after->passes->steps[index].demand.subtracted().bytes;
   if (then <= asked) return;
   lever.remedy = fmt::format("reference pictures are counted: {} MiB are kept for a step, not {}",
@@ -249,7 +249,7 @@ std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
   Lever lever{"budget", FixKind::node, "", kPackNode, "", false, base};
   lever.trial.levers.budgets = measured_budgets(before);
   if (lever.trial.levers.budgets.empty()) return {};
-  std::vector<int> models;
+  std::vector<WeightsIndex> models;
   for (const Budget& budget : lever.trial.levers.budgets) {
     if (!has(models, budget.weights)) models.push_back(budget.weights);
   }
@@ -261,7 +261,7 @@ std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
 
 std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
   if (base.sizes.tile_vae) return {};
-  for (std::size_t p = 0; p < before.passes->passes.size(); ++p) {
+  for (const PassIndex p : before.passes->passes.indices()) {
     if (before.passes->passes[p].kind != StepKind::decode) continue;
     if (before.outcome.passes[p].verdict == Verdict::fits) continue;
     Lever lever{"tile-vae",
@@ -280,14 +280,13 @@ std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
 namespace {
 
 /// Cuts between two sampling passes of different diffusion models, where people want to unload.
-std::vector<int> switches(const Passes& passes) {
-  std::vector<int> cuts;
-  int sampled = -1;
-  for (int p = 0; p < static_cast<int>(passes.passes.size()); ++p) {
-    const Pass& pass = passes.passes[static_cast<std::size_t>(p)];
+std::vector<PassIndex> switches(const Passes& passes) {
+  std::vector<PassIndex> cuts;
+  PassIndex sampled;
+  for (const PassIndex p : passes.passes.indices()) {
+    const Pass& pass = passes.passes[p];
     if (pass.kind != StepKind::sample) continue;
-    if (sampled >= 0 &&
-        passes.passes[static_cast<std::size_t>(sampled)].weights.front() != pass.weights.front()) {
+    if (sampled.exists() && passes.passes[sampled].weights.front() != pass.weights.front()) {
       cuts.push_back(sampled);
     }
     sampled = p;
@@ -295,18 +294,19 @@ std::vector<int> switches(const Passes& passes) {
   return cuts;
 }
 
-Lever unload_lever(const Trial& base, const Prediction& before, const std::vector<int>& cuts) {
+Lever unload_lever(const Trial& base, const Prediction& before,
+                   const std::vector<PassIndex>& cuts) {
   Lever lever{"unload", FixKind::node, "unload node between the passes", "", "", true, base};
-  for (const int cut : cuts) {
+  for (const PassIndex cut : cuts) {
     lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
   }
   lever.same_note = "VRAM: 0; an unload node would change VRAM by 0 here";
   // Said only where the policy does it: the model before the cut leaves in the pass after it.
-  const auto at = static_cast<std::size_t>(cuts.front());
-  const int model = before.passes->passes[at].weights.front();
+  const PassIndex at = cuts.front();
+  const WeightsIndex model = before.passes->passes[at].weights.front();
   const Pass& next = before.passes->passes[at + 1];
-  for (int s = next.first_step; s <= next.last_step; ++s) {
-    for (const Eviction& gone : before.timeline.steps[static_cast<std::size_t>(s)].evictions) {
+  for (StepIndex s = next.first_step; s <= next.last_step; ++s) {
+    for (const Eviction& gone : before.timeline.steps[s].evictions) {
       if (gone.weights != model || gone.partial) continue;
       lever.same_note += fmt::format(", ComfyUI already evicts {}", weights_of(before, model).name);
       return lever;
@@ -322,13 +322,13 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
   std::vector<Lever> levers;
   for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
     Lever lever{"", FixKind::node, "", "", "", false, base};
-    std::vector<int> released;
+    std::vector<WeightsIndex> released;
     std::int64_t bytes = 0;
-    for (int w = 0; w < static_cast<int>(before.passes->weights.size()); ++w) {
+    for (const WeightsIndex w : before.passes->weights.indices()) {
       const Weights& weights = weights_of(before, w);
-      const int last = last_use(*before.passes, w);
-      if (weights.role != role || !weights.known() || last < 0 ||
-          last + 1 >= static_cast<int>(before.passes->passes.size())) {
+      const PassIndex last = last_use(*before.passes, w);
+      if (weights.role != role || !weights.known() || !last.exists() ||
+          !before.passes->passes.has(last + 1)) {
         continue;
       }
       lever.trial.levers.cuts.push_back({last, action, {w}});
@@ -355,16 +355,16 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
 
 /// Reads the next model's file ahead while a sampling pass computes.
 std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
-                                   const std::vector<int>& cuts) {
+                                   const std::vector<PassIndex>& cuts) {
   Lever lever{"prefetch", FixKind::node,
               "",         fmt::format("{}; the file stays in the page cache", kPackNode),
               "",         false,
               base};
-  std::vector<int> models;
-  for (const int cut : cuts) {
-    const auto next = static_cast<std::size_t>(cut + 1);
+  std::vector<WeightsIndex> models;
+  for (const PassIndex cut : cuts) {
+    const PassIndex next = cut + 1;
     if (cut < 1 || before.outcome.passes[next].read_bytes == 0) continue;
-    const int w = before.passes->passes[next].weights.front();
+    const WeightsIndex w = before.passes->passes[next].weights.front();
     lever.trial.levers.cuts.push_back({cut - 1, CutAction::prefetch, {w}});
     models.push_back(w);
   }

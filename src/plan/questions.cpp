@@ -32,7 +32,7 @@ class Unknowns {
  public:
   explicit Unknowns(const Passes& passes) : passes_(passes) {
     for (const Step& step : passes.steps) {
-      for (const int w : step.reads) {
+      for (const WeightsIndex w : step.reads) {
         if (!weights(w).known()) add_file(sizes, w);
       }
       if (step.loads_unseen) add_once(packs, fmt::format("node {} {}", step.id, step.class_type));
@@ -48,14 +48,14 @@ class Unknowns {
   std::vector<std::string> others;   ///< reasons, as sentences have them
 
  private:
-  const Weights& weights(int w) const { return passes_.weights[static_cast<std::size_t>(w)]; }
+  const Weights& weights(WeightsIndex w) const { return passes_.weights[w]; }
 
-  void add_file(std::vector<std::string>& to, int w) const {
+  void add_file(std::vector<std::string>& to, WeightsIndex w) const {
     if (!weights(w).files.empty()) add_once(to, weights(w).files.front());
   }
 
   /// Whether a step's demand depends on what kind of model this is.
-  bool asks_kind(const Step& step, int w) const {
+  bool asks_kind(const Step& step, WeightsIndex w) const {
     if (!weights(w).architecture.empty() && step.model_known) return false;
     if (step.kind == StepKind::sample) return w == step.uses.front() && !step.model_known;
     return weights(w).role == WeightsRole::vae && weights(w).architecture.empty();
@@ -67,7 +67,7 @@ class Unknowns {
       return;
     }
     bool of_kind = false;
-    for (const int w : step.uses) {
+    for (const WeightsIndex w : step.uses) {
       if (!asks_kind(step, w)) continue;
       add_file(weights(w).bytes_from == BytesFrom::header ? no_rows : kinds, w);
       of_kind = true;

@@ -10,10 +10,9 @@ namespace ebb {
 
 std::optional<int> stride_of(const Passes& passes) {
   for (const Pass& pass : passes.passes) {
-    const Step& step = passes.steps[static_cast<std::size_t>(pass.main_step)];
+    const Step& step = passes.steps[pass.main_step];
     if (pass.kind != StepKind::sample || !step.shape || !step.shape->video) continue;
-    const int stride =
-        frame_stride(passes.weights[static_cast<std::size_t>(pass.weights.front())].architecture);
+    const int stride = frame_stride(passes.weights[pass.weights.front()].architecture);
     return stride > 1 ? std::optional(stride) : std::nullopt;  // a picture model has no frames
   }
   return std::nullopt;
@@ -33,7 +32,7 @@ std::optional<std::int64_t> frames_made(const Passes& passes) {
 /// Whether a prediction keeps every diffusion model whole in every sampling pass, on the card.
 bool resident(const Prediction& prediction) {
   bool sampled = false;
-  for (std::size_t p = 0; p < prediction.passes->passes.size(); ++p) {
+  for (const PassIndex p : prediction.passes->passes.indices()) {
     if (prediction.passes->passes[p].kind != StepKind::sample) continue;
     const PassOutcome& outcome = prediction.outcome.passes[p];
     if (outcome.offloaded_bytes.value_or(1) > 0 || outcome.verdict == Verdict::spills ||
@@ -73,7 +72,7 @@ Result<std::vector<SweepRow>> sweep(const Trial& base, const std::vector<SizeOve
     if (!prediction) return prediction.error();
     SweepRow row{sizes, prediction->outcome, {}, {}, prediction->outcome.offloaded_bytes};
     row.frames = frames_made(*prediction->passes);
-    for (std::size_t p = 0; p < prediction->passes->passes.size(); ++p) {
+    for (const PassIndex p : prediction->passes->passes.indices()) {
       const auto& usable = prediction->outcome.passes[p].usable_bytes;
       if (prediction->passes->passes[p].kind != StepKind::sample || !usable) continue;
       row.usable_bytes = std::min(row.usable_bytes.value_or(*usable), *usable);

@@ -95,12 +95,12 @@ void Simulation::measure(const Step& step) {
   const Demand& demand = step.demand;
   if (state_.vram.empty()) state_.vram.assign(held_.size(), 0);
   state_.ram.assign(held_.size(), 0);
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
-    const std::int64_t by_hand = state_.vram[size_t(w)];
-    if (!held(w).by_hand) state_.vram[size_t(w)] = device_bytes(w);
-    state_.ram[size_t(w)] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
+  for (const WeightsIndex w : held_.indices()) {
+    const std::int64_t by_hand = state_.vram[w];
+    if (!held(w).by_hand) state_.vram[w] = device_bytes(w);
+    state_.ram[w] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
   }
-  const std::vector<int> uses = valid(step.uses);
+  const std::vector<WeightsIndex> uses = valid(step.uses);
   if (!step.uses.empty()) {
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
@@ -125,7 +125,7 @@ void Simulation::measure(const Step& step) {
 
 void Simulation::compute_seconds(const Step& step) {
   const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
-  const std::vector<int> uses = valid(step.uses);
+  const std::vector<WeightsIndex> uses = valid(step.uses);
   const bool works = !step.uses.empty();
   const bool on_cpu = !uses.empty() && manager_.managed(uses.front()).on_cpu;
   if (!works) {
@@ -152,26 +152,25 @@ void Simulation::compute_seconds(const Step& step) {
   }
 }
 
-std::int64_t Simulation::ram_bytes(int w) const {
-  if (!held_[size_t(w)].alive) return 0;
+std::int64_t Simulation::ram_bytes(WeightsIndex w) const {
+  if (!held_[w].alive) return 0;
   if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
   // Mapped files: RAM must hold what a step streams, and what is locked.
-  if (paged() && !held_[size_t(w)].by_hand) {
-    return std::max(pinned_[size_t(w)],
-                    in_use_[size_t(w)] ? weights(w).bytes - device_bytes(w) : 0);
+  if (paged() && !held_[w].by_hand) {
+    return std::max(pinned_[w], in_use_[w] ? weights(w).bytes - device_bytes(w) : 0);
   }
   return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
          manager_.patched_device_bytes(w);
 }
 
-std::int64_t Simulation::device_bytes(int w) const {
+std::int64_t Simulation::device_bytes(WeightsIndex w) const {
   if (!pager_ || manager_.managed(w).on_cpu) return manager_.device_bytes(w);
   return std::min(pager_->device_bytes(w), manager_.managed(w).size_bytes);
 }
 
 std::int64_t Simulation::ram_of_weights() const {
   std::int64_t bytes = 0;
-  for (int w = 0; size_t(w) < held_.size(); ++w) bytes = plus(bytes, ram_bytes(w));
+  for (const WeightsIndex w : held_.indices()) bytes = plus(bytes, ram_bytes(w));
   return bytes;
 }
 
@@ -184,7 +183,7 @@ void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
   state_.ram_file_bytes = std::max(state_.ram_file_bytes, mapped_bytes);
 }
 
-std::int64_t Simulation::disk_bytes(int w) const {
+std::int64_t Simulation::disk_bytes(WeightsIndex w) const {
   const Weights& it = weights(w);
   return std::clamp<std::int64_t>(it.file_bytes > 0 ? it.file_bytes : it.bytes, 0,
                                   kMostSummedBytes);
@@ -193,9 +192,9 @@ std::int64_t Simulation::disk_bytes(int w) const {
 // ---- between steps -------------------------------------------------------------------------
 
 // --cache-none keeps a result only until its last consumer has run.
-void Simulation::drop_unneeded(int index) {
+void Simulation::drop_unneeded(StepIndex index) {
   if (machine_.flags.cache != CacheKind::none) return;
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
+  for (const WeightsIndex w : held_.indices()) {
     if (held(w).alive && held(w).last_step <= index) {
       drop_pins(w);
       manager_.forget(w);
@@ -212,7 +211,7 @@ void Simulation::drop_unneeded(int index) {
 // --cache-ram (before 0.23.0): when less than its headroom is free after a step, the largest
 // entries leave the cache until a tenth more is free. Models count whole, wherever they are,
 // results half. What a node still waits for is struck off as well, but lives on with that node.
-void Simulation::relieve_ram(int index) {
+void Simulation::relieve_ram(StepIndex index) {
   if (machine_.flags.cache != CacheKind::ram || !machine_.ram_total.known()) return;
   if (manager_.settings().rules.ram_cache) return;  // whose rules are others
   constexpr double kTenthMore = 1.1;
@@ -227,8 +226,8 @@ void Simulation::relieve_ram(int index) {
   };
   if (free() > headroom) return;
   std::vector<std::pair<std::int64_t, int>> entries;  // size; weights, or results below zero
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
-    if (held(w).alive && held(w).last_step <= index) entries.emplace_back(weights(w).bytes, w);
+  for (const WeightsIndex w : held_.indices()) {
+    if (held(w).alive && held(w).last_step <= index) entries.emplace_back(weights(w).bytes, w.at);
   }
   for (std::size_t d = 0; d < data_.size(); ++d) {
     if (data_[d].first <= index) entries.emplace_back(data_[d].second / 2, -1 - int(d));
@@ -237,7 +236,7 @@ void Simulation::relieve_ram(int index) {
   for (; !entries.empty() && free() < headroom * kTenthMore; entries.pop_back()) {
     const int entry = entries.back().second;
     if (entry >= 0) {
-      drop(entry);
+      drop(WeightsIndex::of(entry));
     } else {
       data_bytes_ -= std::exchange(data_[size_t(-1 - entry)].second, 0);
     }
@@ -256,8 +255,9 @@ void Simulation::cut(const CutStep& order) {
   }
   if (order.action == CutAction::prefetch) ahead_ = valid(order.weights);
   if (order.action != CutAction::park && order.action != CutAction::drop) return;
-  const Pass& pass = passes_.passes[size_t(order.after_pass)];
-  for (int w : valid(order.weights.empty() ? pass.weights : order.weights)) {
+  const auto& named =
+      order.weights.empty() ? passes_.passes[order.after_pass].weights : order.weights;
+  for (const WeightsIndex w : valid(named)) {
     if (order.action == CutAction::drop) {
       drop(w);
     } else if (paged()) {
@@ -270,7 +270,7 @@ void Simulation::cut(const CutStep& order) {
 
 // What a cut before this step wants to have in the page cache when its loader comes.
 void Simulation::read_ahead() {
-  for (int w : ahead_) {
+  for (WeightsIndex w : ahead_) {
     if (!weights(w).known() || held(w).alive || held(w).cached) continue;
     const std::int64_t bytes = disk_bytes(w);
     if (machine_.ram_total.known() &&
@@ -285,7 +285,7 @@ void Simulation::read_ahead() {
   ahead_.clear();
 }
 
-void Simulation::drop(int w) {
+void Simulation::drop(WeightsIndex w) {
   if (!held(w).alive) return;
   const std::int64_t bytes = paged() ? device_bytes(w) : manager_.forget(w);
   if (bytes > 0) state_.evictions.push_back({w, bytes, false});

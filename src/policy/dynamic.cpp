@@ -54,7 +54,7 @@ bool uses_dynamic_vram(const Machine& machine) {
          flags.vram_state != VramState::none;
 }
 
-int Pager::add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes) {
+WeightsIndex Pager::add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes) {
   Model model;
   std::int64_t listed = 0;
   std::vector<ModuleGroup> runs;
@@ -83,7 +83,7 @@ int Pager::add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes)
   }
   model.crumbs_bytes += std::clamp<std::int64_t>(size_bytes - listed, 0, kSamplingTableBytes);
   models_.push_back(std::move(model));
-  return static_cast<int>(models_.size()) - 1;
+  return models_.end_index() - 1;
 }
 
 std::int64_t Pager::bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest) {
@@ -100,14 +100,14 @@ std::int64_t Pager::bytes_below(const Model& model, std::int64_t pages, std::int
   return bytes;
 }
 
-std::int64_t Pager::device_bytes(int weights) const {
-  const Model& model = models_[size_t(weights)];
+std::int64_t Pager::device_bytes(WeightsIndex weights) const {
+  const Model& model = models_[weights];
   return model.pages * kPageBytes + (model.staged ? model.crumbs_bytes : 0);
 }
 
 std::int64_t Pager::used_bytes() const {
   std::int64_t bytes = 0;
-  for (std::size_t w = 0; w < models_.size(); ++w) bytes += device_bytes(static_cast<int>(w));
+  for (const WeightsIndex w : models_.indices()) bytes += device_bytes(w);
   return bytes;
 }
 
@@ -125,7 +125,7 @@ void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) 
   std::int64_t pages = 0;
   for (const Model& model : models_) pages += model.pages;
   for (auto it = listed_.rbegin(); it != listed_.rend() && pages > pages_allowed; ++it) {
-    Model& model = models_[size_t(*it)];
+    Model& model = models_[*it];
     const std::int64_t leaving = std::min(model.pages, pages - pages_allowed);
     if (leaving == 0) continue;
     model.pages -= leaving;
@@ -169,7 +169,7 @@ std::vector<std::vector<double>> Pager::run_times(const Model& model) {
     std::sort(names.begin(), names.end());
     std::vector<double>& of_range = times.emplace_back();
     for (std::int64_t i = 0; i < range.count && of_range.size() < kMostLayers; ++i) {
-      const double block = std::stod(names[size_t(i * blocks / range.count)]);
+      const double block = std::stod(names[i * blocks / range.count]);
       of_range.push_back((block + 0.5) / static_cast<double>(blocks));
     }
   }
@@ -206,8 +206,8 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
         std::max<std::int64_t>(room_bytes - repeat.cast_bytes, 0) / kPageBytes;
     while (others_pages + repeat.pages + wanted > allowed && others_pages > 0) --others_pages;
     while (repeat.pages + wanted > allowed && repeat.pages > 0) {
-      while (!resident[size_t(top - 1)]) --top;
-      resident[size_t(--top)] = false;
+      while (!resident[top - 1]) --top;
+      resident[--top] = false;
       --repeat.pages;
       repeat.watermark = std::min(repeat.watermark, top);
     }
@@ -219,10 +219,10 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
     const std::int64_t end = span_pages(layer.begin + layer.bytes);
     bool fits = end <= repeat.watermark;
     for (std::int64_t p = layer.begin / kPageBytes; fits && p < end; ++p) {
-      if (resident[size_t(p)]) continue;
+      if (resident[p]) continue;
       fits = make_room(1) && end <= repeat.watermark;
       if (!fits) break;
-      resident[size_t(p)] = true;
+      resident[p] = true;
       ++repeat.pages;
       top = std::max(top, p + 1);
     }
@@ -233,8 +233,8 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
   return repeat;
 }
 
-PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
-  Model& model = models_[size_t(weights)];
+PagedWork Pager::use(WeightsIndex weights, std::int64_t activation_bytes, bool once) {
+  Model& model = models_[weights];
   PagedWork work;
   work.weights = weights;
   model.staged = true;
@@ -272,16 +272,16 @@ PagedWork Pager::use(int weights, std::int64_t activation_bytes, bool once) {
 std::vector<PagesLeft> Pager::unload_all() {
   std::vector<PagesLeft> left;
   for (auto it = listed_.rbegin(); it != listed_.rend(); ++it) {
-    left.push_back({*it, models_[size_t(*it)].pages});
-    models_[size_t(*it)].pages = 0;
-    models_[size_t(*it)].staged = false;
+    left.push_back({*it, models_[*it].pages});
+    models_[*it].pages = 0;
+    models_[*it].staged = false;
   }
   listed_.clear();
   return left;
 }
 
-std::int64_t Pager::unload(int weights) {
-  Model& model = models_[size_t(weights)];
+std::int64_t Pager::unload(WeightsIndex weights) {
+  Model& model = models_[weights];
   const std::int64_t pages = model.pages;
   model.pages = 0;
   model.staged = false;

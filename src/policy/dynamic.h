@@ -37,13 +37,13 @@ PagedCard paged_card(const Machine& machine);
 
 /// Pages that left one model.
 struct PagesLeft {
-  int weights = 0;
+  WeightsIndex weights = 0;
   std::int64_t pages = 0;
 };
 
 /// One node's use of one model, from its first repeat to its last.
 struct PagedWork {
-  int weights = 0;
+  WeightsIndex weights = 0;
   std::int64_t span_pages = 0;
   std::int64_t resident_pages = 0;  ///< at the end
   std::int64_t watermark_pages = 0;
@@ -62,26 +62,26 @@ class Pager {
  public:
   Pager(const PagedCard& card, int streams) : card_(card), streams_(streams) {}
 
-  int add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes);
+  WeightsIndex add(const std::vector<ModuleGroup>& modules, std::int64_t size_bytes);
 
   /// The model runs beside `activation_bytes` of other memory, once or in several repeats.
-  PagedWork use(int weights, std::int64_t activation_bytes, bool once);
+  PagedWork use(WeightsIndex weights, std::int64_t activation_bytes, bool once);
   /// Other LoRAs: pages stay, but what is in them has to come again.
-  void spoil(int weights) { models_[size_t(weights)].spoiled = true; }
+  void spoil(WeightsIndex weights) { models_[weights].spoiled = true; }
   /// Everything leaves, crumbs too. Returns the pages that did.
   std::vector<PagesLeft> unload_all();
-  std::int64_t unload(int weights);  ///< the same for one model; its pages
+  std::int64_t unload(WeightsIndex weights);  ///< the same for one model; its pages
   /// VRAM taken or given back by something that is not paged.
   void take(std::int64_t bytes) { card_.others_bytes += bytes; }
   /// Makes pages leave until this much is free beside the headroom.
   std::vector<PagesLeft> make_room(std::int64_t bytes);
 
-  std::int64_t pages(int weights) const { return models_[size_t(weights)].pages; }
+  std::int64_t pages(WeightsIndex weights) const { return models_[weights].pages; }
   /// On the card: pages and crumbs.
-  std::int64_t device_bytes(int weights) const;
+  std::int64_t device_bytes(WeightsIndex weights) const;
   std::int64_t used_bytes() const;
-  bool staged(int weights) const { return models_[size_t(weights)].staged; }
-  const std::vector<int>& listed() const { return listed_; }  ///< last used first
+  bool staged(WeightsIndex weights) const { return models_[weights].staged; }
+  const std::vector<WeightsIndex>& listed() const { return listed_; }  ///< last used first
   std::int64_t free_bytes() const { return card_.total_bytes - card_.others_bytes - used_bytes(); }
   /// What pages and steps may not use of it.
   std::int64_t kept_free_bytes() const {
@@ -122,8 +122,8 @@ class Pager {
 
   PagedCard card_;
   int streams_;
-  std::vector<Model> models_;
-  std::vector<int> listed_;
+  List<Model, WeightsIndex> models_;
+  std::vector<WeightsIndex> listed_;
 };
 
 }  // namespace ebb

@@ -71,7 +71,7 @@ void sort_for_streaming(std::vector<ManagedGroup>& runs) {
 
 Manager::Manager(const ManagerSettings& settings) : settings_(settings) {}
 
-int Manager::add(Managed weights) {
+WeightsIndex Manager::add(Managed weights) {
   State state;
   state.listed_bytes = make_usable(weights.runs);
   weights.size_bytes = std::max(usable_size(weights.size_bytes), state.listed_bytes);
@@ -79,17 +79,17 @@ int Manager::add(Managed weights) {
   state.wrapped.assign(weights.runs.size(), 0);
   state.weights = std::move(weights);
   states_.push_back(std::move(state));
-  return static_cast<int>(states_.size()) - 1;
+  return states_.end_index() - 1;
 }
 
-void Manager::place_on_gpu(int weights) {
-  State& state = states_[size_t(weights)];
+void Manager::place_on_gpu(WeightsIndex weights) {
+  State& state = states_[weights];
   state.placed = true;
   count_device(state);
 }
 
-void Manager::set_patches(int weights, int patches, std::vector<ManagedGroup> runs) {
-  State& state = states_[size_t(weights)];
+void Manager::set_patches(WeightsIndex weights, int patches, std::vector<ManagedGroup> runs) {
+  State& state = states_[weights];
   make_usable(runs);
   state.patches = patches;
   state.next_runs = std::move(runs);
@@ -117,8 +117,8 @@ void Manager::count_device(State& state) {
   }
 }
 
-std::int64_t Manager::streamed_bytes(int weights) const {
-  const State& state = states_[size_t(weights)];
+std::int64_t Manager::streamed_bytes(WeightsIndex weights) const {
+  const State& state = states_[weights];
   if (state.weights.on_cpu || state.placed) return 0;
   std::int64_t bytes = 0;
   for (std::size_t i = 0; i < state.loaded.size(); ++i) {
@@ -128,14 +128,14 @@ std::int64_t Manager::streamed_bytes(int weights) const {
   return bytes;
 }
 
-std::int64_t Manager::streamed_modules(int weights, std::size_t run) const {
-  const State& state = states_[size_t(weights)];
+std::int64_t Manager::streamed_modules(WeightsIndex weights, std::size_t run) const {
+  const State& state = states_[weights];
   const ModuleGroup& modules = state.weights.runs[run].modules;
   if (state.weights.on_cpu || state.placed || !modules.castable) return 0;
   return modules.count - state.loaded[run];
 }
 
-CallRecord Manager::load(const std::vector<int>& weights, double memory_required_bytes,
+CallRecord Manager::load(const std::vector<WeightsIndex>& weights, double memory_required_bytes,
                          std::optional<double> minimum_bytes, bool force_full) {
   const double least = settings_.inference_bytes();
   const double asked = std::max(least, memory_required_bytes + settings_.reserved_bytes);
@@ -144,8 +144,8 @@ CallRecord Manager::load(const std::vector<int>& weights, double memory_required
   CallRecord call;
   std::int64_t to_bring = 0;
   bool needs_gpu = false;
-  for (int w : weights) {
-    const State& state = states_[size_t(w)];
+  for (WeightsIndex w : weights) {
+    const State& state = states_[w];
     std::erase(registered_, w);  // never a victim of its own call
     if (state.weights.on_cpu) continue;
     needs_gpu = true;
@@ -157,9 +157,9 @@ CallRecord Manager::load(const std::vector<int>& weights, double memory_required
       call.frees.push_back(free_memory(minimum, false));
     }
   }
-  for (int w : weights) {
+  for (WeightsIndex w : weights) {
     call.loads.push_back(load_one(w, minimum, force_full));
-    if (!states_[size_t(w)].weights.on_cpu) registered_.insert(registered_.begin(), w);
+    if (!states_[w].weights.on_cpu) registered_.insert(registered_.begin(), w);
   }
   return call;
 }
@@ -171,17 +171,17 @@ FreeRecord Manager::unload_all() { return free_memory(kEverything, true); }
 FreeRecord Manager::free_memory(double required_bytes, bool everything) {
   FreeRecord record{required_bytes, free_bytes(), {}, {}};
   // Python references, ComfyUI's second key, can't be known: equal here, so size decides.
-  std::vector<std::tuple<std::int64_t, std::int64_t, std::size_t, int>> candidates;
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::size_t, WeightsIndex>> candidates;
   for (std::size_t i = 0; i < registered_.size(); ++i) {
-    const State& state = states_[size_t(registered_[i])];
+    const State& state = states_[registered_[i]];
     const std::int64_t size = state.weights.size_bytes;
     candidates.emplace_back(state.loaded_bytes - size, size, i, registered_[i]);
   }
   std::sort(candidates.begin(), candidates.end());
-  const std::vector<int> before = registered_;
+  const std::vector<WeightsIndex> before = registered_;
   for (const auto& candidate : candidates) {
-    const int w = std::get<3>(candidate);
-    State& state = states_[size_t(w)];
+    const WeightsIndex w = std::get<3>(candidate);
+    State& state = states_[w];
     double to_free = kNoLimit;
     if (settings_.smart_memory && !everything) {
       to_free = required_bytes - static_cast<double>(free_bytes());
@@ -229,9 +229,9 @@ void Manager::detach(State& state) {
   count_device(state);
 }
 
-std::optional<Victim> Manager::unload(int weights) {
+std::optional<Victim> Manager::unload(WeightsIndex weights) {
   if (std::erase(registered_, weights) == 0) return {};
-  State& state = states_[size_t(weights)];
+  State& state = states_[weights];
   Victim victim{weights, state.loaded_bytes, 0, device_bytes(weights), 0, false};
   const std::int64_t patched = patched_device_bytes(weights);
   detach(state);
@@ -240,11 +240,11 @@ std::optional<Victim> Manager::unload(int weights) {
   return victim;
 }
 
-std::int64_t Manager::forget(int weights) {
+std::int64_t Manager::forget(WeightsIndex weights) {
   std::erase(registered_, weights);
   const std::int64_t bytes = device_bytes(weights);
-  states_[size_t(weights)].placed = false;
-  detach(states_[size_t(weights)]);
+  states_[weights].placed = false;
+  detach(states_[weights]);
   return bytes;
 }
 
@@ -280,8 +280,8 @@ bool Manager::swap_patches(State& state) {
   return swapped;
 }
 
-LoadRecord Manager::load_one(int weights, double minimum_bytes, bool force_full) {
-  State& state = states_[size_t(weights)];
+LoadRecord Manager::load_one(WeightsIndex weights, double minimum_bytes, bool force_full) {
+  State& state = states_[weights];
   LoadRecord record;
   record.weights = weights;
   record.loaded_before_bytes = state.loaded_bytes;

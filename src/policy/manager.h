@@ -53,7 +53,7 @@ void sort_for_streaming(std::vector<ManagedGroup>& runs);
 
 /// Weights that left the GPU, whole or in part.
 struct Victim {
-  int weights = 0;
+  WeightsIndex weights = 0;
   std::int64_t loaded_before_bytes = 0;
   std::int64_t loaded_after_bytes = 0;
   std::int64_t left_bytes = 0;    ///< bytes that the GPU got back
@@ -66,12 +66,13 @@ struct FreeRecord {
   double required_bytes = 0;
   std::int64_t free_bytes = 0;  ///< on entry
   std::vector<Victim> victims;  ///< in the order in which they gave room
-  std::vector<int> removed;  ///< those that left completely, as ComfyUI strikes them off its list
+  std::vector<WeightsIndex>
+      removed;  ///< those that left completely, as ComfyUI strikes them off its list
 };
 
 /// One set of weights brought to the GPU.
 struct LoadRecord {
-  int weights = 0;
+  WeightsIndex weights = 0;
   bool limited = false;         ///< a budget was computed; false: no limit
   bool full = false;            ///< parameters outside the list moved too
   bool lowvram = false;         ///< something was left out
@@ -100,45 +101,45 @@ class Manager {
   explicit Manager(const ManagerSettings& settings);
 
   /// REQUIRES: nothing; sizes that are not usable (negative, overflowing) are cut to usable ones.
-  int add(Managed weights);
+  WeightsIndex add(Managed weights);
 
   /// A loader node put the weights on the GPU without asking for room.
-  void place_on_gpu(int weights);
+  void place_on_gpu(WeightsIndex weights);
   /// The next load is of a clone with other patches (0: none) and modules as they are then.
-  void set_patches(int weights, int patches, std::vector<ManagedGroup> runs);
+  void set_patches(WeightsIndex weights, int patches, std::vector<ManagedGroup> runs);
 
   /// load_models_gpu: makes room and loads. `minimum` as ComfyUI's caller passes it, if it does.
-  CallRecord load(const std::vector<int>& weights, double memory_required_bytes,
+  CallRecord load(const std::vector<WeightsIndex>& weights, double memory_required_bytes,
                   std::optional<double> minimum_bytes = {}, bool force_full = false);
   /// free_memory on its own: what nodes outside the manager (upscalers) call.
   FreeRecord make_room(double required_bytes);
   FreeRecord unload_all();
   /// Full unload of one, as park does; nothing if it is not registered.
-  std::optional<Victim> unload(int weights);
+  std::optional<Victim> unload(WeightsIndex weights);
   /// The weights cease to exist: nothing is copied anywhere. Returns the bytes that left the GPU.
-  std::int64_t forget(int weights);
+  std::int64_t forget(WeightsIndex weights);
   /// VRAM taken or given back by something the manager does not know (an upscaler).
   void take(std::int64_t bytes) { taken_bytes_ += bytes; }
 
   std::int64_t free_bytes() const { return settings_.free_bytes - taken_bytes_ - device_bytes_; }
-  std::int64_t loaded_bytes(int weights) const { return states_[size_t(weights)].loaded_bytes; }
+  std::int64_t loaded_bytes(WeightsIndex weights) const { return states_[weights].loaded_bytes; }
   /// Bytes really on the device.
-  std::int64_t device_bytes(int weights) const { return states_[size_t(weights)].device_bytes; }
+  std::int64_t device_bytes(WeightsIndex weights) const { return states_[weights].device_bytes; }
   /// Bytes on the device that are patched copies, whose originals stay in RAM.
-  std::int64_t patched_device_bytes(int weights) const {
-    return states_[size_t(weights)].patched_bytes;
+  std::int64_t patched_device_bytes(WeightsIndex weights) const {
+    return states_[weights].patched_bytes;
   }
   /// Castable listed bytes that are not on the device: what a pass streams.
-  std::int64_t streamed_bytes(int weights) const;
+  std::int64_t streamed_bytes(WeightsIndex weights) const;
   /// Registered weights, most recently used first.
-  const std::vector<int>& registered() const { return registered_; }
+  const std::vector<WeightsIndex>& registered() const { return registered_; }
   const ManagerSettings& settings() const { return settings_; }
-  const Managed& managed(int weights) const { return states_[size_t(weights)].weights; }
+  const Managed& managed(WeightsIndex weights) const { return states_[weights].weights; }
   std::size_t size() const { return states_.size(); }
   /// Modules of run `run` that are streamed; nothing is known of weights that were never loaded.
-  std::int64_t streamed_modules(int weights, std::size_t run) const;
+  std::int64_t streamed_modules(WeightsIndex weights, std::size_t run) const;
   /// Loaded before with one LoRA set, now with another.
-  bool repatched(int weights) const { return states_[size_t(weights)].repatched; }
+  bool repatched(WeightsIndex weights) const { return states_[weights].repatched; }
 
  private:
   struct State {
@@ -170,7 +171,7 @@ class Manager {
   double budget_for(const State& state, double minimum_bytes, bool force_full,
                     LoadRecord& record) const;
   bool swap_patches(State& state);
-  LoadRecord load_one(int weights, double minimum_bytes, bool force_full);
+  LoadRecord load_one(WeightsIndex weights, double minimum_bytes, bool force_full);
   void load_within(State& state, LoadRecord& record);
   void choose_first_fit(State& state, LoadRecord& record, int& patch_count);
   void choose_buffered(State& state, LoadRecord& record, int& patch_count);
@@ -179,8 +180,8 @@ class Manager {
   std::string log_line(const LoadRecord& record, std::int64_t counted_bytes, int patches) const;
 
   ManagerSettings settings_;
-  std::vector<State> states_;
-  std::vector<int> registered_;
+  List<State, WeightsIndex> states_;
+  std::vector<WeightsIndex> registered_;
   std::int64_t taken_bytes_ = 0;
   std::int64_t device_bytes_ = 0;  // of all weights together
 };

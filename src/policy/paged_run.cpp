@@ -24,17 +24,17 @@ void Simulation::apply_paged(const std::vector<PagesLeft>& left) {
 }
 
 // --disable-smart-memory: each request for room empties everything else.
-void Simulation::purge_paged(const std::vector<int>& keep) {
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
+void Simulation::purge_paged(const std::vector<WeightsIndex>& keep) {
+  for (const WeightsIndex w : held_.indices()) {
     if (std::find(keep.begin(), keep.end(), w) != keep.end() || !pager_->staged(w)) continue;
     apply_paged({{w, pager_->unload(w)}});
-    pinned_[size_t(w)] = 0;
+    pinned_[w] = 0;
   }
 }
 
-void Simulation::call_paged(const Step& step, int w) {
+void Simulation::call_paged(const Step& step, WeightsIndex w) {
   const Demand& demand = step.demand;
-  in_use_[size_t(w)] = true;
+  in_use_[w] = true;
   state_.ram_file_bytes = std::max(state_.ram_file_bytes, disk_bytes(w));
   if (!held(w).cached) count_read(w, disk_bytes(w));
   held(w).cached = true;
@@ -69,7 +69,7 @@ void Simulation::call_paged(const Step& step, int w) {
 
 // LoRAs are added to a weight when its page is filled, and to a streamed one every time. Another
 // set than before leaves the pages where they are, with nothing in them that can be used.
-void Simulation::patch_paged(const Step& step, int w) {
+void Simulation::patch_paged(const Step& step, WeightsIndex w) {
   if (valid(step.uses).front() != w) return;
   const int set = lora_set(step);
   const auto [last, first_use] = paged_set_.emplace(w, set);
@@ -78,20 +78,20 @@ void Simulation::patch_paged(const Step& step, int w) {
 }
 
 // Copies of streamed weights are locked as they are made, and stay until somebody needs the room.
-void Simulation::pin_paged(int w, std::int64_t streamed_bytes) {
+void Simulation::pin_paged(WeightsIndex w, std::int64_t streamed_bytes) {
   const std::int64_t free_ram =
       machine_.ram_total.bytes - machine_.ram_others.bytes - data_bytes_ - pinned_paged();
-  std::int64_t missing = machine_.ram_total.known()
-                             ? manager_.managed(w).size_bytes - pinned_[size_t(w)] - free_ram
-                             : 0;
-  for (std::size_t other = 0; other < pinned_.size() && missing > 0; ++other) {
-    if (int(other) == w) continue;
+  std::int64_t missing =
+      machine_.ram_total.known() ? manager_.managed(w).size_bytes - pinned_[w] - free_ram : 0;
+  for (const WeightsIndex other : pinned_.indices()) {
+    if (missing <= 0) break;
+    if (other == w) continue;
     missing -= pinned_[other];
     pinned_[other] = 0;
   }
-  const std::int64_t more = std::max<std::int64_t>(streamed_bytes - pinned_[size_t(w)], 0);
+  const std::int64_t more = std::max<std::int64_t>(streamed_bytes - pinned_[w], 0);
   const std::int64_t room = pin_limit_bytes(machine_) - pinned_paged();
-  pinned_[size_t(w)] += std::clamp<std::int64_t>(room, 0, more);
+  pinned_[w] += std::clamp<std::int64_t>(room, 0, more);
 }
 
 std::int64_t Simulation::pinned_paged() const {
@@ -100,10 +100,10 @@ std::int64_t Simulation::pinned_paged() const {
   return bytes;
 }
 
-void Simulation::drop_pins(int w) {
+void Simulation::drop_pins(WeightsIndex w) {
   if (!paged()) return;
   pager_->unload(w);
-  pinned_[size_t(w)] = 0;
+  pinned_[w] = 0;
 }
 
 }  // namespace ebb

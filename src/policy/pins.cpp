@@ -27,7 +27,7 @@ std::int64_t weight_bytes(const ModuleGroup& module) {
 
 // Tensor by tensor in load order: one that does not fit is passed over, and smaller ones still
 // lock.
-std::int64_t Pins::fitting(const Manager& manager, int weights) const {
+std::int64_t Pins::fitting(const Manager& manager, WeightsIndex weights) const {
   const std::vector<ManagedGroup>& runs = manager.managed(weights).runs;
   std::int64_t room = std::max<std::int64_t>(limit_bytes_ - total_bytes_, 0);
   const std::int64_t before = room;
@@ -50,27 +50,27 @@ std::int64_t Pins::fitting(const Manager& manager, int weights) const {
 void Pins::update(const Manager& manager) {
   if (limit_bytes_ <= 0) return;
   held_.resize(manager.size());
-  std::vector<bool> registered(manager.size(), false);
-  for (int w : manager.registered()) registered[size_t(w)] = true;
-  std::vector<int> changed;
-  for (std::size_t w = 0; w < held_.size(); ++w) {
+  List<bool, WeightsIndex> registered(manager.size(), false);
+  for (WeightsIndex w : manager.registered()) registered[w] = true;
+  std::vector<WeightsIndex> changed;
+  for (const WeightsIndex w : held_.indices()) {
     const bool locks =
-        registered[w] && (!manager.repatched(int(w)) || manager.settings().rules.pins_repatched);
-    const std::int64_t wanted = locks ? manager.streamed_bytes(int(w)) : 0;
-    const bool last_used = locks && manager.registered().front() == int(w);
+        registered[w] && (!manager.repatched(w) || manager.settings().rules.pins_repatched);
+    const std::int64_t wanted = locks ? manager.streamed_bytes(w) : 0;
+    const bool last_used = locks && manager.registered().front() == w;
     if (wanted == held_[w].wanted_bytes && !last_used) continue;
     total_bytes_ -= held_[w].bytes;
     held_[w] = {wanted, 0};
-    if (locks) changed.push_back(int(w));
+    if (locks) changed.push_back(w);
   }
   // Victims lose modules, and lock them, before the next model comes.
   if (!changed.empty()) {
     const auto last = std::find(changed.begin(), changed.end(), manager.registered().front());
     if (last != changed.end()) std::rotate(last, last + 1, changed.end());
   }
-  for (int w : changed) {
-    held_[size_t(w)].bytes = fitting(manager, w);
-    total_bytes_ += held_[size_t(w)].bytes;
+  for (WeightsIndex w : changed) {
+    held_[w].bytes = fitting(manager, w);
+    total_bytes_ += held_[w].bytes;
   }
 }
 

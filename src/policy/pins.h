@@ -25,11 +25,11 @@ class Pins {
     std::int64_t wanted_bytes = 0;
     std::int64_t bytes = 0;
   };
-  std::int64_t fitting(const Manager& manager, int weights) const;
+  std::int64_t fitting(const Manager& manager, WeightsIndex weights) const;
 
   std::int64_t limit_bytes_;
   std::int64_t total_bytes_ = 0;
-  std::vector<Held> held_;
+  List<Held, WeightsIndex> held_;
 };
 
 /// How much RAM offloaded weights may lock on this machine.

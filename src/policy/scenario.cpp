@@ -118,10 +118,10 @@ class Reader {
     return m;
   }
 
-  int model(Scenario& scenario, const std::string& name) {
+  WeightsIndex model(Scenario& scenario, const std::string& name) {
     const auto known = std::find_if(scenario.models.begin(), scenario.models.end(),
                                     [&](const ScenarioModel& m) { return m.name == name; });
-    if (known != scenario.models.end()) return static_cast<int>(known - scenario.models.begin());
+    if (known != scenario.models.end()) return WeightsIndex::of(known - scenario.models.begin());
     auto weights = find_table_weights(std::string_view(name).substr(0, name.find(':')),
                                       scenario.machine.comfyui);
     if (!weights) {
@@ -130,7 +130,7 @@ class Reader {
       return -1;
     }
     scenario.models.push_back({name, *std::move(weights)});
-    return static_cast<int>(scenario.models.size()) - 1;
+    return scenario.models.end_index() - 1;
   }
 
   std::int64_t extent(JsonValue value) {
@@ -188,7 +188,7 @@ class Reader {
   }
 
   void add_parts(Scenario& scenario, Event& event) {
-    const std::string& name = scenario.models[size_t(event.model)].name;
+    const std::string& name = scenario.models[event.model].name;
     for (const CheckpointParts& parts : kCheckpointParts) {
       if (parts.model == name.substr(0, name.find(':'))) {
         event.clip = model(scenario, std::string(parts.clip));

@@ -40,9 +40,9 @@ enum class EventKind {
 
 struct Event {
   EventKind kind = EventKind::unload_all;
-  int model = -1;  ///< index into Scenario::models
-  int clip = -1;   ///< load_checkpoint: its text encoder
-  Shape shape;     ///< latent or picture
+  WeightsIndex model;  ///< in Scenario::models
+  WeightsIndex clip;   ///< load_checkpoint: its text encoder
+  Shape shape;         ///< latent or picture
   double cfg = 1;
   int patched_weights = 0;
   std::int64_t activation_bytes = 0;  ///< dynamic: allocated before the first layer
@@ -59,7 +59,7 @@ struct Scenario {
   bool dynamic = false;
   Machine machine;
   std::optional<int> streams;
-  std::vector<ScenarioModel> models;
+  List<ScenarioModel, WeightsIndex> models;
   std::vector<Event> events;
   JsonValue json;
 };
@@ -69,7 +69,7 @@ Result<Scenario> read_scenario(JsonValue json, const std::string& file, std::int
 
 /// One load_models_gpu. Models are indexes into Scenario::models.
 struct CallResult {
-  std::vector<int> models;
+  std::vector<WeightsIndex> models;
   double required_bytes = 0;
   std::optional<double> minimum_bytes;
   bool force_full = false;
@@ -85,14 +85,15 @@ struct EventResult {
   std::optional<bool> computes_on_gpu;  ///< a text encoder
   std::optional<double> asked_bytes, minimum_bytes;
   std::vector<int> forward_batches, vae_batches;
-  std::vector<std::pair<int, std::int64_t>> resident;
+  std::vector<std::pair<WeightsIndex, std::int64_t>> resident;
   std::int64_t weights_bytes = 0, free_bytes = 0, pinned_bytes = 0;
   bool over_capacity = false;  ///< the scenario ends here
 
   // Dynamic.
   std::optional<PagedWork> work;
-  std::vector<std::pair<int, std::int64_t>> pages;  ///< of every model with an address range
-  std::vector<int> listed;                          ///< most recently used first
+  std::vector<std::pair<WeightsIndex, std::int64_t>>
+      pages;                         ///< of every model with an address range
+  std::vector<WeightsIndex> listed;  ///< most recently used first
   std::int64_t used_bytes = 0;
 };
 

@@ -65,7 +65,7 @@ class Check {
   void words(std::string_view name, const std::string& mine, const std::string& recorded) {
     if (mine != recorded) differ(name, mine, recorded);
   }
-  std::string name(int model) const { return scenario_.models[size_t(model)].name; }
+  std::string name(WeightsIndex model) const { return scenario_.models[model].name; }
 
   void compare_classic(const EventResult& result) {
     const JsonValue json = event_->json;
@@ -152,7 +152,7 @@ class Check {
         differ("partly unloaded", std::to_string(partial),
                std::to_string(free.find("partial").size()));
       }
-      for (int model : mine[i].removed) evicted.push_back(name(model));
+      for (WeightsIndex model : mine[i].removed) evicted.push_back(name(model));
       for (JsonValue model : free.find("evicted")) expected.push_back(model.string());
       if (evicted != expected) {
         differ("evicted", fmt::format("[{}]", fmt::join(evicted, ", ")),
@@ -237,7 +237,7 @@ class Check {
     close();
     open("order");
     std::vector<std::string> mine, recorded;
-    for (int model : result.listed) mine.push_back(name(model));
+    for (WeightsIndex model : result.listed) mine.push_back(name(model));
     for (JsonValue model : json.find("listed")) recorded.push_back(model.string());
     words("models", fmt::format("[{}]", fmt::join(mine, ", ")),
           fmt::format("[{}]", fmt::join(recorded, ", ")));

@@ -46,7 +46,7 @@ class ClassicPlay {
 
  private:
   VramState state() const { return scenario_.machine.flags.vram_state; }
-  const Weights& weights(int m) const { return scenario_.models[size_t(m)].weights; }
+  const Weights& weights(WeightsIndex m) const { return scenario_.models[m].weights; }
 
   ManagerSettings settings() const {
     ManagerSettings settings = manager_settings(scenario_.machine);
@@ -64,24 +64,24 @@ class ClassicPlay {
         break;
       case EventKind::load_checkpoint: load_checkpoint(event); break;
       case EventKind::lora:
-        manager_.set_patches(event.model, ++patches_,
-                             lora_runs(scenario_.models[size_t(event.model)],
-                                       manager_.settings().rules.streaming_buffer));
+        manager_.set_patches(
+            event.model, ++patches_,
+            lora_runs(scenario_.models[event.model], manager_.settings().rules.streaming_buffer));
         break;
       case EventKind::te_encode: encode_text(event); break;
       case EventKind::sample: sample(event); break;
       case EventKind::vae_encode:
       case EventKind::vae_decode: run_vae(event); break;
     }
-    if (event.model >= 0) known_[size_t(event.model)] = true;
-    if (event.clip >= 0) known_[size_t(event.clip)] = true;
+    if (event.model >= 0) known_[event.model] = true;
+    if (event.clip >= 0) known_[event.clip] = true;
   }
 
   // RAM that is left beside all weights that were loaded so far and are not on the GPU.
   std::int64_t free_ram() const {
     std::int64_t ram = scenario_.machine.ram_total.bytes - scenario_.machine.ram_others.bytes;
-    for (std::size_t m = 0; m < known_.size(); ++m) {
-      if (known_[m]) ram -= weights(int(m)).bytes - manager_.device_bytes(int(m));
+    for (const WeightsIndex m : known_.indices()) {
+      if (known_[m]) ram -= weights(m).bytes - manager_.device_bytes(m);
     }
     return ram;
   }
@@ -142,7 +142,8 @@ class ClassicPlay {
     }
   }
 
-  void call(std::vector<int> models, double required, std::optional<double> minimum, bool full) {
+  void call(std::vector<WeightsIndex> models, double required, std::optional<double> minimum,
+            bool full) {
     CallResult call{models, required, minimum, full, manager_.free_bytes(), {}};
     call.record = manager_.load(models, required, minimum, full);
     result_.calls.push_back(std::move(call));
@@ -150,9 +151,11 @@ class ClassicPlay {
 
   void finish() {
     pins_.update(manager_);
-    for (int w : manager_.registered()) result_.resident.emplace_back(w, manager_.loaded_bytes(w));
-    for (std::size_t m = 0; m < known_.size(); ++m) {
-      result_.weights_bytes += manager_.device_bytes(int(m));
+    for (WeightsIndex w : manager_.registered()) {
+      result_.resident.emplace_back(w, manager_.loaded_bytes(w));
+    }
+    for (const WeightsIndex m : known_.indices()) {
+      result_.weights_bytes += manager_.device_bytes(m);
     }
     result_.free_bytes = manager_.free_bytes();
     result_.pinned_bytes = pins_.bytes();
@@ -162,7 +165,7 @@ class ClassicPlay {
   const Scenario& scenario_;
   Manager manager_;
   Pins pins_;
-  std::vector<bool> known_;
+  List<bool, WeightsIndex> known_;
   int patches_ = 0;
   EventResult result_;
 };

@@ -15,7 +15,7 @@ bool works(EventKind kind) {
 std::vector<EventResult> play_dynamic(const Scenario& scenario) {
   const Machine& machine = scenario.machine;
   Pager pager(paged_card(machine), scenario.streams.value_or(rules_for(machine.comfyui).streams));
-  std::vector<bool> ranged(scenario.models.size(), false);  // has had an address range
+  List<bool, WeightsIndex> ranged(scenario.models.size(), false);  // has had an address range
   for (const ScenarioModel& model : scenario.models) {
     pager.add(model.weights.modules, model.weights.bytes);
   }
@@ -25,10 +25,10 @@ std::vector<EventResult> play_dynamic(const Scenario& scenario) {
     if (event.kind == EventKind::unload_all) pager.unload_all();
     if (works(event.kind)) {
       result.work = pager.use(event.model, event.activation_bytes, event.kind != EventKind::sample);
-      ranged[size_t(event.model)] = true;
+      ranged[event.model] = true;
     }
-    for (std::size_t m = 0; m < ranged.size(); ++m) {
-      if (ranged[m]) result.pages.emplace_back(int(m), pager.pages(int(m)));
+    for (const WeightsIndex m : ranged.indices()) {
+      if (ranged[m]) result.pages.emplace_back(m, pager.pages(m));
     }
     result.listed = pager.listed();
     result.used_bytes = pager.used_bytes();

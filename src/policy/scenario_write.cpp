@@ -83,7 +83,7 @@ class Writer {
   }
 
  private:
-  std::string_view name(int model) const { return scenario_.models[size_t(model)].name; }
+  std::string_view name(WeightsIndex model) const { return scenario_.models[model].name; }
 
   void write(const Event& event, const EventResult& result) {
     out_.open('{');
@@ -137,7 +137,7 @@ class Writer {
 
   void write(const CallResult& call) {
     out_.open('{').key("models").open('[');
-    for (int model : call.models) out_.text(name(model));
+    for (WeightsIndex model : call.models) out_.text(name(model));
     out_.close(']').key("memory_required").mib(call.required_bytes);
     out_.key("minimum_memory_required");
     if (call.minimum_bytes) {
@@ -163,7 +163,7 @@ class Writer {
         out_.mib(free.required_bytes);
       }
       out_.key("free").mib(free.free_bytes).key("evicted").open('[');
-      for (int model : free.removed) out_.text(name(model));
+      for (WeightsIndex model : free.removed) out_.text(name(model));
       out_.close(']').key("partial").open('{');
       for (const Victim& v : free.victims) {
         if (!v.partial) continue;
@@ -183,7 +183,7 @@ class Writer {
       out_.mib(load.budget_bytes);
     }
     out_.key("loaded_before").mib(load.loaded_before_bytes).key("loaded").mib(load.loaded_bytes);
-    out_.key("size").mib(scenario_.models[size_t(load.weights)].weights.bytes);
+    out_.key("size").mib(scenario_.models[load.weights].weights.bytes);
     out_.key("lowvram").truth(load.lowvram).key("buffer").mib(load.buffer_bytes);
     out_.key("log").open('[');
     if (!load.log.empty()) out_.text(load.log);
@@ -208,7 +208,7 @@ class Writer {
     out_.key("vbars").open('{');
     for (const auto& [model, pages] : result.pages) out_.key(name(model)).count(pages);
     out_.close('}').key("used").mib(result.used_bytes).key("listed").open('[');
-    for (int model : result.listed) out_.text(name(model));
+    for (WeightsIndex model : result.listed) out_.text(name(model));
     out_.close(']');
   }
 

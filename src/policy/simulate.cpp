@@ -30,7 +30,7 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
   if (uses_dynamic_vram(machine)) pager_.emplace(paged_card(machine), manager_.settings().streams);
 }
 
-Timeline Simulation::run(int queued_at) {
+Timeline Simulation::run(StepIndex queued_at) {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
   timeline_.paged = paged();
@@ -39,19 +39,18 @@ Timeline Simulation::run(int queued_at) {
   add_weights();
   pinned_.assign(held_.size(), 0);
   in_use_.assign(held_.size(), false);
-  const std::size_t count = passes_.steps.size();
-  find_last_steps(0, queued_at < 0 ? count : size_t(queued_at));
+  find_last_steps(0, queued_at.exists() ? queued_at : passes_.steps.end_index());
   note_limits();
-  std::multimap<int, const CutStep*> cuts;
+  std::multimap<StepIndex, const CutStep*> cuts;
   for (const CutStep& order : passes_.own.cuts) cuts.emplace(order.step, &order);
   for (const CutStep& order : levers_.cuts) {
-    if (order.after_pass >= 0 && size_t(order.after_pass) < passes_.passes.size()) {
-      cuts.emplace(passes_.passes[size_t(order.after_pass)].last_step, &order);
+    if (passes_.passes.has(order.after_pass)) {
+      cuts.emplace(passes_.passes[order.after_pass].last_step, &order);
     }
   }
   timeline_.steps.reserve(passes_.steps.size());
-  for (int i = 0; size_t(i) < count; ++i) {
-    if (i == queued_at) start_prompt(size_t(i));
+  for (const StepIndex i : passes_.steps.indices()) {
+    if (i == queued_at) start_prompt(i);
     play(i);
     timeline_.steps.push_back(std::move(state_));
     state_ = {};
@@ -183,41 +182,42 @@ void Simulation::note_limits() {
   }
 }
 
-void Simulation::find_last_steps(std::size_t begin, std::size_t end) {
-  for (std::size_t i = begin; i < end; ++i) {
-    const Step& step = passes_.steps[i];
-    const int at = static_cast<int>(i);
+void Simulation::find_last_steps(StepIndex begin, StepIndex end) {
+  for (StepIndex at = begin; at < end; ++at) {
+    const Step& step = passes_.steps[at];
     for (const auto* list : {&step.uses, &step.loras}) {
-      for (int w : valid(*list)) held(w).last_step = at;
+      for (WeightsIndex w : valid(*list)) held(w).last_step = at;
     }
-    for (int w : valid(step.reads)) {
+    for (WeightsIndex w : valid(step.reads)) {
       held(w).last_step = std::max(held(w).last_step, at);
-      for (int consumer : step.consumers) held(w).last_step = std::max(held(w).last_step, consumer);
+      for (const StepIndex consumer : step.consumers) {
+        held(w).last_step = std::max(held(w).last_step, consumer);
+      }
     }
   }
 }
 
 // The node cache lets go of what the new prompt makes again, unless it outlives a prompt.
-void Simulation::start_prompt(std::size_t first_step) {
-  drop_unneeded(static_cast<int>(first_step));
-  find_last_steps(first_step, passes_.steps.size());
+void Simulation::start_prompt(StepIndex first_step) {
+  drop_unneeded(first_step);
+  find_last_steps(first_step, passes_.steps.end_index());
   const CacheKind cache = machine_.flags.cache;
   if (cache != CacheKind::standard && cache != CacheKind::classic) return;
-  std::map<int, std::int64_t> results;
-  for (std::size_t i = 0; i < first_step; ++i) {
+  std::map<NodeIndex, std::int64_t> results;
+  for (StepIndex i = 0; i < first_step; ++i) {
     results[passes_.steps[i].node] =
         std::clamp<std::int64_t>(passes_.steps[i].demand.result_bytes, 0, kMostSummedBytes);
   }
-  for (std::size_t i = first_step; i < passes_.steps.size(); ++i) {
+  for (StepIndex i = first_step; passes_.steps.has(i); ++i) {
     if (const auto old = results.find(passes_.steps[i].node); old != results.end()) {
       data_bytes_ = std::max<std::int64_t>(0, data_bytes_ - std::exchange(old->second, 0));
     }
   }
 }
 
-std::vector<int> Simulation::valid(const std::vector<int>& list) const {
-  std::vector<int> result;
-  for (int w : list) {
+std::vector<WeightsIndex> Simulation::valid(const std::vector<WeightsIndex>& list) const {
+  std::vector<WeightsIndex> result;
+  for (WeightsIndex w : list) {
     if (valid(w) && std::find(result.begin(), result.end(), w) == result.end()) result.push_back(w);
   }
   return result;
@@ -231,8 +231,8 @@ void Simulation::note(std::string text) {
 
 // ---- one step ------------------------------------------------------------------------------
 
-void Simulation::play(int index) {
-  const Step& step = passes_.steps[size_t(index)];
+void Simulation::play(StepIndex index) {
+  const Step& step = passes_.steps[index];
   state_.vram_others_bytes = machine_.vram_others_bytes();
   ram_now_ = ram_of_weights();
   state_.vram_peak_bytes =
@@ -250,24 +250,24 @@ void Simulation::play(int index) {
   data_bytes_ = plus(data_bytes_, result);
   const CacheKind cache = machine_.flags.cache;
   if (result > 0 && (cache == CacheKind::none || cache == CacheKind::ram)) {
-    int last = index;
-    for (int consumer : step.consumers) last = std::max(last, consumer);
+    StepIndex last = index;
+    for (const StepIndex consumer : step.consumers) last = std::max(last, consumer);
     data_.emplace_back(last, result);
   }
   state_.ram_data_bytes = data_bytes_;
   ram_now_ = ram_of_weights();
   peak_ram(0);
   in_use_.assign(held_.size(), false);
-  for (int w = 0; size_t(w) < held_.size(); ++w) {
-    if (held(w).by_hand) take(-state_.vram[size_t(w)]);
+  for (const WeightsIndex w : held_.indices()) {
+    if (held(w).by_hand) take(-state_.vram[w]);
   }
 }
 
 // While a file is read, its mapped pages and the tensors made from it are in RAM together.
 void Simulation::read(const Step& step) {
-  std::vector<int> fresh;
-  std::map<std::string, std::vector<int>> files;  // a checkpoint's parts share one file
-  for (int w : valid(step.reads)) {
+  std::vector<WeightsIndex> fresh;
+  std::map<std::string, std::vector<WeightsIndex>> files;  // a checkpoint's parts share one file
+  for (WeightsIndex w : valid(step.reads)) {
     if (!weights(w).known() || held(w).alive) continue;
     fresh.push_back(w);
     files[weights(w).files.empty() ? weights(w).id : weights(w).files.front()].push_back(w);
@@ -279,7 +279,7 @@ void Simulation::read(const Step& step) {
     const std::int64_t first = disk_bytes(parts.front());
     bool alike = true;
     std::int64_t sum = 0;
-    for (int w : parts) {
+    for (WeightsIndex w : parts) {
       alike = alike && disk_bytes(w) == first;
       sum = plus(sum, disk_bytes(w));
     }
@@ -287,25 +287,26 @@ void Simulation::read(const Step& step) {
     mapped = plus(mapped, bytes);
     if (!paged()) count_read(parts.front(), bytes);
   }
-  for (int w : fresh) held(w).alive = true;
+  for (WeightsIndex w : fresh) held(w).alive = true;
   if (paged()) return;  // the file is mapped; its bytes come when they are used
   place(fresh);         // where to is decided by the RAM that was free before
   ram_now_ = ram_of_weights();
   peak_ram(0, mapped);
 }
 
-void Simulation::count_read(int w, std::int64_t bytes) {
+void Simulation::count_read(WeightsIndex w, std::int64_t bytes) {
   std::int64_t& total = held(w).cached ? warm_bytes_ : state_.read_bytes;
   total = plus(total, bytes);
 }
 
-void Simulation::place(const std::vector<int>& reads) {
+void Simulation::place(const std::vector<WeightsIndex>& reads) {
   const auto has = [&](WeightsRole role) {
-    return std::any_of(reads.begin(), reads.end(), [&](int w) { return weights(w).role == role; });
+    return std::any_of(reads.begin(), reads.end(),
+                       [&](WeightsIndex w) { return weights(w).role == role; });
   };
   const bool checkpoint =
       has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));
-  for (int w : reads) {
+  for (WeightsIndex w : reads) {
     if (!weights(w).known()) continue;
     if (weights(w).role == WeightsRole::diffusion) {
       place_diffusion(w, checkpoint);
@@ -317,7 +318,7 @@ void Simulation::place(const std::vector<int>& reads) {
   }
 }
 
-void Simulation::place_diffusion(int w, bool checkpoint) {
+void Simulation::place_diffusion(WeightsIndex w, bool checkpoint) {
   if (manager_.managed(w).on_cpu) return;
   const std::int64_t free_ram =
       machine_.ram_total.bytes - machine_.ram_others.bytes - ram_now_ - data_bytes_;
@@ -335,7 +336,7 @@ void Simulation::place_diffusion(int w, bool checkpoint) {
 }
 
 // A checkpoint's own text encoder always starts on the CPU.
-void Simulation::place_text_encoder(int w, bool checkpoint) {
+void Simulation::place_text_encoder(WeightsIndex w, bool checkpoint) {
   const Managed& managed = manager_.managed(w);
   if (managed.on_cpu || (checkpoint && !managed.stays_on_gpu)) return;
   const std::int64_t free_ram =
@@ -368,19 +369,20 @@ void Simulation::work_earlier(const Step& step) {
 }
 
 void Simulation::use(const Step& step) {
-  std::vector<int> uses = valid(step.uses);
+  std::vector<WeightsIndex> uses = valid(step.uses);
   if (step.earlier) {
-    std::erase_if(uses, [&](int w) { return std::ranges::count(step.earlier->uses, w) > 0; });
+    std::erase_if(uses,
+                  [&](WeightsIndex w) { return std::ranges::count(step.earlier->uses, w) > 0; });
   }
-  for (int w : valid(step.loras)) bring_back(w);
-  for (int w : uses) bring_back(w);
+  for (WeightsIndex w : valid(step.loras)) bring_back(w);
+  for (WeightsIndex w : uses) bring_back(w);
   if (uses.empty()) return;
   if (!paged()) set_loras(step);
   if (paged() && machine_.flags.disable_smart_memory) purge_paged(uses);
   // ControlNets and their like come in the sampler's own request; what else a node uses, after it.
-  std::vector<int> group;
-  std::vector<int> later;
-  for (int w : uses) {
+  std::vector<WeightsIndex> group;
+  std::vector<WeightsIndex> later;
+  for (WeightsIndex w : uses) {
     if (!weights(w).known()) continue;
     const bool together =
         step.kind == StepKind::sample && weights(w).role == WeightsRole::controlnet;
@@ -395,11 +397,11 @@ void Simulation::use(const Step& step) {
     }
   }
   if (!group.empty()) call(step, group);
-  for (int w : later) call(step, {w});
+  for (WeightsIndex w : later) call(step, {w});
 }
 
 // The node frees what it thinks it needs, moves the model over, and back when it is done.
-void Simulation::use_by_hand(const Step& step, int w) {
+void Simulation::use_by_hand(const Step& step, WeightsIndex w) {
   const std::int64_t asked = known_bytes(step.demand.asked);
   if (paged()) {
     apply_paged(pager_->make_room(asked));
@@ -410,11 +412,11 @@ void Simulation::use_by_hand(const Step& step, int w) {
   const std::int64_t size = manager_.managed(w).size_bytes;
   take(size);
   if (state_.vram.empty()) state_.vram.assign(held_.size(), 0);
-  state_.vram[size_t(w)] = size;
+  state_.vram[w] = size;
   state_.moved_bytes = plus(state_.moved_bytes, times(size, 2));
 }
 
-void Simulation::call(const Step& step, const std::vector<int>& group) {
+void Simulation::call(const Step& step, const std::vector<WeightsIndex>& group) {
   double asked = static_cast<double>(known_bytes(step.demand.asked));
   std::optional<double> minimum;
   if (step.demand.minimum.known()) minimum = static_cast<double>(known_bytes(step.demand.minimum));
@@ -425,7 +427,7 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
     asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
     minimum = asked;
   }
-  std::vector<int> request = group;
+  std::vector<WeightsIndex> request = group;
   if (manager_.settings().rules.last_loads_first) std::reverse(request.begin(), request.end());
   apply(manager_.load(request, asked, minimum));
   const bool shared =
@@ -434,13 +436,13 @@ void Simulation::call(const Step& step, const std::vector<int>& group) {
                                   manager_.free_bytes());
   const std::int64_t rounds =
       times(std::max(step.demand.repeats, 1), shared ? 1 : std::max(step.demand.forwards, 1));
-  for (int w : group) {
+  for (WeightsIndex w : group) {
     state_.streamed_bytes = plus(state_.streamed_bytes, times(manager_.streamed_bytes(w), rounds));
   }
 }
 
 // A plan dropped it, or no loader is known: it is read when it is needed.
-void Simulation::bring_back(int w) {
+void Simulation::bring_back(WeightsIndex w) {
   if (held(w).alive || !weights(w).known()) return;
   held(w).alive = true;
   if (paged() && !held(w).by_hand && weights(w).role != WeightsRole::lora) return;
@@ -456,8 +458,8 @@ int Simulation::lora_set(const Step& step) {
 }
 
 void Simulation::set_loras(const Step& step) {
-  const std::vector<int> uses = valid(step.uses);
-  const int main = uses.front();
+  const std::vector<WeightsIndex> uses = valid(step.uses);
+  const WeightsIndex main = uses.front();
   if (!weights(main).known() || held(main).by_hand) return;
   std::vector<ManagedGroup> runs;
   for (const ModuleGroup& run : weights(main).modules) runs.push_back({run, false});
@@ -477,13 +479,13 @@ void Simulation::set_loras(const Step& step) {
 
 Timeline simulate_again(const Passes& first, const Passes& again, const Machine& machine) {
   Passes both = first;
-  const int queued_at = static_cast<int>(both.steps.size());
+  const StepIndex queued_at = both.steps.end_index();
   for (Step step : again.steps) {
-    for (int& consumer : step.consumers) consumer += queued_at;
+    for (StepIndex& consumer : step.consumers) consumer = consumer + queued_at.at;
     both.steps.push_back(std::move(step));
   }
   Timeline timeline = Simulation(both, machine, {}).run(queued_at);
-  timeline.steps.erase(timeline.steps.begin(), timeline.steps.begin() + queued_at);
+  timeline.steps.erase(timeline.steps.begin(), timeline.steps.begin() + queued_at.at);
   return timeline;
 }
 

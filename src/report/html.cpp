@@ -81,8 +81,8 @@ class Page {
   void close() { out_ += "</tbody>\n</table></div>\n"; }
   void cell(std::string_view text) { out_ += "<td>" + escape_xml(text) + "</td>"; }
   void number(std::string_view text) { out_ += "<td class=\"n\">" + escape_xml(text) + "</td>"; }
-  std::string swatch(int weights) const;
-  std::string model(int weights) const;
+  std::string swatch(WeightsIndex weights) const;
+  std::string model(WeightsIndex weights) const;
   void head();
   void top();
   void figure();
@@ -98,7 +98,7 @@ class Page {
 
   const Report& report_;
   View view_;
-  std::vector<Paint> paints_;
+  List<Paint, WeightsIndex> paints_;
   bool offloads_ = false;  ///< any pass, or one of which that is unknown
   std::string out_;
 };
@@ -112,13 +112,13 @@ void Page::open(const char* css, const std::vector<Head>& heads) {
   out_ += "</tr></thead>\n<tbody>\n";
 }
 
-std::string Page::swatch(int weights) const {
+std::string Page::swatch(WeightsIndex weights) const {
   return fmt::format("<span class=\"swatch\" style=\"background:{}\"></span>",
-                     paints_[static_cast<std::size_t>(weights)].fill);
+                     paints_[weights].fill);
 }
 
-std::string Page::model(int weights) const {
-  return swatch(weights) + escape_xml(view_.names[static_cast<std::size_t>(weights)]);
+std::string Page::model(WeightsIndex weights) const {
+  return swatch(weights) + escape_xml(view_.names[weights]);
 }
 
 void Page::head() {
@@ -215,9 +215,9 @@ void Page::passes() {
     if (row.length > 0) {
       across("fold", repeat_words(view_, row));
     } else {
-      pass_row(view_.passes[static_cast<std::size_t>(row.pass)]);
+      pass_row(view_.passes[row.pass]);
     }
-    const std::string cut = view_.cut_text(row.pass + std::max(row.length, 1) - 1);
+    const std::string cut = view_.cut_text(row.last());
     if (!cut.empty()) across("cut", "cut: " + cut);
   }
   if (view_.rows_left_out > 0) {
@@ -236,11 +236,12 @@ void Page::models() {
                   {"architecture", false},
                   {"MiB", true},
                   {"where the size comes from", false}});
-  for (std::size_t i = 0; i < weights.size() && i < 200; ++i) {
+  for (const WeightsIndex i : weights.indices()) {
     const Weights& w = weights[i];
+    if (i >= 200) break;
     if (w.absent()) continue;
-    out_ += "<tr><td class=\"name\">" + swatch(static_cast<int>(i)) +
-            escape_xml(w.name.empty() ? w.id : w.name) + "</td>";
+    out_ += "<tr><td class=\"name\">" + swatch(i) + escape_xml(w.name.empty() ? w.id : w.name) +
+            "</td>";
     cell(role_words(w.role));
     cell(architecture_words(w));
     number(w.known() ? format_mib(w.bytes) : "?");
@@ -371,7 +372,7 @@ void Page::list(const char* title, const std::vector<std::string>& sentences) {
 void Page::sources() {
   out_ += "<h2>Where the numbers come from</h2>\n<div class=\"cards\">\n";
   for (const PassRow& row : view_.rows) {
-    if (row.length == 0) card(view_.passes[static_cast<std::size_t>(row.pass)]);
+    if (row.length == 0) card(view_.passes[row.pass]);
   }
   out_ += "</div>\n";
   list("Notes", all_notes(report_, view_));

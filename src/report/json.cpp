@@ -32,7 +32,7 @@ struct OfPasses {
 template <class Member>
 bool known_in_all(const Prediction& prediction, bool only_samplers, Member member) {
   const auto& passes = prediction.passes->passes;
-  for (std::size_t p = 0; p < passes.size() && p < prediction.outcome.passes.size(); ++p) {
+  for (const PassIndex p : prediction.outcome.passes.indices()) {
     const bool counts =
         only_samplers ? passes[p].kind == StepKind::sample : !passes[p].weights.empty();
     if (counts && !(prediction.outcome.passes[p].*member).has_value()) return false;
@@ -93,8 +93,8 @@ class PlanWriter {
              const std::string& reason);
   void of_passes(const std::string& key, const OfPasses& value);
   void totals();
-  void ids(std::string_view key, const std::vector<int>& weights);
-  const std::string& id_of(int weights) const;
+  void ids(std::string_view key, const std::vector<WeightsIndex>& weights);
+  const std::string& id_of(WeightsIndex weights) const;
   void loaded();
   void machine();
   void models();
@@ -102,7 +102,7 @@ class PlanWriter {
   void pass(const PassView& pass);
   void moves(const PassView& pass);
   void cuts();
-  void own_nodes(int after_pass);
+  void own_nodes(PassIndex after_pass);
   void fixes();
   void table();
   void notes();
@@ -176,13 +176,13 @@ void PlanWriter::totals() {
   json_.member("known_seconds", finite ? outcome.known_seconds : 0.0);
 }
 
-const std::string& PlanWriter::id_of(int weights) const {
-  return report_.prediction.passes->weights[static_cast<std::size_t>(weights)].id;
+const std::string& PlanWriter::id_of(WeightsIndex weights) const {
+  return report_.prediction.passes->weights[weights].id;
 }
 
-void PlanWriter::ids(std::string_view key, const std::vector<int>& weights) {
+void PlanWriter::ids(std::string_view key, const std::vector<WeightsIndex>& weights) {
   json_.key(key).begin_array();
-  for (const int w : weights) json_.value(valid_utf8(id_of(w)));
+  for (const WeightsIndex w : weights) json_.value(valid_utf8(id_of(w)));
   json_.end_array();
 }
 
@@ -335,7 +335,7 @@ void PlanWriter::cuts() {
   json_.key("cuts").begin_array();
   for (const Cut& cut : report_.prediction.passes->cuts) {
     json_.begin_object();
-    json_.member("after_pass", cut.after_pass + 1);
+    json_.member("after_pass", cut.after_pass.number());
     json_.key("crossing").begin_array();
     for (const Crossing& crossing : cut.crossing) {
       json_.begin_object();
@@ -346,7 +346,7 @@ void PlanWriter::cuts() {
                    to_string(crossing.bytes ? NumberKind::computed : NumberKind::unknown));
       if (!crossing.bytes) {
         nulls_.add("bytes of the " + printable(crossing.type) + " that crosses after it is unknown",
-                   cut.after_pass + 1);
+                   cut.after_pass.number());
       }
       json_.end_object();
     }
@@ -358,19 +358,19 @@ void PlanWriter::cuts() {
 }
 
 /// Ebb's nodes at a cut.
-void PlanWriter::own_nodes(int after_pass) {
+void PlanWriter::own_nodes(PassIndex after_pass) {
   const Passes& passes = *report_.prediction.passes;
   json_.key("nodes").begin_array();
   for (const CutStep& order : passes.own.cuts) {
     if (order.after_pass != after_pass) continue;
-    const Step& step = passes.steps[static_cast<std::size_t>(order.step)];
+    const Step& step = passes.steps[order.step];
     json_.begin_object();
     text("node", step.id);
     text("class", step.class_type);
     json_.member("action", key_word(to_string(order.action)));
     json_.key("weights").begin_array();
-    for (const int w : order.weights) {
-      json_.value(valid_utf8(passes.weights[static_cast<std::size_t>(w)].id));
+    for (const WeightsIndex w : order.weights) {
+      json_.value(valid_utf8(passes.weights[w].id));
     }
     json_.end_array().end_object();
   }

@@ -96,8 +96,7 @@ void LaneDrawer::band(const Band& band, const Lane& lane, const PictureColumn& c
   const double top = lane.y(band.bottom + band.bytes);
   const double height = lane.y(band.bottom) - top;
   if (height < 0.3) return;
-  const std::string fill =
-      band.weights >= 0 ? paints_[static_cast<std::size_t>(band.weights)].fill : "";
+  const std::string fill = band.weights.exists() ? paints_[band.weights].fill : "";
   std::string css, attributes;
   switch (band.kind) {
     case BandKind::others: css = "others"; break;
@@ -146,21 +145,20 @@ void LaneDrawer::reads(const PictureColumn& column) {
   const double width = std::clamp(std::isfinite(share) ? share * column.width : 0, 6.0,
                                   std::max(6.0, column.width - 2));
   const double top = std::min(disk_.y(static_cast<double>(bytes)), disk_.bottom - 1.5);
-  const int only = pass.reads.size() == 1 ? pass.reads[0] : -1;
-  const std::string fill =
-      only >= 0 ? fmt::format("fill=\"{}\"", paints_[static_cast<std::size_t>(only)].fill) : "";
-  out_.rect(column.x + 1, top, width, disk_.bottom - top, only >= 0 ? "" : "data", fill,
+  const WeightsIndex only = pass.reads.size() == 1 ? pass.reads[0] : WeightsIndex();
+  const std::string fill = only.exists() ? fmt::format("fill=\"{}\"", paints_[only].fill) : "";
+  out_.rect(column.x + 1, top, width, disk_.bottom - top, only.exists() ? "" : "data", fill,
             "Read from disk: " + format_gib(bytes) + " (" + format_count(bytes) + " bytes)");
   const std::string text = format_gib(bytes);
   const bool beside = text_width(text, kFont) + width + 6 <= column.width;
   if (!beside && text_width(text, kFont) + 8 > width) return;
   std::string attributes = "pointer-events=\"none\"";
   const bool inside = !beside && disk_.bottom - top >= 13;  // else over a low bar, on the lane
-  if (inside && only >= 0) {
-    attributes += fmt::format(" style=\"fill:{}\"", paints_[static_cast<std::size_t>(only)].ink);
+  if (inside && only.exists()) {
+    attributes += fmt::format(" style=\"fill:{}\"", paints_[only].ink);
   }
   out_.text(beside ? column.x + width + 5 : column.x + 5, disk_.bottom - 6, text,
-            !inside || only >= 0 ? "small" : "small live-label", attributes);
+            !inside || only.exists() ? "small" : "small live-label", attributes);
 }
 
 std::vector<LaneDrawer::Stretch> LaneDrawer::runs(const PictureLayout& layout, bool ram) const {
@@ -195,8 +193,7 @@ std::vector<LaneDrawer::Stretch> LaneDrawer::runs(const PictureLayout& layout, b
 std::string LaneDrawer::label_class(const Band& band, std::string& attributes) const {
   switch (band.kind) {
     case BandKind::weights:
-      attributes +=
-          fmt::format(" style=\"fill:{}\"", paints_[static_cast<std::size_t>(band.weights)].ink);
+      attributes += fmt::format(" style=\"fill:{}\"", paints_[band.weights].ink);
       return "";
     case BandKind::live: return "live-label";
     case BandKind::over:
@@ -274,7 +271,7 @@ void LaneDrawer::callouts(const PictureColumn& column, const std::vector<const B
     if (text_width(text, kFont) + 20 > column.width) text = shorten_middle(text, 8);
     if (text_width(text, kFont) + 20 > column.width) continue;
     out_.rect(column.x + 5, y - 8, 8, 8, "",
-              fmt::format("fill=\"{}\"", paints_[static_cast<std::size_t>(band->weights)].fill));
+              fmt::format("fill=\"{}\"", paints_[band->weights].fill));
     out_.text(column.x + 17, y, text, "halo");
     y -= kLineHeight;
   }

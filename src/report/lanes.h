@@ -55,7 +55,7 @@ class LaneDrawer {
   const PictureOptions& options_;
   const PictureScale& scale_;
   SvgOut& out_;
-  std::vector<Paint> paints_;
+  List<Paint, WeightsIndex> paints_;
   Lane vram_, ram_, disk_;
 };
 

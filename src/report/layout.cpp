@@ -33,8 +33,8 @@ std::string origin(const Weights& weights) {
 /// A stack that grows upwards.
 class Stack {
  public:
-  void add(BandKind kind, int weights, std::int64_t bytes, std::string label, std::string amount,
-           std::string title) {
+  void add(BandKind kind, WeightsIndex weights, std::int64_t bytes, std::string label,
+           std::string amount, std::string title) {
     if (bytes <= 0) return;
     std::string brief;
     if (kind == BandKind::weights) brief = shorten_middle(label, 10);
@@ -59,11 +59,8 @@ class Stacker {
   std::vector<Band> ram(const PassView& pass) const;
 
  private:
-  const std::string& name(int w) const { return view_.names[static_cast<std::size_t>(w)]; }
-  const Weights& weights(int w) const {
-    return view_.prediction->passes->weights[static_cast<std::size_t>(w)];
-  }
-  int count() const { return static_cast<int>(view_.names.size()); }
+  const std::string& name(WeightsIndex w) const { return view_.names[w]; }
+  const Weights& weights(WeightsIndex w) const { return view_.prediction->passes->weights[w]; }
   void demand(Stack& stack, const PassView& pass) const;
 
   const Report& report_;
@@ -118,7 +115,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
             format_mib(state.vram_others_bytes) + " MiB",
             "Held by others before ComfyUI loads anything: " + exact(state.vram_others_bytes) +
                 origin(report_.trial.machine.vram_free));
-  for (int w = 0; w < count(); ++w) {
+  for (const WeightsIndex w : view_.names.indices()) {
     const std::int64_t bytes = bytes_of(state.vram, w);
     stack.add(BandKind::weights, w, bytes, name(w), format_mib(bytes) + " MiB",
               name(w) + " in VRAM: " + exact(bytes) + " of " + exact(weights(w).bytes) +
@@ -133,7 +130,7 @@ std::vector<Band> Stacker::vram(const PassView& pass) const {
             format_mib(pass.reserve_bytes) + " MiB",
             "Kept free by ComfyUI (reserve): " + exact(pass.reserve_bytes));
   if (pass.offloads() && !pass.weights.empty()) {
-    const int w = pass.weights[0];
+    const WeightsIndex w = pass.weights[0];
     const std::int64_t bytes = pass.offloaded_bytes();
     stack.add(BandKind::over, w, bytes,
               format_mib(bytes) + (view_.paged() ? " MiB streamed" : " MiB do not fit"),
@@ -179,7 +176,7 @@ std::vector<Band> Stacker::ram(const PassView& pass) const {
     stack.add(BandKind::others, -1, others.bytes, "others", format_gib(others.bytes),
               "RAM in other use: " + exact(others.bytes) + origin(others));
   }
-  for (int w = 0; w < count(); ++w) {
+  for (const WeightsIndex w : view_.names.indices()) {
     const std::int64_t held = bytes_of(state.ram, w);
     std::int64_t ghost = 0;
     if (!pass.weights.empty() && pass.weights[0] == w) {
@@ -250,8 +247,7 @@ double units_per_second(const View& view, double room, double least) {
     const double middle = (low + high) / 2;
     double sum = 0;
     for (const PassRow& row : view.rows) {
-      const double seconds =
-          row.length > 0 ? 0 : seconds_of(view.passes[static_cast<std::size_t>(row.pass)]);
+      const double seconds = row.length > 0 ? 0 : seconds_of(view.passes[row.pass]);
       sum += std::max(least, seconds * middle);
     }
     (sum > room ? high : low) = middle;
@@ -264,7 +260,7 @@ void place(PictureLayout& layout, const View& view, double left, double least, d
   double x = left;
   for (std::size_t r = 0; r < view.rows.size(); ++r) {
     const PassRow& row = view.rows[r];
-    const PassView& pass = view.passes[static_cast<std::size_t>(row.pass)];
+    const PassView& pass = view.passes[row.pass];
     PictureColumn column;
     column.pass = row.length > 0 ? nullptr : &pass;
     column.row = static_cast<int>(r);

@@ -18,11 +18,11 @@ constexpr std::array<const char*, 12> kFills = {"#0072b2", "#e69f00", "#009e73",
 
 }  // namespace
 
-std::vector<Paint> paints(const std::vector<Weights>& weights) {
-  std::vector<Paint> result(weights.size());
+List<Paint, WeightsIndex> paints(const List<Weights, WeightsIndex>& weights) {
+  List<Paint, WeightsIndex> result(weights.size());
   std::size_t next = 0;
   for (const bool diffusion : {true, false}) {
-    for (std::size_t i = 0; i < weights.size(); ++i) {
+    for (const WeightsIndex i : weights.indices()) {
       if ((weights[i].role == WeightsRole::diffusion) != diffusion) continue;
       const std::size_t colour = next++ % kFills.size();
       result[i] = {kFills[colour], colour == 0 ? kLightInk : kDarkInk};

@@ -17,7 +17,7 @@ struct Paint {
 };
 
 /// One paint for each of the weights; diffusion models get the strongest.
-std::vector<Paint> paints(const std::vector<Weights>& weights);
+List<Paint, WeightsIndex> paints(const List<Weights, WeightsIndex>& weights);
 
 /// Colours of everything else, light, dark and printed, as CSS variables.
 const char* theme_css();

@@ -37,7 +37,7 @@ enum class BandKind {
 /// One band of a stack, from `bottom` to `bottom + bytes`.
 struct Band {
   BandKind kind = BandKind::others;
-  int weights = -1;  ///< for weights, ghost and over
+  WeightsIndex weights;  ///< for weights, ghost and over
   double bottom = 0;
   double bytes = 0;
   std::string label;   ///< `live`, `high_noise_14B`

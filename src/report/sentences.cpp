@@ -137,9 +137,8 @@ bool all_peaks_known(const View& view) {
 
 /// Whether weights that this pass does not use stay in VRAM beside it.
 bool holds_idle_weights(const PassView& pass) {
-  for (std::size_t w = 0; w < pass.vram->vram.size(); ++w) {
-    const bool used = std::find(pass.weights.begin(), pass.weights.end(), static_cast<int>(w)) !=
-                      pass.weights.end();
+  for (const WeightsIndex w : pass.vram->vram.indices()) {
+    const bool used = std::find(pass.weights.begin(), pass.weights.end(), w) != pass.weights.end();
     if (!used && pass.vram->vram[w] > 0) return true;
   }
   return false;
@@ -169,8 +168,7 @@ std::string peaks_words(const Report& report, const View& view) {
 /// The pass that the verdict is of, or what is known of it.
 const PassView* verdict_pass(const View& view) {
   const Outcome& outcome = view.prediction->outcome;
-  const auto told = static_cast<std::size_t>(outcome.known_pass);
-  if (outcome.known_pass >= 0 && told < view.passes.size()) return &view.passes[told];
+  if (view.passes.has(outcome.known_pass)) return &view.passes[outcome.known_pass];
   const auto same = [&](const PassView& pass) { return pass.outcome->verdict == outcome.verdict; };
   const auto found = std::ranges::find_if(view.passes, same);
   return found == view.passes.end() ? nullptr : &*found;
@@ -249,8 +247,8 @@ bool makes_video(const Report& report) {
   const Passes& all = *report.prediction.passes;
   return std::any_of(all.passes.begin(), all.passes.end(), [&](const Pass& pass) {
     if (pass.kind != StepKind::sample || pass.weights.empty()) return false;
-    const auto w = static_cast<std::size_t>(std::max(pass.weights[0], 0));
-    return w < all.weights.size() && frame_stride(all.weights[w].architecture) > 1;
+    const WeightsIndex w = pass.weights[0];
+    return all.weights.has(w) && frame_stride(all.weights[w].architecture) > 1;
   });
 }
 
@@ -265,12 +263,11 @@ std::string subject_words(const Report& report) {
     }
     if (shape->batch > 1) parts.push_back("batch of " + format_count(shape->batch));
   }
-  std::set<int> diffusion;
+  std::set<WeightsIndex> diffusion;
   for (const Pass& pass : report.prediction.passes->passes) {
-    for (const int w : pass.weights) {
+    for (const WeightsIndex w : pass.weights) {
       const auto& all = report.prediction.passes->weights;
-      if (w < 0 || static_cast<std::size_t>(w) >= all.size()) continue;
-      if (all[static_cast<std::size_t>(w)].role == WeightsRole::diffusion) diffusion.insert(w);
+      if (all.has(w) && all[w].role == WeightsRole::diffusion) diffusion.insert(w);
     }
   }
   const bool unknown = report.prediction.outcome.verdict == Verdict::unknown;
@@ -508,15 +505,14 @@ namespace {
 std::vector<std::string> unknown_notes(const Report& report, const View& view) {
   std::vector<std::string> notes;
   const auto& weights = report.prediction.passes->weights;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const auto w = static_cast<int>(i);
+  for (const WeightsIndex w : weights.indices()) {
     const bool used = std::any_of(view.passes.begin(), view.passes.end(), [&](const PassView& p) {
       return std::find(p.weights.begin(), p.weights.end(), w) != p.weights.end();
     });
-    if (weights[i].known() || !used) continue;
+    if (weights[w].known() || !used) continue;
     notes.push_back(
         fmt::format("The size of {} is unknown, so that it takes no room in this prediction{}",
-                    view.names[i], weights[i].source.empty() ? "" : ": " + weights[i].source));
+                    view.names[w], weights[w].source.empty() ? "" : ": " + weights[w].source));
   }
   std::vector<std::pair<std::string, std::vector<int>>> unknown;  // in order of appearance
   for (const PassView& pass : view.passes) {

@@ -93,7 +93,7 @@ class Timepiece {
   void heading(const PictureColumn& column, double top);
   void repeat(const PictureColumn& column);
   std::vector<std::string> flag_lines(const PictureColumn& column) const;
-  std::string advice(int pass) const;
+  std::string advice(PassIndex pass) const;
   std::vector<Flag> flags() const;
   void cut_lines();
   double put_flags(double top);
@@ -118,7 +118,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   const std::string number = std::to_string(pass.number);
   const std::string work = to_string(pass.kind);
   std::string name;
-  if (!pass.weights.empty()) name = view_.names[static_cast<std::size_t>(pass.weights[0])];
+  if (!pass.weights.empty()) name = view_.names[pass.weights[0]];
   out_.text(
       x, top + 12,
       first_that_fits({number + " " + work, number + " " + work.substr(0, work.find(' ')), number},
@@ -157,7 +157,7 @@ void Timepiece::pass(const PictureColumn& column, double top) {
 }
 
 void Timepiece::repeat(const PictureColumn& column) {
-  const PassRow& row = view_.rows[static_cast<std::size_t>(column.row)];
+  const PassRow& row = view_.rows[column.row];
   const std::string words = repeat_words(view_, row);
   const double x = column.x + column.width / 2;
   const double y = (lanes_.top() + lanes_.bottom()) / 2;
@@ -169,7 +169,7 @@ void Timepiece::repeat(const PictureColumn& column) {
 }
 
 /// What a fix that helps would do at the cut after a pass.
-std::string Timepiece::advice(int pass) const {
+std::string Timepiece::advice(PassIndex pass) const {
   for (const Fix& fix : report_.fixes) {
     for (const CutStep& order : fix.trial.levers.cuts) {
       if (!fix.helps || order.after_pass != pass || order.action == CutAction::keep) continue;
@@ -181,8 +181,8 @@ std::string Timepiece::advice(int pass) const {
 
 /// The flag at the end of a column: what crosses, what ComfyUI does, what Ebb would do.
 std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) const {
-  const PassRow& row = view_.rows[static_cast<std::size_t>(column.row)];
-  const int pass = row.pass + std::max(row.length, 1) - 1;
+  const PassRow& row = view_.rows[column.row];
+  const PassIndex pass = row.last();
   const std::string text = view_.cut_text(pass);
   if (text.empty() || (before_ && before_->cut_text(pass) == text)) return {};
   std::vector<std::string> lines;
@@ -241,11 +241,10 @@ std::vector<Flag> Timepiece::flags() const {
 double Timepiece::list_flags(double top) {
   double y = top;
   for (std::size_t i = 0; i + 1 < layout_.columns.size() && i < kFlagsMax; ++i) {
-    const PassRow& row = view_.rows[static_cast<std::size_t>(layout_.columns[i].row)];
+    const PassRow& row = view_.rows[layout_.columns[i].row];
     const auto lines = flag_lines(layout_.columns[i]);
     if (lines.empty()) continue;
-    out_.text(0, y + 10, fmt::format("after {}", row.pass + std::max(row.length, 1)),
-              "small muted");
+    out_.text(0, y + 10, fmt::format("after {}", row.last().number()), "small muted");
     for (std::size_t l = 0; l < lines.size(); ++l, y += 13) {
       out_.text(scale_.left, y + 10, lines[l], l == 0 ? "small strong" : "small muted");
     }

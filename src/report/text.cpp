@@ -91,7 +91,7 @@ void put_passes(std::string& out, const View& view) {
       if (!cut.empty()) table.line("cut: " + cut);
       continue;
     }
-    const PassView& pass = view.passes[static_cast<std::size_t>(row.pass)];
+    const PassView& pass = view.passes[row.pass];
     const PassOutcome& outcome = *pass.outcome;
     const bool used = !pass.weights.empty();
     table.row({fmt::format("{:>{}} {}", pass.number, digits, pass.label),
@@ -116,9 +116,10 @@ void put_models(std::string& out, const Report& report) {
                    {"MiB", "", Align::right, Overflow::keep},
                    {"size from", "", Align::left, Overflow::shorten}});
   const auto& weights = report.prediction.passes->weights;
-  constexpr std::size_t kModelsMax = 40;
-  for (std::size_t i = 0; i < weights.size() && i < kModelsMax; ++i) {
+  constexpr int kModelsMax = 40;
+  for (const WeightsIndex i : weights.indices()) {
     const Weights& w = weights[i];
+    if (i >= kModelsMax) break;
     if (w.absent()) continue;
     std::string from = bytes_from_words(w.bytes_from);
     if (!w.known()) from += ", see note";

@@ -23,7 +23,7 @@ std::string pass_label(const PassView& pass, const View& view) {
   std::string label = pass.weights.empty() && pass.kind == StepKind::other ? "no weights in use"
                                                                            : to_string(pass.kind);
   for (std::size_t i = 0; i < pass.weights.size() && i < 3; ++i) {
-    label += (i == 0 ? " " : " + ") + view.names[static_cast<std::size_t>(pass.weights[i])];
+    label += (i == 0 ? " " : " + ") + view.names[pass.weights[i]];
   }
   if (pass.weights.size() > 3) label += fmt::format(" + {} more", pass.weights.size() - 3);
   return label;
@@ -38,45 +38,39 @@ void add_step(PassView& view, const Step& step, const StepState& state) {
 }
 
 /// Whether a file is read of which no part has a known size.
-bool reads_unknown(const Passes& all, const std::vector<int>& reads) {
-  const auto file = [&](int w) {
-    const Weights& weights = all.weights[static_cast<std::size_t>(w)];
+bool reads_unknown(const Passes& all, const std::vector<WeightsIndex>& reads) {
+  const auto file = [&](WeightsIndex w) {
+    const Weights& weights = all.weights[w];
     return weights.files.empty() ? weights.id : weights.files[0];
   };
-  const auto known = [&](int w) { return all.weights[static_cast<std::size_t>(w)].known(); };
-  return std::any_of(reads.begin(), reads.end(), [&](int w) {
-    return !known(w) && std::none_of(reads.begin(), reads.end(), [&](int other) {
+  const auto known = [&](WeightsIndex w) { return all.weights[w].known(); };
+  return std::any_of(reads.begin(), reads.end(), [&](WeightsIndex w) {
+    return !known(w) && std::none_of(reads.begin(), reads.end(), [&](WeightsIndex other) {
       return known(other) && file(other) == file(w);
     });
   });
 }
 
-PassView make_pass(const Prediction& prediction, std::size_t index, const View& view) {
+PassView make_pass(const Prediction& prediction, PassIndex index, const View& view) {
   const Passes& all = *prediction.passes;
   const Pass& pass = all.passes[index];
   PassView result;
-  result.number = static_cast<int>(index) + 1;
+  result.number = index.number();
   result.kind = pass.kind;
-  const int steps = static_cast<int>(all.steps.size());
-  const int weights = static_cast<int>(all.weights.size());
-  const auto valid = [&](int w) { return w >= 0 && w < weights; };
+  const auto valid = [&](WeightsIndex w) { return all.weights.has(w); };
   std::copy_if(pass.weights.begin(), pass.weights.end(), std::back_inserter(result.weights), valid);
-  result.outcome =
-      index < prediction.outcome.passes.size() ? &prediction.outcome.passes[index] : &kNoOutcome;
-  result.demand = pass.main_step >= 0 && pass.main_step < steps
-                      ? &all.steps[static_cast<std::size_t>(pass.main_step)].demand
-                      : &kNoDemand;
+  const auto& outcomes = prediction.outcome.passes;
+  result.outcome = outcomes.has(index) ? &outcomes[index] : &kNoOutcome;
+  result.demand = all.steps.has(pass.main_step) ? &all.steps[pass.main_step].demand : &kNoDemand;
   result.vram = result.ram = &kNoState;
-  for (int s = std::max(pass.first_step, 0); s <= pass.last_step && s < steps; ++s) {
-    const auto at = static_cast<std::size_t>(s);
-    result.nodes.push_back(all.steps[at].id);
-    if (at < prediction.timeline.steps.size()) {
-      add_step(result, all.steps[at], prediction.timeline.steps[at]);
-    }
+  for (StepIndex s = pass.first_step; s <= pass.last_step && all.steps.has(s); ++s) {
+    result.nodes.push_back(all.steps[s].id);
+    const auto& states = prediction.timeline.steps;
+    if (states.has(s)) add_step(result, all.steps[s], states[s]);
   }
   std::erase_if(result.loads, [&](const Load& load) { return !valid(load.weights); });
   std::erase_if(result.evictions, [&](const Eviction& e) { return !valid(e.weights); });
-  std::erase_if(result.reads, [&](int w) { return !valid(w); });
+  std::erase_if(result.reads, [&](WeightsIndex w) { return !valid(w); });
   for (const Load& load : result.loads) {
     if (!result.weights.empty() && load.weights == result.weights[0]) {
       result.reserve_bytes = std::max<std::int64_t>(load.reserve_bytes, 0);
@@ -109,23 +103,19 @@ bool same_pass(const PassView& a, const PassView& b) {
 }
 
 /// Passes from `at` on that repeat the `period` passes before `at`, in whole periods.
-int repeats_at(const std::vector<PassView>& passes, int at, int period) {
+int repeats_at(const List<PassView, PassIndex>& passes, PassIndex at, int period) {
   int length = 0;
-  const int count = static_cast<int>(passes.size());
-  while (at + length < count && same_pass(passes[static_cast<std::size_t>(at + length)],
-                                          passes[static_cast<std::size_t>(at + length - period)])) {
-    ++length;
-  }
+  for (PassIndex p = at; passes.has(p) && same_pass(passes[p], passes[p - period]); ++p) ++length;
   return length - length % period;
 }
 
-std::vector<PassRow> fold(const std::vector<PassView>& passes, int& left_out) {
+std::vector<PassRow> fold(const List<PassView, PassIndex>& passes, int& left_out) {
   std::vector<PassRow> rows;
-  const int count = static_cast<int>(passes.size());
-  int settled = 0;  // a repeat must not refer to passes inside an earlier repeat
-  for (int at = 0; at < count;) {
+  const int count = passes.end_index().at;
+  PassIndex settled = 0;  // a repeat must not refer to passes inside an earlier repeat
+  for (PassIndex at = 0; passes.has(at);) {
     if (static_cast<int>(rows.size()) == kRowsMax) {
-      left_out = count - at;
+      left_out = count - at.at;
       break;
     }
     PassRow best{at, 0, 0};
@@ -135,7 +125,7 @@ std::vector<PassRow> fold(const std::vector<PassView>& passes, int& left_out) {
       if (length > best.length && length > 1) best = {at, length, period};
     }
     rows.push_back(best);
-    at += std::max(best.length, 1);
+    at = best.last() + 1;
     if (best.length > 0) settled = at;
   }
   return rows;
@@ -175,13 +165,12 @@ std::string crossing_words(const std::vector<Crossing>& crossing) {
 
 }  // namespace
 
-std::int64_t bytes_of(const std::vector<std::int64_t>& bytes, int weights) {
-  if (weights < 0 || static_cast<std::size_t>(weights) >= bytes.size()) return 0;
-  return std::max<std::int64_t>(bytes[static_cast<std::size_t>(weights)], 0);
+std::int64_t bytes_of(const List<std::int64_t, WeightsIndex>& bytes, WeightsIndex weights) {
+  return bytes.has(weights) ? std::max<std::int64_t>(bytes[weights], 0) : 0;
 }
 
 std::string repeat_words(const View& view, const PassRow& row) {
-  const int first = view.passes[static_cast<std::size_t>(row.pass)].number;
+  const int first = view.passes[row.pass].number;
   const int last = first + row.length - 1;
   const int times = row.length / row.period;
   const std::string range = fmt::format("passes {}-{}", first, last);
@@ -193,7 +182,7 @@ std::string repeat_words(const View& view, const PassRow& row) {
 std::string View::with_short_names(const std::string& text) const {
   std::string result = printable(text);
   const auto& weights = prediction->passes->weights;
-  for (std::size_t w = 0; w < weights.size(); ++w) {
+  for (const WeightsIndex w : weights.indices()) {
     const std::string name = printable(weights[w].name);
     // The parts of a checkpoint share a name; a sentence about it means all of them.
     const auto same = [&](const Weights& other) { return other.name == weights[w].name; };
@@ -214,13 +203,13 @@ namespace {
 
 /// What one of Ebb's nodes in the prompt does at its cut, where `moved` leave VRAM: a sentence.
 std::string own_words(const View& view, const CutStep& order, std::vector<std::string>& moved) {
-  const Step& step = view.prediction->passes->steps[static_cast<std::size_t>(order.step)];
+  const Step& step = view.prediction->passes->steps[order.step];
   const std::string node = fmt::format("Node {} {}", printable(step.id), step.class_type);
   if (order.action == CutAction::unload_all) {
     return moved.empty() ? "" : fmt::format(" {} unloads {}.", node, join_and(moved));
   }
   std::vector<std::string> models;
-  for (const int w : order.weights) models.push_back(view.names[static_cast<std::size_t>(w)]);
+  for (const WeightsIndex w : order.weights) models.push_back(view.names[w]);
   if (order.action == CutAction::prefetch) {
     return fmt::format(" {} reads ahead {}.", node, join_and(models));
   }
@@ -233,14 +222,12 @@ std::string own_words(const View& view, const CutStep& order, std::vector<std::s
 
 }  // namespace
 
-std::string View::cut_text(int pass) const {
-  const auto next = static_cast<std::size_t>(pass) + 1;
-  if (next >= passes.size()) return {};
+std::string View::cut_text(PassIndex pass) const {
+  const PassIndex next = pass + 1;
+  if (!passes.has(next)) return {};
   std::string text = "nothing crosses.";
   const auto& cuts = prediction->passes->cuts;
-  if (static_cast<std::size_t>(pass) < cuts.size()) {
-    text = crossing_words(cuts[static_cast<std::size_t>(pass)].crossing);
-  }
+  if (cuts.has(pass)) text = crossing_words(cuts[pass].crossing);
   // A model that leaves in several steps of the pass is named once.
   std::vector<Eviction> left;
   for (const Eviction& eviction : passes[next].evictions) {
@@ -255,7 +242,7 @@ std::string View::cut_text(int pass) const {
   }
   std::vector<std::string> moved;
   for (const Eviction& eviction : left) {
-    const std::string& name = names[static_cast<std::size_t>(eviction.weights)];
+    const std::string& name = names[eviction.weights];
     moved.push_back(eviction.partial ? fmt::format("{} MiB of {}", format_mib(eviction.bytes), name)
                                      : name);
   }
@@ -275,7 +262,7 @@ View make_view(const Prediction& prediction) {
   View view;
   view.prediction = &prediction;
   view.names = short_names(prediction.passes->weights);
-  for (std::size_t i = 0; i < prediction.passes->passes.size(); ++i) {
+  for (const PassIndex i : prediction.passes->passes.indices()) {
     view.passes.push_back(make_pass(prediction, i, view));
   }
   view.rows = fold(view.passes, view.rows_left_out);

@@ -15,16 +15,16 @@ namespace ebb {
 struct PassView {
   int number = 1;
   StepKind kind = StepKind::other;
-  std::vector<int> weights;        ///< in use, main one first; only valid indices
-  std::string label;               ///< `sample high_noise_14B`
-  std::vector<std::string> nodes;  ///< ids of its steps
+  std::vector<WeightsIndex> weights;  ///< in use, main one first; only valid ones
+  std::string label;                  ///< `sample high_noise_14B`
+  std::vector<std::string> nodes;     ///< ids of its steps
   const PassOutcome* outcome = nullptr;
   const Demand* demand = nullptr;   ///< of its main step
   const StepState* vram = nullptr;  ///< the state at the VRAM peak
   const StepState* ram = nullptr;   ///< the state at the RAM peak
   std::vector<Load> loads;          ///< of all its steps
   std::vector<Eviction> evictions;  ///< of all its steps
-  std::vector<int> reads;           ///< weights whose loaders run in it
+  std::vector<WeightsIndex> reads;  ///< weights whose loaders run in it
   std::int64_t reserve_bytes = 0;   ///< subtracted by the load of the main weights
   std::int64_t step_bytes = 0;      ///< the same of the step's memory; paged: with its buffers
   bool reads_unknown = false;       ///< one of the files it reads has an unknown size
@@ -39,15 +39,17 @@ struct PassView {
 
 /// A pass, or the passes after it that repeat what came before.
 struct PassRow {
-  int pass = 0;    ///< index into View::passes; for a repeat the first repeated one
-  int length = 0;  ///< 0: the pass itself; else `length` passes from here on ...
-  int period = 0;  ///< ... do again what the `period` passes before them did
+  PassIndex pass = 0;  ///< for a repeat the first repeated one
+  int length = 0;      ///< 0: the pass itself; else `length` passes from here on ...
+  int period = 0;      ///< ... do again what the `period` passes before them did
+
+  PassIndex last() const { return length > 1 ? pass + (length - 1) : pass; }
 };
 
 struct View {
   const Prediction* prediction = nullptr;
-  std::vector<std::string> names;  ///< short, one for each of the weights
-  std::vector<PassView> passes;
+  List<std::string, WeightsIndex> names;  ///< short
+  List<PassView, PassIndex> passes;
   std::vector<PassRow> rows;  ///< passes as listed and drawn; equal ones folded
   int rows_left_out = 0;      ///< passes beyond what a person can read
   bool paged() const { return prediction->timeline.paged; }
@@ -57,13 +59,13 @@ struct View {
   }
   /// Printable text with the names of models in their short form, as in the tables beside it.
   std::string with_short_names(const std::string& text) const;
-  std::string cut_text(int pass) const;  ///< what crosses after a pass; empty after the last
+  std::string cut_text(PassIndex pass) const;  ///< what crosses after a pass; empty after the last
 };
 
 View make_view(const Prediction& prediction);
 
-/// The value of a vector over weights, 0 where a policy left it out.
-std::int64_t bytes_of(const std::vector<std::int64_t>& bytes, int weights);
+/// The value of a list over weights, 0 where a policy left it out.
+std::int64_t bytes_of(const List<std::int64_t, WeightsIndex>& bytes, WeightsIndex weights);
 
 /// `repeats` in words: `passes 5-12: the same two passes (3-4) four more times`.
 std::string repeat_words(const View& view, const PassRow& row);

@@ -153,7 +153,7 @@ std::string count_word(std::int64_t count) {
   static constexpr std::array<const char*, 13> kWords = {"no",   "one",    "two",   "three", "four",
                                                          "five", "six",    "seven", "eight", "nine",
                                                          "ten",  "eleven", "twelve"};
-  return count >= 0 && count <= 12 ? kWords[static_cast<std::size_t>(count)] : format_count(count);
+  return count >= 0 && count <= 12 ? kWords[count] : format_count(count);
 }
 
 std::string join_and(const std::vector<std::string>& parts) {
@@ -283,32 +283,32 @@ std::set<std::string> find_repeated(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::vector<std::string> short_names(const std::vector<Weights>& weights) {
-  std::vector<std::vector<std::string>> parts;
+List<std::string, WeightsIndex> short_names(const List<Weights, WeightsIndex>& weights) {
+  List<std::vector<std::string>, WeightsIndex> parts;
   for (const Weights& w : weights) {
     parts.push_back(name_parts(printable(w.name.empty() ? w.id : w.name)));
     while (parts.back().size() > 1 && names_a_type(parts.back().back())) parts.back().pop_back();
   }
   std::map<WeightsRole, SharedParts> shared;
-  for (std::size_t i = 0; i < weights.size(); ++i) shared[weights[i].role].add(parts[i]);
-  std::vector<std::string> names(weights.size());
-  for (std::size_t i = 0; i < weights.size(); ++i) {
+  for (const WeightsIndex i : weights.indices()) shared[weights[i].role].add(parts[i]);
+  List<std::string, WeightsIndex> names(weights.size());
+  for (const WeightsIndex i : weights.indices()) {
     names[i] = shorten_middle(joined_name(parts[i], shared[weights[i].role].count()), 24);
   }
   // The short form must not hide a difference: parts of one checkpoint differ by role, others by
   // their loader.
-  const std::vector<std::string> plain = names;
+  const List<std::string, WeightsIndex> plain = names;
   const auto plain_again = find_repeated(plain);
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  for (const WeightsIndex i : names.indices()) {
     const std::string suffix = weights[i].role == WeightsRole::vae            ? " vae"
                                : weights[i].role == WeightsRole::text_encoder ? " clip"
                                                                               : "";
     const bool again = plain_again.contains(plain[i]);
     if (again && !suffix.empty()) names[i] = shorten_middle(plain[i], 19) + suffix;
   }
-  const std::vector<std::string> by_role = names;
+  const List<std::string, WeightsIndex> by_role = names;
   const auto by_role_again = find_repeated(by_role);
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  for (const WeightsIndex i : names.indices()) {
     const bool again = by_role_again.contains(by_role[i]);
     if (!names[i].empty() && !again) continue;
     const std::string id = " #" + shorten_middle(printable(weights[i].id), 10);

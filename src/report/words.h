@@ -58,7 +58,7 @@ std::string bytes_from_words(BytesFrom from);
 
 /// A short name for each of the weights: without number types, without what the names of one role
 /// have in common, unique, at most 24 columns. `wan2.2_i2v_high_noise_14B_fp8` -> `high_noise_14B`.
-std::vector<std::string> short_names(const std::vector<Weights>& weights);
+List<std::string, WeightsIndex> short_names(const List<Weights, WeightsIndex>& weights);
 
 /// a + b without overflow: sizes in a report may be absurd, its forms must still be right in kind.
 std::int64_t add_bytes(std::int64_t a, std::int64_t b);

@@ -37,8 +37,8 @@ Result<Done> explore(Report& report, const RunOptions& options, const Predict& p
 
 /// The order by ids, and what every step of the way had to note.
 void describe(Report& report, const Prompt& prompt, const Order& order) {
-  for (const int node : order.nodes) {
-    report.order.push_back(prompt.nodes[static_cast<std::size_t>(node)].id);
+  for (const NodeIndex node : order.nodes) {
+    report.order.push_back(prompt.nodes[node].id);
   }
   report.order_depends_on_outputs = order.depends_on_outputs;
   for (const auto& notes : {prompt.notes, order.notes, report.prediction.passes->notes,

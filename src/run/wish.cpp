@@ -38,7 +38,7 @@ bool chosen(const FixChoice& a, const Fix& fix, Verdict before) {
 }
 
 /// Ids of the steps that use these weights.
-std::vector<std::string> steps_with(const Passes& passes, int weights) {
+std::vector<std::string> steps_with(const Passes& passes, WeightsIndex weights) {
   std::vector<std::string> ids;
   for (const Step& step : passes.steps) {
     if (std::ranges::count(step.uses, weights)) ids.push_back(step.id);
@@ -68,14 +68,13 @@ void add_cut(const CutStep& cut, const Fix& fix, const Passes& passes, PatchWish
     return;
   }
   if (cut.action == CutAction::prefetch) {
-    const Pass& pass = passes.passes[static_cast<std::size_t>(cut.after_pass)];
-    wish.cuts.push_back({cut_node("park", "next_files"),
-                         fix.id,
-                         {passes.steps[static_cast<std::size_t>(pass.last_step)].id}});
+    const Pass& pass = passes.passes[cut.after_pass];
+    wish.cuts.push_back(
+        {cut_node("park", "next_files"), fix.id, {passes.steps[pass.last_step].id}});
     return;
   }
   const char* action = cut.action == CutAction::drop ? "drop" : "park";
-  for (const int weights : cut.weights) {
+  for (const WeightsIndex weights : cut.weights) {
     wish.cuts.push_back({cut_node(action, "nothing"), fix.id, steps_with(passes, weights)});
   }
 }
@@ -84,8 +83,8 @@ void add_fix(const Fix& fix, const Prediction& prediction, PatchWish& wish) {
   const Passes& passes = *prediction.passes;
   for (const CutStep& cut : fix.trial.levers.cuts) add_cut(cut, fix, passes, wish);
   for (const Budget& budget : fix.trial.levers.budgets) {
-    wish.budgets.push_back({budget_node(budget.minimum_bytes), fix.id,
-                            passes.steps[static_cast<std::size_t>(budget.step)].id});
+    wish.budgets.push_back(
+        {budget_node(budget.minimum_bytes), fix.id, passes.steps[budget.step].id});
   }
   wish.tile_decode |= fix.trial.sizes.tile_vae;
 }

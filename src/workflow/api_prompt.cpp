@@ -68,13 +68,13 @@ void put(Prompt& prompt, Allowance& allowance, const PromptNode& node, const Pro
 /// Classes that no table has: outputs as far as somebody uses them, and a guess which of them
 /// ComfyUI starts from.
 void guess_outputs(Prompt& prompt, Allowance& allowance) {
-  std::vector<int> slots(prompt.nodes.size(), 0);
+  List<int, NodeIndex> slots(prompt.nodes.size(), 0);
   constexpr int kSlotsMax = 1000;
   for (const PromptNode& node : prompt.nodes) {
     for (const PromptInput& input : node.inputs) {
       if (!input.link) continue;
-      const int at = prompt.position(input.link->node);
-      if (at < 0) {
+      const NodeIndex at = prompt.position(input.link->node);
+      if (!at.exists()) {
         const std::string missing = cut_text(input.link->node);
         prompt.notes.push_back(fmt::format(
             "{}: its input \"{}\" is linked to node {}, which does not exist; ComfyUI would "
@@ -83,12 +83,12 @@ void guess_outputs(Prompt& prompt, Allowance& allowance) {
         put(prompt, allowance, node, input, "linked to node " + missing + ", which does not exist");
         continue;
       }
-      int& count = slots[std::size_t(at)];
+      int& count = slots[at];
       count = std::max(count, std::min(input.link->slot, kSlotsMax - 1) + 1);
     }
   }
   std::string others, starts;
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+  for (const NodeIndex i : prompt.nodes.indices()) {
     PromptNode& node = prompt.nodes[i];
     if (node.known) continue;
     node.output_types.resize(std::size_t(slots[i]));
@@ -140,13 +140,12 @@ Result<Prompt> read_api_prompt(const JsonValue& root, const std::string& file,
     }
     PromptNode node = read_node(json, finder);
     if (auto error = check_id(node, file)) return *std::move(error);
-    const auto [at, fresh] =
-        prompt.index.try_emplace(node.id, static_cast<int>(prompt.nodes.size()));
+    const auto [at, fresh] = prompt.index.try_emplace(node.id, prompt.nodes.end_index());
     if (fresh) {
       prompt.nodes.push_back(std::move(node));
     } else {
       prompt.notes.push_back(node.label() + " stands twice in the file; the last one is taken.");
-      prompt.nodes[std::size_t(at->second)] = std::move(node);
+      prompt.nodes[at->second] = std::move(node);
     }
   }
   if (prompt.nodes.empty()) {

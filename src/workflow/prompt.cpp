@@ -32,13 +32,13 @@ std::string PromptNode::label() const {
 }
 
 const PromptNode* Prompt::find(std::string_view id) const {
-  const int at = position(id);
-  return at < 0 ? nullptr : &nodes[std::size_t(at)];
+  const NodeIndex at = position(id);
+  return at.exists() ? &nodes[at] : nullptr;
 }
 
-int Prompt::position(std::string_view id) const {
+NodeIndex Prompt::position(std::string_view id) const {
   const auto at = index.find(std::string(id));
-  return at == index.end() ? -1 : at->second;
+  return at == index.end() ? NodeIndex() : at->second;
 }
 
 const PromptNode* Prompt::origin(const PromptInput& input) const {
@@ -86,9 +86,7 @@ std::optional<Error> check_id(const PromptNode& node, const std::string& file) {
 void index_nodes(Prompt& prompt) {
   prompt.index.clear();
   prompt.index.reserve(prompt.nodes.size());
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
-    prompt.index[prompt.nodes[i].id] = static_cast<int>(i);
-  }
+  for (const NodeIndex i : prompt.nodes.indices()) prompt.index[prompt.nodes[i].id] = i;
 }
 
 const InputDefinition* find_input(const NodeDefinition& node, std::string_view name) {
@@ -145,8 +143,8 @@ std::string common_type(const Prompt& prompt, const PromptNode& node,
 
 void settle_match_types(Prompt& prompt, NodeFinder& finder) {
   constexpr int kPasses = 8;  // chains of switches longer than this keep their group's type
-  std::vector<std::pair<std::size_t, const NodeDefinition*>> open;
-  for (std::size_t i = 0; i < prompt.nodes.size(); ++i) {
+  std::vector<std::pair<NodeIndex, const NodeDefinition*>> open;
+  for (const NodeIndex i : prompt.nodes.indices()) {
     if (!prompt.nodes[i].known) continue;
     const NodeDefinition* definition = finder.find(prompt.nodes[i].class_type);
     if (definition && definition->match_output) open.emplace_back(i, definition);

@@ -124,13 +124,13 @@ class Refuser {
 
   /// The nodes that the server looks at: from its outputs along the links that it does not refuse.
   std::vector<Refusal> run() {
-    std::vector<bool> seen(prompt_.nodes.size());
-    std::vector<std::size_t> open;
-    const auto visit = [&](std::size_t i) {
+    List<bool, NodeIndex> seen(prompt_.nodes.size());
+    std::vector<NodeIndex> open;
+    const auto visit = [&](NodeIndex i) {
       if (!seen[i]) open.push_back(i);
       seen[i] = true;
     };
-    for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
+    for (const NodeIndex i : prompt_.nodes.indices()) {
       if (prompt_.nodes[i].output_node) visit(i);
     }
     while (!open.empty()) {
@@ -140,8 +140,8 @@ class Refuser {
       for (const PromptInput& input : node.inputs) {
         const bool refused = definition && refuse(node, *definition, input);
         if (refused || !input.link) continue;
-        const int origin = prompt_.position(input.link->node);
-        if (origin >= 0) visit(std::size_t(origin));
+        const NodeIndex origin = prompt_.position(input.link->node);
+        if (origin.exists()) visit(origin);
       }
     }
     std::ranges::stable_sort(

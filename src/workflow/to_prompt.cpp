@@ -63,9 +63,9 @@ class Converter {
   bool repair_, assumed_;
   Prompt prompt_;
   Later later_;
-  InputList inputs_;                               ///< of the node in the making
-  std::map<std::string, std::string> doubts_;      ///< of the node in the making: input -> why
-  std::vector<std::vector<Uncertain>> uncertain_;  ///< per node of the prompt
+  InputList inputs_;                                   ///< of the node in the making
+  std::map<std::string, std::string> doubts_;          ///< of the node in the making: input -> why
+  List<std::vector<Uncertain>, NodeIndex> uncertain_;  ///< per node of the prompt
 
   struct Unknown {
     std::vector<std::string> ids;
@@ -171,15 +171,14 @@ std::optional<Error> Converter::add_node(int at) {
     unknown.by_pack |= node.values == Values::by_pack;
     unknown.left_out |= node.unnamed_from >= 0;
   }
-  const auto [found, fresh] =
-      prompt_.index.try_emplace(out.id, static_cast<int>(prompt_.nodes.size()));
+  const auto [found, fresh] = prompt_.index.try_emplace(out.id, prompt_.nodes.end_index());
   if (fresh) {
     prompt_.nodes.push_back(std::move(out));
     uncertain_.push_back(std::move(uncertain));
   } else {
     note(out.label() + " stands twice in the file; the last one is taken.");
-    prompt_.nodes[std::size_t(found->second)] = std::move(out);
-    uncertain_[std::size_t(found->second)] = std::move(uncertain);
+    prompt_.nodes[found->second] = std::move(out);
+    uncertain_[found->second] = std::move(uncertain);
   }
   return std::nullopt;
 }
@@ -369,13 +368,13 @@ void Converter::drop_dangling() {
 
 /// JavaScript lists keys that look like array indices first, ascending.
 void Converter::order_nodes() {
-  std::vector<std::pair<std::uint64_t, std::size_t>> keys;
-  for (std::size_t i = 0; i < prompt_.nodes.size(); ++i) {
+  std::vector<std::pair<std::uint64_t, NodeIndex>> keys;
+  for (const NodeIndex i : prompt_.nodes.indices()) {
     const auto index = js_array_index(prompt_.nodes[i].id);
     keys.emplace_back(index ? std::uint64_t(*index) : ~0ULL, i);
   }
   std::ranges::sort(keys);
-  std::vector<PromptNode> ordered;
+  List<PromptNode, NodeIndex> ordered;
   ordered.reserve(keys.size());
   for (const auto& [key, i] : keys) {
     ordered.push_back(std::move(prompt_.nodes[i]));

@@ -35,7 +35,7 @@ Result<Planned> planned(const std::string& file, const std::string& models,
 }
 
 void print(const Passes& passes, const Timeline& timeline) {
-  for (std::size_t s = 0; s < passes.steps.size(); ++s) {
+  for (const StepIndex s : passes.steps.indices()) {
     const StepState& state = timeline.steps[s];
     const auto held = std::accumulate(state.ram.begin(), state.ram.end(), std::int64_t{0});
     fmt::print(

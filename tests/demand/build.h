@@ -46,7 +46,7 @@ class PromptBuilder {
       node.inputs.push_back(
           {std::move(in.name), std::move(in.type), std::move(in.link), std::move(in.value), false});
     }
-    prompt_.index[node.id] = static_cast<int>(prompt_.nodes.size());
+    prompt_.index[node.id] = prompt_.nodes.end_index();
     prompt_.nodes.push_back(std::move(node));
     return *this;
   }

@@ -53,7 +53,7 @@ void sweep_file(const std::string& path, const SizeOverrides& sizes, Sweep& swee
     return;
   }
   ASSERT_EQ(demand->nodes.size(), prompt->nodes.size());
-  for (std::size_t i = 0; i < demand->nodes.size(); ++i) {
+  for (const NodeIndex i : demand->nodes.indices()) {
     const NodeDemand& node = demand->nodes[i];
     if (node.kind == StepKind::sample) {
       ++sweep.samplers;

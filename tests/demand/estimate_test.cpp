@@ -71,7 +71,7 @@ struct Estimated {
   PromptDemand demand;
   const Prompt* prompt;
   const NodeDemand& at(const std::string& id) const { return demand.nodes[prompt->index.at(id)]; }
-  std::string name(int weights) const { return demand.weights[weights].name; }
+  std::string name(WeightsIndex weights) const { return demand.weights[weights].name; }
 };
 
 Estimated estimate(const PromptBuilder& b, const FindWeights& find, const SizeOverrides& sizes = {},
@@ -188,12 +188,12 @@ TEST(Estimate, ALoaderNobodyKnowsReadsWhatItsInputsName) {
   ASSERT_EQ(e.at("2").uses.size(), 1U);
   EXPECT_EQ(e.name(e.at("2").uses[0]), "umt5.safetensors");
   ASSERT_EQ(e.at("4").uses.size(), 1U) << "not known, and never left out";
-  const Weights& vae = e.demand.weights[std::size_t(e.at("4").uses[0])];
+  const Weights& vae = e.demand.weights[e.at("4").uses[0]];
   EXPECT_FALSE(vae.known());
   EXPECT_EQ(vae.source, "which files node 1 SomePackLoader loads is not known to Ebb");
 }
 
-int position(const PromptBuilder& b, const char* id) { return b.prompt().position(id); }
+NodeIndex position(const PromptBuilder& b, const char* id) { return b.prompt().position(id); }
 
 TEST(Estimate, AClassThatReadsAModelFolderLoadsWhateverItGives) {
   PromptBuilder b;
@@ -207,7 +207,7 @@ TEST(Estimate, AClassThatReadsAModelFolderLoadsWhateverItGives) {
   ASSERT_EQ(demand->weights.size(), 1u);
   const NodeDemand& node = demand->nodes[2];
   EXPECT_EQ(node.kind, StepKind::use);
-  EXPECT_EQ(node.uses, std::vector<int>{0});
+  EXPECT_EQ(node.uses, std::vector<WeightsIndex>{0});
   EXPECT_FALSE(node.model_known);
   EXPECT_FALSE(node.demand.asked.known());
   EXPECT_TRUE(demand->unused.empty());
@@ -224,7 +224,7 @@ TEST(Estimate, AFileThatAClassInNoTableNamesIsRead) {
   ASSERT_TRUE(demand.ok());
   ASSERT_EQ(demand->weights.size(), 2u);
   EXPECT_EQ(demand->nodes[1].kind, StepKind::use);
-  EXPECT_EQ(demand->unused, std::vector<int>{1});
+  EXPECT_EQ(demand->unused, std::vector<WeightsIndex>{1});
 }
 
 TEST(Estimate, AModelThatOnlyAClassNobodyKnowsTakesIsNotForgotten) {
@@ -235,7 +235,7 @@ TEST(Estimate, AModelThatOnlyAClassNobodyKnowsTakesIsNotForgotten) {
   b.add("3", "MaskPreview", {link("mask", "MASK", "2")}, {});
   const auto demand = estimate_demand(b.prompt(), finder({}), machine());
   ASSERT_TRUE(demand.ok());
-  EXPECT_EQ(demand->unused, std::vector<int>{0});
+  EXPECT_EQ(demand->unused, std::vector<WeightsIndex>{0});
 }
 
 TEST(Estimate, ATextEncoderThatWritesIsAPassAndKeepsItsTokens) {
@@ -249,7 +249,7 @@ TEST(Estimate, ATextEncoderThatWritesIsAPassAndKeepsItsTokens) {
   ASSERT_TRUE(demand.ok());
   const NodeDemand& node = demand->nodes[1];
   EXPECT_EQ(node.kind, StepKind::encode_text);
-  EXPECT_EQ(node.uses, std::vector<int>{0});
+  EXPECT_EQ(node.uses, std::vector<WeightsIndex>{0});
   EXPECT_EQ(node.demand.repeats, 4096);
   EXPECT_EQ(node.demand.live.bytes, 200_MiB + (4096 + 512) * 147456);
 }
@@ -291,9 +291,9 @@ TEST(Estimate, AGuiderWithTwoModelsUsesBoth) {
           {"LATENT", "LATENT"});
     const auto demand = estimate_demand(b.prompt(), finder({}), machine());
     ASSERT_TRUE(demand.ok());
-    const auto both = std::vector<int>{0, 1};
-    EXPECT_EQ(demand->nodes[static_cast<std::size_t>(position(b, "5"))].uses,
-              *cfg == '1' ? std::vector<int>{0} : both);
+    const auto both = std::vector<WeightsIndex>{0, 1};
+    EXPECT_EQ(demand->nodes[position(b, "5")].uses,
+              *cfg == '1' ? std::vector<WeightsIndex>{0} : both);
   }
 }
 
@@ -434,7 +434,7 @@ TEST(Estimate, ControlNetsAndModelPatchesAreInUseBesideTheModel) {
         {"LATENT"});
   const Estimated e = estimate(b, finder({{"a", "sd15"}}));
   std::vector<std::string> names;
-  for (const int w : e.at("8").uses) names.push_back(e.name(w));
+  for (const WeightsIndex w : e.at("8").uses) names.push_back(e.name(w));
   EXPECT_EQ(names, (std::vector<std::string>{"a", "patch", "net"}));
   EXPECT_EQ(e.at("8").demand.live.bytes,
             std::llround(64.0 * 64 * (16648 + 1744) + 0.1 * (1 << 20)));
@@ -510,7 +510,7 @@ TEST(Estimate, LorasAreListedAsTheyArePutOn) {
         {"LATENT"});
   const Estimated e = estimate(b, finder({{"m", "sd15"}}));
   std::vector<std::string> names;
-  for (const int w : e.at("6").loras) names.push_back(e.name(w));
+  for (const WeightsIndex w : e.at("6").loras) names.push_back(e.name(w));
   EXPECT_EQ(names, (std::vector<std::string>{"first", "sub\\second.safetensors"}));
 }
 

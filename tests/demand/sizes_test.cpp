@@ -23,7 +23,7 @@ SizeValue size_of(const PromptBuilder& builder, const std::string& id, int slot 
                   std::optional<Error>* error = nullptr) {
   const PromptGraph graph(builder.prompt());
   PromptValues values(graph, sizes,
-                      {[vae](int) { return vae ? find_vae_row(vae) : nullptr; }, {}, {}});
+                      {[vae](NodeIndex) { return vae ? find_vae_row(vae) : nullptr; }, {}, {}});
   const SizeValue value = values.of({builder.prompt().index.at(id), slot});
   if (error) *error = values.error();
   return value;

@@ -40,13 +40,14 @@ void explain_workflow(std::string_view bytes) {
   const auto run = run_of(bytes);
   if (!run) return;
   const Passes& passes = *run->report.prediction.passes;
-  constexpr std::size_t kPassesMax = 8;
-  for (std::size_t p = 0; p < std::min(passes.passes.size(), kPassesMax); ++p) {
-    const Step& step = passes.steps[static_cast<std::size_t>(passes.passes[p].main_step)];
+  constexpr PassIndex kPassesMax = 8;
+  for (const PassIndex p : passes.passes.indices()) {
+    if (p >= kPassesMax) break;
+    const Step& step = passes.steps[passes.passes[p].main_step];
     const auto terms = explain_demand(*run->prompt, run->find, run->report.trial.machine,
                                       run->report.trial.sizes, step.node);
     if (!terms) continue;
-    const Explanation explanation = explain_pass(run->report, static_cast<int>(p), *terms);
+    const Explanation explanation = explain_pass(run->report, p, *terms);
     static_cast<void>(to_text(explanation));
     static_cast<void>(to_json(explanation));
   }

@@ -13,16 +13,15 @@ TEST(Passes, StepsWithTheSameWeightsAreOnePass) {
   const Passes& passes = example.passes;
   ASSERT_EQ(passes.passes.size(), 4u);
   EXPECT_EQ(passes.passes[0].kind, StepKind::encode_text);
-  EXPECT_EQ(passes.passes[1].weights, std::vector<int>{1});
-  EXPECT_EQ(passes.passes[2].weights, std::vector<int>{2});
+  EXPECT_EQ(passes.passes[1].weights, std::vector<WeightsIndex>{1});
+  EXPECT_EQ(passes.passes[2].weights, std::vector<WeightsIndex>{2});
   EXPECT_EQ(passes.passes[3].kind, StepKind::decode);
 }
 
 TEST(Passes, ALoaderBelongsToThePassItPrepares) {
   const TwoPass example;
   const Pass& low = example.passes.passes[2];
-  EXPECT_EQ(example.passes.steps[static_cast<std::size_t>(low.first_step)].class_type,
-            "UNETLoader");
+  EXPECT_EQ(example.passes.steps[low.first_step].class_type, "UNETLoader");
 }
 
 TEST(Passes, CutsNameWhatCrosses) {
@@ -37,9 +36,9 @@ TEST(Passes, CutsNameWhatCrosses) {
 
 TEST(Passes, ConsumersAreLaterSteps) {
   const TwoPass example;
-  for (std::size_t s = 0; s < example.passes.steps.size(); ++s) {
-    for (const int consumer : example.passes.steps[s].consumers) {
-      EXPECT_GT(consumer, static_cast<int>(s));
+  for (const StepIndex s : example.passes.steps.indices()) {
+    for (const StepIndex consumer : example.passes.steps[s].consumers) {
+      EXPECT_GT(consumer, s);
     }
   }
 }

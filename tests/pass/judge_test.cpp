@@ -40,7 +40,7 @@ TEST(Judge, OffloadingNamesTheTermsThatBind) {
 TEST(Judge, ASamplerSpeaksForTheRunBeforeAnEncoderThatOffloadsMore) {
   TwoPass example;
   const auto offload = [&](StepKind kind, std::int64_t bytes) {
-    for (std::size_t s = 0; s < example.passes.steps.size(); ++s) {
+    for (const StepIndex s : example.passes.steps.indices()) {
       auto& loads = example.timeline.steps[s].loads;
       if (example.passes.steps[s].kind != kind || loads.empty()) continue;
       loads[0].full = false;
@@ -100,7 +100,7 @@ TEST(Judge, AnUnknownMainModelIsUnknownWhateverElseGoesWrong) {
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
   EXPECT_EQ(outcome.known, Verdict::offloads);
-  EXPECT_EQ(outcome.known_pass, 0);
+  EXPECT_EQ(outcome.known_pass.at, 0);
   EXPECT_NE(outcome.cause.find("high.safetensors"), std::string::npos) << outcome.cause;
   EXPECT_NE(outcome.cause.find("pass 1: asked"), std::string::npos) << outcome.cause;
   example.passes.weights[1].bytes_from = BytesFrom::known;
@@ -115,7 +115,7 @@ TEST(Judge, OtherWorkWithAModelThatNobodyKnowsHidesTheRun) {
   TwoPass example;
   Pass& pass = example.passes.passes[0];
   pass.kind = StepKind::use;
-  Weights& weights = example.passes.weights[static_cast<std::size_t>(pass.weights.front())];
+  Weights& weights = example.passes.weights[pass.weights.front()];
   weights.role = WeightsRole::diffusion;
   weights.bytes_from = BytesFrom::unknown;
   offload(example.timeline.steps[4], 1_GiB);
@@ -241,20 +241,21 @@ TEST(Judge, APassAboveTheCardIsNamedBesideOneThatOffloads) {
   load.full = false;
   load.usable_bytes = 11329_MiB;
   load.offloaded_bytes = 2_GiB;
-  int decode = -1;
-  for (std::size_t p = 0; p < example.passes.passes.size(); ++p) {
-    if (example.passes.passes[p].kind == StepKind::decode) decode = static_cast<int>(p);
+  PassIndex decode;
+  for (const PassIndex p : example.passes.passes.indices()) {
+    if (example.passes.passes[p].kind == StepKind::decode) decode = p;
   }
-  ASSERT_GE(decode, 0);
-  const Pass& pass = example.passes.passes[static_cast<std::size_t>(decode)];
-  Demand& demand = example.passes.steps[static_cast<std::size_t>(pass.main_step)].demand;
+  ASSERT_TRUE(decode.exists());
+  const Pass& pass = example.passes.passes[decode];
+  Demand& demand = example.passes.steps[pass.main_step].demand;
   demand.live = demand.reserved = {60_GiB, NumberKind::measured, "traced"};
   Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::offloads);
-  const PassOutcome& above = outcome.passes[static_cast<std::size_t>(decode)];
+  const PassOutcome& above = outcome.passes[decode];
   EXPECT_EQ(above.verdict, Verdict::tight);
   EXPECT_GT(above.above_bytes, 20_GiB);
-  const std::string named = "; pass " + std::to_string(decode + 1) + ": the step allocates about";
+  const std::string named =
+      "; pass " + std::to_string(decode.number()) + ": the step allocates about";
   EXPECT_NE(outcome.cause.find(named), std::string::npos) << outcome.cause;
   EXPECT_NE(outcome.cause.find("ComfyUI will run out, then retry in tiles"), std::string::npos);
   demand.low = 0.1;
@@ -274,7 +275,7 @@ TEST(Judge, WherePagesLeaveByThemselvesTheyTakeNoRoomFromTheStep) {
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::may_run_out);
   example.timeline.paged = true;
   Load& load = example.timeline.steps[4].loads[0];
-  load.usable_bytes = example.passes.weights[static_cast<std::size_t>(load.weights)].bytes + 1_GiB;
+  load.usable_bytes = example.passes.weights[load.weights].bytes + 1_GiB;
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).passes[1].cause, "");
   demand.high = 1.2;  // 4 GiB more than the 1 GiB that is spare
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
@@ -295,7 +296,7 @@ TEST(Judge, SecondsOfARunAreUnknownButThoseThatAreKnownAreSummed) {
   double passes = 0;
   for (const PassOutcome& pass : outcome.passes) passes += pass.seconds.value_or(0);
   EXPECT_DOUBLE_EQ(passes, *outcome.seconds);
-  const auto decode = static_cast<std::size_t>(example.passes.passes.back().main_step);
+  const StepIndex decode = example.passes.passes.back().main_step;
   example.timeline.steps[decode].compute_seconds.reset();
   outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_FALSE(outcome.seconds.has_value());

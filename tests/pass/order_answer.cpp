@@ -12,16 +12,16 @@
 namespace ebb::test {
 namespace {
 
-std::string list(const Prompt& prompt, const std::vector<int>& nodes) {
+std::string list(const Prompt& prompt, const std::vector<NodeIndex>& nodes) {
   std::string text;
-  for (int node : nodes) {
-    text += (text.empty() ? "" : ", ") + json_quote(prompt.nodes[size_t(node)].id);
+  for (const NodeIndex node : nodes) {
+    text += (text.empty() ? "" : ", ") + json_quote(prompt.nodes[node].id);
   }
   return "[" + text + "]";
 }
 
 std::string describe(const Prompt& prompt, const Order& order) {
-  const auto quoted = [&](int node) { return json_quote(prompt.nodes[size_t(node)].id); };
+  const auto quoted = [&](NodeIndex node) { return json_quote(prompt.nodes[node].id); };
   std::string served;
   for (const Served& s : order.served) {
     if (s.skipped) {
@@ -33,8 +33,8 @@ std::string describe(const Prompt& prompt, const Order& order) {
                      list(prompt, order.nodes), served, order.depends_on_outputs);
 }
 
-std::vector<int> outputs_of(const Prompt& prompt, JsonValue job) {
-  std::vector<int> outputs;
+std::vector<NodeIndex> outputs_of(const Prompt& prompt, JsonValue job) {
+  std::vector<NodeIndex> outputs;
   for (JsonValue id : job.find("outputs")) outputs.push_back(prompt.position(id.string()));
   return outputs;
 }

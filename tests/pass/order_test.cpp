@@ -38,14 +38,14 @@ Prompt prompt_of(const std::string& text) {
   return test::prompt_from_json(json->root(), classes->root());
 }
 
-Ids ids(const Prompt& prompt, const std::vector<int>& nodes) {
+Ids ids(const Prompt& prompt, const std::vector<NodeIndex>& nodes) {
   Ids result;
-  for (int node : nodes) result.push_back(prompt.nodes[size_t(node)].id);
+  for (const NodeIndex node : nodes) result.push_back(prompt.nodes[node].id);
   return result;
 }
 
-std::vector<int> positions(const Prompt& prompt, const Ids& names) {
-  std::vector<int> result;
+std::vector<NodeIndex> positions(const Prompt& prompt, const Ids& names) {
+  std::vector<NodeIndex> result;
   for (const auto& id : names) result.push_back(prompt.position(id));
   return result;
 }
@@ -94,7 +94,7 @@ void add(Prompt& prompt, const std::string& id, const std::string& class_type, b
   node.class_type = class_type;
   node.output_node = output;
   node.inputs.push_back({input, "LATENT", Link{source, 0}, {}, false});
-  prompt.index[id] = static_cast<int>(prompt.nodes.size());
+  prompt.index[id] = prompt.nodes.end_index();
   prompt.nodes.push_back(node);
 }
 
@@ -113,7 +113,7 @@ TEST(Order, BothExpertsAreReadFirstIfModelIsTheLastLinkOfTheSecondPass) {
   EBB_NEED_SHARED();
   Prompt prompt = wan_prompt();
   for (const char* input : {"positive", "negative", "model"}) {
-    move_to_end(prompt.nodes[size_t(prompt.position("58"))], input);
+    move_to_end(prompt.nodes[prompt.position("58")], input);
   }
   const Ids expected = {"39", "56", "55", "38", "7", "6", "61", "37", "54", "57", "58"};
   const Ids order = order_of(prompt);
@@ -124,7 +124,7 @@ TEST(Order, ANodeOnTheLatentLinkRunsBeforeTheSecondExpertIsRead) {
   EBB_NEED_SHARED();
   Prompt prompt = wan_prompt();
   add(prompt, "80", "Unload", false, "latent", "57");
-  relink(prompt.nodes[size_t(prompt.position("58"))], "latent_image", "80");
+  relink(prompt.nodes[prompt.position("58")], "latent_image", "80");
   const Ids order = order_of(prompt);
   const Ids expected = {"57", "80", "56", "55", "58"};
   const auto start = std::find(order.begin(), order.end(), "57");
@@ -315,42 +315,42 @@ TEST(Order, BadOutputPositionsAreUsageErrors) {
 
 // Contract 1.3 word for word, with scans where the real thing uses a heap; no caches, not lazy.
 Ids plain_order(const Prompt& prompt) {
-  std::vector<int> pending;
-  std::map<int, std::set<int>> blockers, blocking;
-  for (int root = 0; root < int(prompt.nodes.size()); ++root) {
-    if (!prompt.nodes[size_t(root)].output_node) continue;
-    std::vector<int> stack{root};
+  std::vector<NodeIndex> pending;
+  std::map<NodeIndex, std::set<NodeIndex>> blockers, blocking;
+  for (const NodeIndex root : prompt.nodes.indices()) {
+    if (!prompt.nodes[root].output_node) continue;
+    std::vector<NodeIndex> stack{root};
     while (!stack.empty()) {
-      const int node = stack.back();
+      const NodeIndex node = stack.back();
       stack.pop_back();
       if (std::count(pending.begin(), pending.end(), node)) continue;
       pending.push_back(node);
-      for (const PromptInput& input : prompt.nodes[size_t(node)].inputs) {
+      for (const PromptInput& input : prompt.nodes[node].inputs) {
         if (!input.link) continue;
-        const int source = prompt.position(input.link->node);
+        const NodeIndex source = prompt.position(input.link->node);
         stack.push_back(source);
         blockers[node].insert(source);
         blocking[source].insert(node);
       }
     }
   }
-  const auto output = [&](int node) { return prompt.nodes[size_t(node)].output_node; };
-  const auto feeds_output = [&](int node) {
+  const auto output = [&](NodeIndex node) { return prompt.nodes[node].output_node; };
+  const auto feeds_output = [&](NodeIndex node) {
     return std::any_of(blocking[node].begin(), blocking[node].end(), output);
   };
-  const auto rank = [&](int node) {
+  const auto rank = [&](NodeIndex node) {
     if (output(node)) return 1;
     if (feeds_output(node)) return 2;
     return std::any_of(blocking[node].begin(), blocking[node].end(), feeds_output) ? 3 : 4;
   };
   Ids order;
   while (!pending.empty()) {
-    int best = -1;
-    for (int node : pending) {
-      if (blockers[node].empty() && (best < 0 || rank(node) < rank(best))) best = node;
+    NodeIndex best;
+    for (const NodeIndex node : pending) {
+      if (blockers[node].empty() && (!best.exists() || rank(node) < rank(best))) best = node;
     }
-    order.push_back(prompt.nodes[size_t(best)].id);
-    for (int node : blocking[best]) blockers[node].erase(best);
+    order.push_back(prompt.nodes[best].id);
+    for (const NodeIndex node : blocking[best]) blockers[node].erase(best);
     std::erase(pending, best);
   }
   return order;
@@ -371,7 +371,7 @@ Prompt random_prompt(std::mt19937& random, int count) {
                              {},
                              false});
     }
-    prompt.index[node.id] = i;
+    prompt.index[node.id] = NodeIndex::of(i);
     prompt.nodes.push_back(std::move(node));
   }
   return prompt;
@@ -406,7 +406,7 @@ TEST(Order, LongChainsAreNoProblem) {
     node.class_type = "Work";
     node.output_node = i == kCount - 1;
     if (i > 0) node.inputs.push_back({"a", "", Link{std::to_string(i - 1), 0}, {}, false});
-    prompt.index[node.id] = i;
+    prompt.index[node.id] = NodeIndex::of(i);
     prompt.nodes.push_back(std::move(node));
   }
   EXPECT_EQ(order_steps(prompt, {})->nodes.size(), size_t(kCount));
@@ -425,7 +425,7 @@ TEST(Order, TwoEqualLongHalvesAreComparedInBoundedTime) {
       node.inputs.push_back(
           {"in" + std::to_string(i), "", Link{std::to_string(sources[i]), 0}, {}, false});
     }
-    prompt.index[node.id] = static_cast<int>(prompt.nodes.size());
+    prompt.index[node.id] = prompt.nodes.end_index();
     prompt.nodes.push_back(std::move(node));
   };
   constexpr int kHalf = 20'000;

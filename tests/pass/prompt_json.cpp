@@ -45,7 +45,7 @@ Prompt prompt_from_json(JsonValue json, JsonValue classes) {
     node.output_node = info.find("output_node").boolean().value_or(false);
     for (JsonValue type : info.find("output")) node.output_types.push_back(type.text_or(""));
     for (JsonValue value : entry.find("inputs")) node.inputs.push_back(input_of(value, info));
-    prompt.index[node.id] = static_cast<int>(prompt.nodes.size());
+    prompt.index[node.id] = prompt.nodes.end_index();
     prompt.nodes.push_back(std::move(node));
   }
   return prompt;

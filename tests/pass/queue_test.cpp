@@ -37,9 +37,9 @@ Prompt prompt_of(const std::string& text) {
   return test::prompt_from_json(json->root(), JsonDocument::parse(kClasses)->root());
 }
 
-Ids ids(const Prompt& prompt, const std::vector<int>& nodes) {
+Ids ids(const Prompt& prompt, const std::vector<NodeIndex>& nodes) {
   Ids result;
-  for (int node : nodes) result.push_back(prompt.nodes[size_t(node)].id);
+  for (const NodeIndex node : nodes) result.push_back(prompt.nodes[node].id);
   return result;
 }
 

@@ -32,7 +32,7 @@ struct TwoPass {
     add("8", "VAELoader", {}, {"VAE"});
     add("9", "VAEDecode", {{"samples", "7"}, {"vae", "8"}}, {"IMAGE"});
     add("10", "SaveImage", {{"images", "9"}}, {});
-    for (int n = 0; n < 10; ++n) order.nodes.push_back(n);
+    for (const NodeIndex n : prompt.nodes.indices()) order.nodes.push_back(n);
     passes = build_passes(prompt, order, demand());
     machine.vram_total = {32_GiB, NumberKind::given, ""};
     machine.vram_free = {31_GiB, NumberKind::given, ""};
@@ -56,7 +56,7 @@ struct TwoPass {
       input.link = Link{origin, 0};
       node.inputs.push_back(std::move(input));
     }
-    prompt.index[id] = static_cast<int>(prompt.nodes.size());
+    prompt.index[id] = prompt.nodes.end_index();
     prompt.nodes.push_back(std::move(node));
   }
 
@@ -83,8 +83,9 @@ struct TwoPass {
       d.minimum = d.live = d.reserved = {bytes, NumberKind::computed, "test"};
       return d;
     };
-    const auto node = [&](int n, StepKind kind, std::vector<int> uses, std::vector<int> reads) {
-      auto& entry = result.nodes[static_cast<std::size_t>(n)];
+    const auto node = [&](NodeIndex n, StepKind kind, std::vector<WeightsIndex> uses,
+                          std::vector<WeightsIndex> reads) {
+      auto& entry = result.nodes[n];
       entry.kind = kind;
       entry.uses = std::move(uses);
       entry.reads = std::move(reads);
@@ -108,33 +109,32 @@ struct TwoPass {
     timeline.policy = "test";
     timeline.vram_limit_bytes = machine.vram_total.bytes;
     timeline.ram_limit_bytes = machine.ram_total.bytes;
-    std::vector<bool> read(passes.weights.size(), false);
+    List<bool, WeightsIndex> read(passes.weights.size(), false);
     for (const Step& step : passes.steps) {
       StepState state;
       state.vram.assign(passes.weights.size(), 0);
       state.ram.assign(passes.weights.size(), 0);
       state.vram_others_bytes = machine.vram_others_bytes();
-      for (const int w : step.reads) {
-        read[static_cast<std::size_t>(w)] = true;
-        state.read_bytes += passes.weights[static_cast<std::size_t>(w)].file_bytes;
+      for (const WeightsIndex w : step.reads) {
+        read[w] = true;
+        state.read_bytes += passes.weights[w].file_bytes;
       }
-      for (std::size_t w = 0; w < read.size(); ++w) {
+      for (const WeightsIndex w : read.indices()) {
         if (read[w]) state.ram[w] = passes.weights[w].bytes;
       }
-      for (const int w : step.uses) {
-        const auto at = static_cast<std::size_t>(w);
-        std::swap(state.vram[at], state.ram[at]);
+      for (const WeightsIndex w : step.uses) {
+        std::swap(state.vram[w], state.ram[w]);
         Load load;
         load.weights = w;
         load.full = true;
         load.usable_bytes = 20_GiB;
-        load.loaded_bytes = state.vram[at];
+        load.loaded_bytes = state.vram[w];
         state.loads.push_back(load);
       }
       state.reserved_bytes = step.demand.reserved.known() ? step.demand.reserved.bytes : 0;
       state.vram_peak_bytes = state.vram_others_bytes + state.reserved_bytes;
       state.ram_peak_bytes = machine.ram_others.bytes;
-      for (std::size_t w = 0; w < read.size(); ++w) {
+      for (const WeightsIndex w : read.indices()) {
         state.vram_peak_bytes += state.vram[w];
         state.ram_peak_bytes += state.ram[w];
       }

@@ -16,14 +16,14 @@ namespace {
 /// Where a link comes from once nodes of these classes hand on their inputs, slot by slot.
 Link without(const Prompt& prompt, Link link, const std::set<std::string>& classes) {
   for (std::size_t hops = 0; hops <= prompt.nodes.size(); ++hops) {
-    const int at = prompt.position(link.node);
-    if (at < 0 || !classes.contains(prompt.nodes[std::size_t(at)].class_type)) break;
+    const NodeIndex at = prompt.position(link.node);
+    if (at < 0 || !classes.contains(prompt.nodes[at].class_type)) break;
     std::vector<Link> inputs;
-    for (const PromptInput& input : prompt.nodes[std::size_t(at)].inputs) {
+    for (const PromptInput& input : prompt.nodes[at].inputs) {
       if (input.link) inputs.push_back(*input.link);
     }
     if (link.slot < 0 || std::size_t(link.slot) >= inputs.size()) break;
-    link = inputs[std::size_t(link.slot)];
+    link = inputs[link.slot];
   }
   return link;
 }
@@ -41,8 +41,8 @@ std::multiset<std::string> kinds_of(const Prompt& prompt, const std::set<std::st
 /// taken, and what for depends on the largest.
 bool same_ids(const Prompt& before, const Prompt& after) {
   return std::ranges::all_of(after.nodes, [&](const PromptNode& node) {
-    const int at = before.position(node.id);
-    return at >= 0 && before.nodes[std::size_t(at)].class_type == node.class_type;
+    const NodeIndex at = before.position(node.id);
+    return at >= 0 && before.nodes[at].class_type == node.class_type;
   });
 }
 
@@ -51,12 +51,12 @@ void expect_same(const Prompt& before, const Prompt& after, const std::set<std::
                  const std::string& file) {
   for (const PromptNode& was : before.nodes) {
     if (classes.contains(was.class_type)) {
-      EXPECT_EQ(after.position(was.id), -1) << file << ": " << was.label();
+      EXPECT_FALSE(after.position(was.id).exists()) << file << ": " << was.label();
       continue;
     }
-    const int at = after.position(was.id);
-    ASSERT_GE(at, 0) << file << ": " << was.label() << " is gone";
-    const PromptNode& is = after.nodes[std::size_t(at)];
+    const NodeIndex at = after.position(was.id);
+    ASSERT_TRUE(at.exists()) << file << ": " << was.label() << " is gone";
+    const PromptNode& is = after.nodes[at];
     EXPECT_EQ(is.class_type, was.class_type) << file;
     for (const PromptInput& input : was.inputs) {
       const PromptInput* now = is.input(input.name);

@@ -34,7 +34,7 @@ class Generator {
     const int empty = node("EmptyLatentImage", R"("widgets_values":[512,512,1],)", {}, {"LATENT"});
     int latent = empty;
     for (int i = 0; i < samplers; ++i) {
-      const int model = loaders[std::size_t(pick(0, models - 1))];
+      const int model = loaders[pick(0, models - 1)];
       const int from = chance(5) ? empty : latent;
       latent = node("KSampler", R"("widgets_values":[1.0e0,"fixed",20,8.00,"euler","normal",1],)",
                     {{"model", "MODEL", model, 0},
@@ -70,7 +70,7 @@ class Generator {
                                       R"("seed":18446744073709551615)", R"("cfg":1.50)",
                                       R"("steps":4)"};
       for (int k = static_cast<int>(inputs.size()) - 1; k > 0; --k) {
-        std::swap(inputs[std::size_t(k)], inputs[std::size_t(pick(0, k))]);
+        std::swap(inputs[k], inputs[pick(0, k)]);
       }
       latent = 100 + 7 * i;
       text += fmt::format(R"(,"{}":{{"class_type":"KSampler","inputs":{{{}}}}})", latent,

@@ -72,7 +72,7 @@ PatchWish everything_wish(const Workflow& workflow) {
   const auto prompt = to_prompt(workflow, as_the_command());
   const auto sampling = prompt ? find_sampling(*prompt, {}) : Result<Sampling>(Sampling());
   if (!prompt || !sampling) return wish;
-  for (std::size_t i = 0; i < prompt->nodes.size(); ++i) {
+  for (const NodeIndex i : prompt->nodes.indices()) {
     if (sampling->model[i] < 0) continue;
     const std::string& id = prompt->nodes[i].id;
     wish.cuts.push_back({*handover("EbbCut"), "drop", {id}});
@@ -120,8 +120,8 @@ Checked check_rules(const std::string& text, const std::string& file, const Patc
   if (prompt && sampling && checked.patch.refusals.empty()) {
     const auto open = unmet_switches(*prompt, *sampling, runs_of(*prompt), "UnloadModels");
     EXPECT_TRUE(open.empty()) << file << ": no unload between "
-                              << prompt->nodes[std::size_t(open.front().from)].label() << " and "
-                              << prompt->nodes[std::size_t(open.front().to)].label();
+                              << prompt->nodes[open.front().from].label() << " and "
+                              << prompt->nodes[open.front().to].label();
   }
   if (survives_rewriting(*workflow, whole, file)) {
     expect_edited_undone(*workflow, checked.patch.text, file);

@@ -87,8 +87,7 @@ TEST(Check, FindsAVerdictBetterThanItsNumbers) {
 }
 
 TEST(Check, FindsPassesThatDoNotCoverTheRun) {
-  auto text =
-      findings([](TwoPass&, Prediction& p) { test::own_passes(p).passes[2].first_step += 1; });
+  auto text = findings([](TwoPass&, Prediction& p) { ++test::own_passes(p).passes[2].first_step; });
   EXPECT_NE(text.find("does not follow"), std::string::npos) << text;
   text = findings([](TwoPass&, Prediction& p) { p.timeline.steps.pop_back(); });
   EXPECT_NE(text.find("the timeline has"), std::string::npos) << text;

@@ -19,16 +19,15 @@ Result<Prediction> predict(const Trial& trial) {
   const auto reserve = static_cast<std::int64_t>(
       trial.machine.flags.reserve_vram_gib.value_or(0.5) * static_cast<double>(1_GiB));
   example.passes.picture = Shape{1, 3, frames, 480, 832, true};
-  for (const int s : {4, 6}) {
-    const auto at = static_cast<std::size_t>(s);
+  for (const StepIndex at : {StepIndex(4), StepIndex(6)}) {
     Step& step = example.passes.steps[at];
     step.shape = Shape{1, 16, (frames - 1) / 4 + 1, 60, 104, true};
     step.demand.minimum.bytes = frames * 128_MiB;
     step.demand.live.bytes = step.demand.reserved.bytes = frames * 32_MiB;
-    example.passes.weights[static_cast<std::size_t>(step.uses[0])].architecture = "wan-14b";
+    example.passes.weights[step.uses[0]].architecture = "wan-14b";
     std::int64_t asked = step.demand.minimum.bytes;
     for (const Budget& budget : trial.levers.budgets) {
-      if (budget.step == s) asked = budget.minimum_bytes;
+      if (budget.step == at) asked = budget.minimum_bytes;
     }
     StepState& state = example.timeline.steps[at];
     Load& load = state.loads[0];
@@ -36,7 +35,7 @@ Result<Prediction> predict(const Trial& trial) {
     load.offloaded_bytes = std::max<std::int64_t>(0, 13_GiB - load.usable_bytes);
     load.full = load.offloaded_bytes == 0;
     load.loaded_bytes = 13_GiB - load.offloaded_bytes;
-    const auto w = static_cast<std::size_t>(step.uses[0]);
+    const WeightsIndex w = step.uses[0];
     state.vram[w] = load.loaded_bytes;
     state.ram[w] = load.offloaded_bytes;
   }
@@ -146,7 +145,7 @@ TEST(Search, TheClassicManagerIsOfferedWherePagingMayRunOut) {
 }
 
 /// The run as it is, but that the step at `index` is changed and needs nobody knows what.
-std::vector<Fix> asked_where(const std::function<void(Passes&, Step&)>& change, std::size_t index,
+std::vector<Fix> asked_where(const std::function<void(Passes&, Step&)>& change, StepIndex index,
                              const std::string& why) {
   const Predict policy = [&](const Trial& trial) {
     auto prediction = predict(trial);
@@ -167,7 +166,7 @@ TEST(Search, WhereAKindIsUnknownTheFoldersOfModelsAreAskedFor) {
     const auto list = asked_where(
         [from](Passes& passes, Step& step) {
           step.model_known = false;
-          passes.weights[static_cast<std::size_t>(step.uses[0])].bytes_from = from;
+          passes.weights[step.uses[0]].bytes_from = from;
         },
         4, "which kind of model it is");
     const Fix* asked = find(list, "tell-kinds");
@@ -188,12 +187,12 @@ TEST(Search, WhereAClassHasNoRuleItIsNamed) {
         step.class_type = "Unheard";
         step.model_known = false;
         for (Pass& pass : passes.passes) {
-          if (passes.steps[static_cast<std::size_t>(pass.main_step)].id == step.id) {
+          if (passes.steps[pass.main_step].id == step.id) {
             pass.kind = StepKind::use;
           }
         }
-        passes.weights[static_cast<std::size_t>(step.uses[0])].bytes_from = BytesFrom::unknown;
-        passes.weights[static_cast<std::size_t>(step.uses[0])].architecture.clear();
+        passes.weights[step.uses[0]].bytes_from = BytesFrom::unknown;
+        passes.weights[step.uses[0]].architecture.clear();
       },
       4, "");
   const Fix* none = find(list, "no-option");

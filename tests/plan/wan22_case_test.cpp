@@ -58,7 +58,7 @@ class Wan22Case : public testing::Test {
     const auto prediction = predict_(trial);
     EXPECT_TRUE(prediction.ok());
     std::vector<PassOutcome> outcomes;
-    for (std::size_t p = 0; p < prediction->passes->passes.size(); ++p) {
+    for (const PassIndex p : prediction->passes->passes.indices()) {
       if (prediction->passes->passes[p].kind == StepKind::sample) {
         outcomes.push_back(prediction->outcome.passes[p]);
       }
@@ -117,7 +117,7 @@ TEST_F(Wan22Case, UnloadingBetweenThePassesChangesNothingInVram) {
     EXPECT_NE(fix.effect.find("an unload node would change VRAM by 0 here"), std::string::npos);
     const auto after = predict_(fix.trial);
     ASSERT_TRUE(after.ok());
-    for (std::size_t p = 0; p < before->outcome.passes.size(); ++p) {
+    for (const PassIndex p : before->outcome.passes.indices()) {
       EXPECT_EQ(before->outcome.passes[p].vram_peak_bytes,
                 after->outcome.passes[p].vram_peak_bytes);
     }

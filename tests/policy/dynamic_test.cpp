@@ -16,7 +16,7 @@ using namespace test;  // NOLINT: the case is half of this test
 
 TEST(Dynamic, WeightsThatFitStayWhole) {
   Pager pager({16000_MiB, 1000_MiB}, 2);
-  const int w = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
+  const WeightsIndex w = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
   const PagedWork work = pager.use(w, 1000_MiB, false);
   EXPECT_EQ(work.resident_pages, 100);
   EXPECT_EQ(work.streamed_bytes, 0);
@@ -27,20 +27,20 @@ TEST(Dynamic, WeightsThatFitStayWhole) {
 
 TEST(Dynamic, PagesGoFirstFromTheModelUsedLongestAgo) {
   Pager pager({8000_MiB, 256_MiB}, 2);  // room for 234 pages without activations
-  const int a = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
-  const int b = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
-  const int c = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
-  for (int w : {a, b, c}) pager.use(w, 0, false);
+  const WeightsIndex a = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
+  const WeightsIndex b = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
+  const WeightsIndex c = pager.add({{32_MiB, 0, 100, true}}, 3200_MiB);
+  for (const WeightsIndex w : {a, b, c}) pager.use(w, 0, false);
   EXPECT_EQ(pager.pages(a), 34);
   EXPECT_EQ(pager.pages(b), 100);
   EXPECT_EQ(pager.pages(c), 100);
-  EXPECT_EQ(pager.listed(), (std::vector<int>{c, b, a}));
+  EXPECT_EQ(pager.listed(), (std::vector<WeightsIndex>{c, b, a}));
   EXPECT_EQ(pager.use(a, 0, false).hit_bytes, 34 * 32_MiB);  // the lowest addresses were kept
 }
 
 TEST(Dynamic, BuffersToStreamThroughTakeRoomOfPages) {
   Pager pager({2000_MiB, 0}, 2);
-  const int w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
+  const WeightsIndex w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
   const PagedWork work = pager.use(w, 0, false);
   EXPECT_EQ(work.cast_buffer_bytes, 128_MiB);
   EXPECT_EQ(work.resident_pages, (2000 - 256 - 128) / 32);
@@ -49,7 +49,7 @@ TEST(Dynamic, BuffersToStreamThroughTakeRoomOfPages) {
 
 TEST(Dynamic, UnloadingEmptiesEverything) {
   Pager pager({16000_MiB, 1000_MiB}, 2);
-  const int w = pager.add({{32_MiB, 0, 10, true}, {1_MiB, 0, 1, false}}, 321_MiB);
+  const WeightsIndex w = pager.add({{32_MiB, 0, 10, true}, {1_MiB, 0, 1, false}}, 321_MiB);
   pager.use(w, 0, true);
   EXPECT_EQ(pager.used_bytes(), 321_MiB);  // what can't be paged is loaded beside the pages
   pager.unload_all();
@@ -59,7 +59,7 @@ TEST(Dynamic, UnloadingEmptiesEverything) {
 
 TEST(Dynamic, NothingFitsOnAFullCard) {
   Pager pager({1000_MiB, 900_MiB}, 2);
-  const int w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
+  const WeightsIndex w = pager.add({{64_MiB, 0, 100, true}}, 6400_MiB);
   for (const bool once : {false, true}) {
     const PagedWork work = pager.use(w, 1LL << 60, once);
     EXPECT_EQ(work.resident_pages, 0);
@@ -209,7 +209,7 @@ TEST(Dynamic, UnloadingBetweenPassesGainsNothingAndCostsReloading) {
 
 TEST(Dynamic, OtherLorasKeepThePagesAndNothingInThem) {
   Pager pager({16_GiB, 0}, 2);
-  const int w = pager.add({{100_MiB, 0, 32, true}}, 3200_MiB);
+  const WeightsIndex w = pager.add({{100_MiB, 0, 32, true}}, 3200_MiB);
   pager.use(w, 0, false);
   pager.spoil(w);
   const PagedWork spoiled = pager.use(w, 0, false);

@@ -37,7 +37,7 @@ Managed expert(ComfyVersion version) {
 
 LoadRecord load_expert(ComfyVersion version, std::int64_t frames, double reserved_mib = 4096) {
   Manager manager(settings(version, 30723.9, reserved_mib));  // free: by the 61-frame line
-  const int w = manager.add(expert(version));
+  const WeightsIndex w = manager.add(expert(version));
   const auto minimum = static_cast<double>(test::wan_minimum_bytes(frames));
   return manager.load({w}, 2 * minimum, minimum).loads.at(0);
 }
@@ -81,12 +81,14 @@ TEST(PolicyRules, AChangeHoldsFromTheReleaseThatMadeIt) {
 // 0.3.76 kept room for three modules like the one that is streamed; 0.4.0 for the next two.
 TEST(PolicyLoad, TheFirstStreamingBufferWasThreeOfAKind) {
   Manager manager(settings({0, 3, 76}, 1200 + 819.2, 0));
-  const int w = manager.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
+  const WeightsIndex w =
+      manager.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
   const LoadRecord r = manager.load({w}, 819.2 * kMib).loads.at(0);  // leaves 1,200
   EXPECT_EQ(r.buffer_bytes, 900_MiB);
   EXPECT_EQ(r.loaded_bytes, 240_MiB);  // 3 * 80 stay below 1,200 - 900
   Manager later(settings({0, 4, 0}, 1200 + 819.2, 0));
-  const int v = later.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
+  const WeightsIndex v =
+      later.add(managed(2000_MiB, {{300_MiB, 0, 4, true}, {80_MiB, 0, 10, true}}));
   const LoadRecord s = later.load({v}, 819.2 * kMib).loads.at(0);
   EXPECT_EQ(s.buffer_bytes, 900_MiB) << "the first that is left out has two of its kind behind it";
   EXPECT_EQ(later.streamed_bytes(v) + s.loaded_bytes, 2000_MiB);
@@ -165,7 +167,7 @@ TEST(PolicyLoad, EachVersionLogsItsOwnLine) {
   EXPECT_EQ(load_expert({0, 3, 64}, 161).log.substr(0, 23), "loaded partially 128.0 ");
   EXPECT_NE(load_expert({0, 8, 0}, 81).log.find("125.03 MB buffer reserved"), std::string::npos);
   Manager manager(settings({0, 18, 2}, 30724, 400));
-  const int w = manager.add(expert({0, 18, 2}));
+  const WeightsIndex w = manager.add(expert({0, 18, 2}));
   EXPECT_EQ(manager.load({w}, 0, {}, true).loads.at(0).log,
             "loaded completely;  13631.43 MB loaded, full load: True");
 }
@@ -173,19 +175,19 @@ TEST(PolicyLoad, EachVersionLogsItsOwnLine) {
 TEST(PolicyLoad, AFullLoadNeedsMoreThanAllWeightsNotMoreThanTheListedOnes) {
   Manager manager(settings({0, 3, 73}, 2000, 0));
   // 1,000 MiB of which 990 are listed; a budget of exactly 1,000 MiB is not more than the size.
-  const int w = manager.add(managed(1000_MiB, {{99_MiB, 0, 10, true}}));
+  const WeightsIndex w = manager.add(managed(1000_MiB, {{99_MiB, 0, 10, true}}));
   const LoadRecord equal = manager.load({w}, 1000 * kMib, 1000 * kMib).loads.at(0);
   EXPECT_EQ(equal.loaded_bytes, 990_MiB);
   EXPECT_FALSE(equal.full);
   EXPECT_EQ(equal.offloaded_bytes, 0);
   Manager roomier(settings({0, 3, 73}, 2001, 0));
-  const int v = roomier.add(managed(1000_MiB, {{99_MiB, 0, 10, true}}));
+  const WeightsIndex v = roomier.add(managed(1000_MiB, {{99_MiB, 0, 10, true}}));
   EXPECT_EQ(roomier.load({v}, 1000 * kMib, 1000 * kMib).loads.at(0).loaded_bytes, 1000_MiB);
 }
 
 TEST(PolicyLoad, SmallerModulesStillSlipInAfterALargeOneDidNotFit) {
   Manager manager(settings({0, 3, 73}, 1200, 0));
-  const int w = manager.add(
+  const WeightsIndex w = manager.add(
       managed(900_MiB, {{300_MiB, 0, 2, true}, {200_MiB, 0, 1, true}, {40_MiB, 0, 2, true}}));
   const LoadRecord r = manager.load({w}, 819.2 * kMib).loads.at(0);  // leaves 380.8 MiB
   EXPECT_EQ(r.loaded_bytes, 380_MiB);                                // 300 + 2 * 40
@@ -195,7 +197,7 @@ TEST(PolicyLoad, SmallerModulesStillSlipInAfterALargeOneDidNotFit) {
 TEST(PolicyLoad, ABudgetBelowWhatIsLoadedUnloadsOnlyFrom0373On) {
   for (const bool later : {false, true}) {
     Manager manager(settings(later ? ComfyVersion{0, 3, 73} : ComfyVersion{0, 3, 64}, 2000, 0));
-    const int w = manager.add(managed(1000_MiB, {{100_MiB, 0, 10, true}}));
+    const WeightsIndex w = manager.add(managed(1000_MiB, {{100_MiB, 0, 10, true}}));
     manager.load({w}, 0);
     EXPECT_EQ(manager.loaded_bytes(w), 1000_MiB);
     const LoadRecord r = manager.load({w}, 1500 * kMib).loads.at(0);
@@ -207,7 +209,8 @@ TEST(PolicyLoad, ABudgetBelowWhatIsLoadedUnloadsOnlyFrom0373On) {
 TEST(PolicyFree, AVictimGivesItsSmallestModulesAndMoreThanAsked) {
   // Recorded with 0.8.0: 6.05 MiB are missing, and the low expert gives 20.57 MiB for them.
   Manager manager(settings({0, 3, 73}, 1000, 0));
-  const int w = manager.add(managed(900_MiB, {{200_MiB, 0, 4, true}, {10_MiB, 0, 10, true}}));
+  const WeightsIndex w =
+      manager.add(managed(900_MiB, {{200_MiB, 0, 4, true}, {10_MiB, 0, 10, true}}));
   manager.load({w}, 0, {}, true);
   const FreeRecord r = manager.make_room(110 * kMib);  // 100 are free, so 10 more
   ASSERT_EQ(r.victims.size(), 1u);
@@ -219,7 +222,7 @@ TEST(PolicyFree, AVictimGivesItsSmallestModulesAndMoreThanAsked) {
 TEST(PolicyFree, ExactlyEnoughFreeStillCostsAModuleBefore0182) {
   for (const bool latest : {false, true}) {
     Manager manager(settings(latest ? ComfyVersion{0, 18, 2} : ComfyVersion{0, 3, 73}, 1000, 0));
-    const int w = manager.add(managed(900_MiB, {{90_MiB, 0, 10, true}}));
+    const WeightsIndex w = manager.add(managed(900_MiB, {{90_MiB, 0, 10, true}}));
     manager.load({w}, 0, {}, true);
     manager.make_room(100 * kMib);
     EXPECT_EQ(manager.loaded_bytes(w), latest ? 900_MiB : 810_MiB);
@@ -228,10 +231,10 @@ TEST(PolicyFree, ExactlyEnoughFreeStillCostsAModuleBefore0182) {
 
 TEST(PolicyFree, MostOffloadedLeaveFirstThenTheSmallest) {
   Manager manager(settings({0, 3, 73}, 10000, 0));
-  const int large = manager.add(managed(3000_MiB, {{100_MiB, 0, 30, true}}));
-  const int small = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
-  const int partial = manager.add(managed(4000_MiB, {{100_MiB, 0, 40, true}}));
-  for (int w : {large, small, partial}) manager.load({w}, 0, {}, true);
+  const WeightsIndex large = manager.add(managed(3000_MiB, {{100_MiB, 0, 30, true}}));
+  const WeightsIndex small = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
+  const WeightsIndex partial = manager.add(managed(4000_MiB, {{100_MiB, 0, 40, true}}));
+  for (const WeightsIndex w : {large, small, partial}) manager.load({w}, 0, {}, true);
   manager.make_room(static_cast<double>(manager.free_bytes()) + 50 * kMib);  // takes from `small`
   const FreeRecord all = manager.unload_all();
   ASSERT_EQ(all.victims.size(), 3u);
@@ -245,8 +248,8 @@ TEST(PolicyFree, WithoutSmartMemoryEveryRequestEmptiesEverythingElse) {
   ManagerSettings s = settings({0, 3, 73}, 10000, 0);
   s.smart_memory = false;
   Manager manager(s);
-  const int a = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
-  const int b = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
+  const WeightsIndex a = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
+  const WeightsIndex b = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
   manager.load({a}, 0);
   const CallRecord call = manager.load({b}, 0);
   EXPECT_EQ(call.frees.at(0).victims.at(0).weights, a);
@@ -257,7 +260,7 @@ TEST(PolicyFree, WithoutSmartMemoryEveryRequestEmptiesEverythingElse) {
 TEST(PolicyLora, AnotherSetMovesEverythingBackFirstAndTheSameSetCostsNothing) {
   Manager manager(settings({0, 3, 73}, 10000, 0));
   const std::vector<ManagedGroup> patched = {{{100_MiB, 0, 5, true}, true}};
-  const int w = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
+  const WeightsIndex w = manager.add(managed(500_MiB, {{100_MiB, 0, 5, true}}));
   manager.load({w}, 0);
   manager.set_patches(w, 1, patched);
   const LoadRecord first = manager.load({w}, 0).loads.at(0);
@@ -283,8 +286,10 @@ TEST(PolicyManager, AbsurdSizesStayFinite) {
   for (const ComfyVersion version : {ComfyVersion{0, 3, 73}, ComfyVersion{0, 18, 2}}) {
     Manager manager(settings(version, 1000, 0));
     const std::int64_t huge = 1LL << 62;
-    const int a = manager.add(managed(huge, {{huge, huge, 1 << 30, true}, {-5, -5, -1, true}}));
-    const int b = manager.add(managed(-1, {{1, huge, 1 << 30, true}, {0, 0, 1 << 30, false}}));
+    const WeightsIndex a =
+        manager.add(managed(huge, {{huge, huge, 1 << 30, true}, {-5, -5, -1, true}}));
+    const WeightsIndex b =
+        manager.add(managed(-1, {{1, huge, 1 << 30, true}, {0, 0, 1 << 30, false}}));
     EXPECT_GE(manager.load({a, b}, 1e30, 1e30).loads.at(0).loaded_bytes, 0);
     manager.make_room(static_cast<double>(manager.free_bytes()) + 1);
     manager.make_room(1e18);

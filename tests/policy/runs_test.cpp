@@ -19,8 +19,8 @@ struct Recording {
   Passes passes;
   Machine machine;
   Levers levers;
-  std::vector<JsonValue> events;  // of each step
-  std::map<std::string, int> index;
+  List<JsonValue, StepIndex> events;  // of each step
+  std::map<std::string, WeightsIndex> index;
   bool patched = false;
 };
 
@@ -39,7 +39,7 @@ class Reader {
   }
 
  private:
-  int weights(const std::string& model, const std::string& file) {
+  WeightsIndex weights(const std::string& model, const std::string& file) {
     if (const auto it = run_.index.find(model); it != run_.index.end()) return it->second;
     const std::string plain = model.substr(0, model.find(':'));
     const Table& table = tables_.at(version_ + "/" + plain);
@@ -56,18 +56,18 @@ class Reader {
     w.bytes_from = BytesFrom::known;
     for (const ManagedGroup& r : table.plain) w.modules.push_back(r.modules);
     run_.passes.weights.push_back(w);
-    const int index = static_cast<int>(run_.passes.weights.size()) - 1;
+    const WeightsIndex index = run_.passes.weights.end_index() - 1;
     run_.index[model] = index;
     return index;
   }
 
-  int add_lora() {
+  WeightsIndex add_lora() {
     Weights lora;
     lora.id = "lora" + std::to_string(run_.passes.weights.size());
     lora.role = WeightsRole::lora;
     lora.bytes_from = BytesFrom::known;
     run_.passes.weights.push_back(lora);
-    return static_cast<int>(run_.passes.weights.size()) - 1;
+    return run_.passes.weights.end_index() - 1;
   }
 
   void read_event(JsonValue event) {
@@ -75,7 +75,7 @@ class Reader {
     const std::string model = event.find("model").string();
     Step step;
     if (kind == "unload_all") {
-      const int pass = static_cast<int>(run_.passes.passes.size()) - 1;
+      const PassIndex pass = run_.passes.passes.end_index() - 1;
       run_.levers.cuts.push_back({pass, CutAction::unload_all, {}});
       return;
     }
@@ -102,7 +102,7 @@ class Reader {
     step.id = std::to_string(run_.events.size());
     run_.passes.steps.push_back(step);
     run_.events.push_back(event);
-    const int s = static_cast<int>(run_.passes.steps.size()) - 1;
+    const StepIndex s = run_.passes.steps.end_index() - 1;
     run_.passes.passes.push_back({s, s, s, step.kind, step.uses});
   }
 
@@ -114,7 +114,7 @@ class Reader {
   const std::map<std::string, Table>& tables_;
   std::string version_;
   Recording run_;
-  std::map<std::string, std::vector<int>> loras_;
+  std::map<std::string, std::vector<WeightsIndex>> loras_;
 };
 
 /// The first difference at one step, or nothing.
@@ -176,7 +176,8 @@ TEST(PolicyRuns, TimelinesOfRecordedRunsAreReproduced) {
     Count& count = run.patched ? patched[version] : plain[version];
     ++count.runs;
     std::string found;
-    for (std::size_t s = 0; s < timeline.steps.size() && found.empty(); ++s) {
+    for (const StepIndex s : timeline.steps.indices()) {
+      if (!found.empty()) break;
       ++count.steps;
       found = difference(timeline.steps[s], run.events[s]);
       if (!found.empty()) found += " at " + std::string(run.events[s].find("event").raw());

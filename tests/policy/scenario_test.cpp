@@ -78,7 +78,7 @@ TEST(Scenario, LoraPatchesAsManyWeightsAsRecorded) {
     for (const Event& event : scenario->events) {
       if (event.kind != EventKind::lora) continue;
       int patched = 0;
-      for (const ManagedGroup& run : lora_runs(scenario->models[size_t(event.model)], true)) {
+      for (const ManagedGroup& run : lora_runs(scenario->models[event.model], true)) {
         if (run.patched) patched += run.modules.count;
       }
       EXPECT_EQ(patched, event.patched_weights) << scenario->id;

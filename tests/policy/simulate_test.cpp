@@ -20,8 +20,8 @@ std::int64_t sum(const std::vector<std::int64_t>& bytes) {
   return std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0});
 }
 
-const Load& load_at(const Timeline& timeline, int step) {
-  return timeline.steps.at(size_t(step)).loads.at(0);
+const Load& load_at(const Timeline& timeline, StepIndex step) {
+  return timeline.steps[step].loads.at(0);
 }
 
 std::int64_t ram_needed(const Timeline& timeline) {
@@ -40,7 +40,7 @@ TEST(Simulate, TheUsersCaseIsTheSameForBothExperts) {
   const WanCase wan(81);
   const Timeline timeline = simulate(wan.passes, wan.machine);
   EXPECT_EQ(timeline.policy, "classic 0.3.73");
-  for (int step : {WanCase::kSampleHigh, WanCase::kSampleLow}) {
+  for (const StepIndex step : {WanCase::kSampleHigh, WanCase::kSampleLow}) {
     const Load& load = load_at(timeline, step);
     EXPECT_NEAR(mib(load.usable_bytes), 11329.28, 0.2);
     EXPECT_NEAR(mib(load.offloaded_bytes), 2299.80, 0.2);
@@ -73,7 +73,7 @@ TEST(Simulate, OnlyOneExpertIsEverOnTheGpu) {
   EXPECT_EQ(low.evictions[0].weights, WanCase::high);
   EXPECT_EQ(low.evictions[0].bytes, timeline.steps[WanCase::kSampleHigh].vram[WanCase::high]);
   for (const StepState& state : timeline.steps) {
-    for (std::size_t w = 0; w < state.vram.size(); ++w) {
+    for (const WeightsIndex w : state.vram.indices()) {
       EXPECT_LE(state.vram[w] + state.ram[w], wan.passes.weights[w].bytes);
     }
   }
@@ -95,12 +95,13 @@ TEST(Simulate, RamPeaksMeasuredOnTheRealProgramAreMet) {
   WanCase wan(61, {0, 3, 64});
   wan.machine.flags.cpu = true;
   wan.machine.ram_others.bytes = 545'000'000;
-  for (int w : {WanCase::text, WanCase::vae}) {
-    wan.passes.weights[size_t(w)].bytes_from = BytesFrom::unknown;
+  for (const WeightsIndex w : {WanCase::text, WanCase::vae}) {
+    wan.passes.weights[w].bytes_from = BytesFrom::unknown;
   }
-  for (int w : {WanCase::high, WanCase::low}) {
-    wan.passes.weights[size_t(w)] = test::known_weights(
-        "expert" + std::to_string(w), WeightsRole::diffusion, 1'662'000'000, {{1662000, 0, 1000}});
+  for (const WeightsIndex w : {WanCase::high, WanCase::low}) {
+    wan.passes.weights[w] =
+        test::known_weights("expert" + std::to_string(w.at), WeightsRole::diffusion, 1'662'000'000,
+                            {{1662000, 0, 1000}});
   }
   for (Step& step : wan.passes.steps) step.demand = {};
   const auto peak_mb = [&](const Levers& levers) {
@@ -169,9 +170,9 @@ TEST(Simulate, ReadingAheadHidesTheDiskBehindTheComputing) {
   levers.cuts.push_back({0, CutAction::prefetch, {WanCase::low}});
   const Timeline stock = simulate(wan.passes, wan.machine);
   const Timeline ahead = simulate(wan.passes, wan.machine, levers);
-  const int loader = WanCase::kSampleLow - 1;
-  EXPECT_NEAR(*stock.steps[size_t(loader)].read_seconds, 14.29, 0.01);
-  EXPECT_NEAR(*ahead.steps[size_t(loader)].read_seconds, 1.429, 0.001);
+  const StepIndex loader = WanCase::kSampleLow - 1;
+  EXPECT_NEAR(*stock.steps[loader].read_seconds, 14.29, 0.01);
+  EXPECT_NEAR(*ahead.steps[loader].read_seconds, 1.429, 0.001);
   EXPECT_EQ(*ahead.steps[WanCase::kSampleHigh].read_seconds, 0);
   EXPECT_EQ(read_bytes(stock), read_bytes(ahead));
   wan.machine.ram_total.bytes = 24_GiB;
@@ -269,8 +270,8 @@ TEST(Simulate, ALoraKeepsTheOriginalsInRam) {
   const StepState& state = patched.steps[WanCase::kSampleHigh];
   EXPECT_EQ(plain.steps[WanCase::kSampleHigh].ram[WanCase::high], 0);
   EXPECT_EQ(state.ram[WanCase::high], wan.passes.weights[WanCase::high].listed_bytes);
-  EXPECT_EQ(state.ram[size_t(lora)], 600_MiB);
-  EXPECT_EQ(state.vram[size_t(lora)], 0);
+  EXPECT_EQ(state.ram[lora], 600_MiB);
+  EXPECT_EQ(state.vram[lora], 0);
   EXPECT_FALSE(patched.notes.empty());  // that all weights are patched is assumed
   // Evicting it moves only what was not patched back over the link.
   EXPECT_LT(patched.steps[WanCase::kSampleLow].moved_bytes,
@@ -415,7 +416,7 @@ Passes second_half(const WanCase& wan) {
   Passes again = wan.passes;
   again.passes.clear();
   again.cuts.clear();
-  again.steps.erase(again.steps.begin(), again.steps.begin() + WanCase::kSampleLow);
+  again.steps.erase(again.steps.begin(), again.steps.begin() + WanCase::kSampleLow.at);
   again.steps.erase(again.steps.begin() + 1);  // the VAE's loader was kept
   return again;
 }

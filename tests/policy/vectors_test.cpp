@@ -80,7 +80,7 @@ class Replay {
     return tables_.at(version_ + "/" + model.substr(0, model.find(':')));
   }
 
-  int weights(const std::string& model) {
+  WeightsIndex weights(const std::string& model) {
     if (const auto it = index_.find(model); it != index_.end()) return it->second;
     const Table& t = table(model);
     Managed managed{t.size, t.plain, false, false};
@@ -88,7 +88,7 @@ class Replay {
     managed.stays_on_gpu = t.kind == "diffusion" && state == VramState::high;
     managed.on_cpu =
         t.kind == "text_encoder" && state != VramState::high && state != VramState::normal;
-    const int w = manager_.add(managed);
+    const WeightsIndex w = manager_.add(managed);
     index_[model] = w;
     names_.push_back(model);
     return w;
@@ -135,7 +135,7 @@ class Replay {
   void load_text_encoder(JsonValue event, const std::string& model) {
     const double loader = loader_bytes(tables_, version_, model);
     const double ram = free_ram();
-    const int w = weights(model);
+    const WeightsIndex w = weights(model);
     const bool cpu = table_on_cpu(model);
     const bool gpu =
         !cpu && text_encoder_starts_on_gpu(static_cast<std::int64_t>(loader), manager_.free_bytes(),
@@ -159,7 +159,7 @@ class Replay {
 
   void load_diffusion(JsonValue event, const std::string& kind, const std::string& model) {
     const double ram = free_ram();
-    const int w = weights(model);
+    const WeightsIndex w = weights(model);
     if (kind == "load_unet") {
       if (manager_.settings().vram_state == VramState::high) manager_.place_on_gpu(w);
       return;
@@ -184,7 +184,7 @@ class Replay {
       if (call.find("minimum_memory_required").is_number()) {
         minimum = bytes_of(call.find("minimum_memory_required"));
       }
-      std::vector<int> models;  // a checkpoint's text encoder has a call of its own
+      std::vector<WeightsIndex> models;  // a checkpoint's text encoder has a call of its own
       for (JsonValue name : call.find("models")) models.push_back(weights(name.string()));
       const CallRecord mine =
           manager_.load(models, bytes_of(call.find("memory_required")), minimum, force_full);
@@ -245,9 +245,9 @@ class Replay {
       std::vector<std::string> evicted, recorded;
       std::map<std::string, double> partial;
       for (const Victim& v : record.victims) {
-        if (v.partial) partial[names_[size_t(v.weights)]] = mib(double(v.loaded_after_bytes));
+        if (v.partial) partial[names_[v.weights]] = mib(double(v.loaded_after_bytes));
       }
-      for (int w : record.removed) evicted.push_back(names_[size_t(w)]);
+      for (const WeightsIndex w : record.removed) evicted.push_back(names_[w]);
       for (JsonValue name : free.find("evicted")) recorded.push_back(name.string());
       rates_.orders_equal += recorded == evicted;
       bool equal = recorded == evicted && partial.size() == free.find("partial").size();
@@ -264,8 +264,8 @@ class Replay {
   void compare_resident(JsonValue event) {
     const JsonValue resident = event.find("resident");
     bool equal = resident.size() == manager_.registered().size();
-    for (int w : manager_.registered()) {
-      const JsonValue entry = resident.find(names_[size_t(w)]);
+    for (const WeightsIndex w : manager_.registered()) {
+      const JsonValue entry = resident.find(names_[w]);
       equal = equal && entry.exists() &&
               near(mib(double(manager_.loaded_bytes(w))), entry.number().value_or(-1), 0.01);
     }
@@ -296,8 +296,8 @@ class Replay {
   Rates& rates_;
   Manager manager_;
   std::string version_;
-  std::map<std::string, int> index_;
-  std::vector<std::string> names_;
+  std::map<std::string, WeightsIndex> index_;
+  List<std::string, WeightsIndex> names_;
   int patches_ = 0;
   bool has_lora_ = false;
   std::size_t failures_ = 0;

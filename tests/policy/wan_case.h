@@ -64,7 +64,7 @@ inline Quantity computed(std::int64_t bytes) { return {bytes, NumberKind::comput
 
 /// The case of shared notes: load and encode text, then load and sample twice, then decode.
 struct WanCase {
-  enum Index { text, high, low, vae };
+  static constexpr WeightsIndex text = 0, high = 1, low = 2, vae = 3;
   Passes passes;
   Machine machine;
 
@@ -97,8 +97,8 @@ struct WanCase {
     add(StepKind::load, {}, {vae}, {});
     add(StepKind::decode, {vae}, {}, decode);
     for (int p = 0; p < 4; ++p) {
-      const Step& main = passes.steps[size_t(2 * p + 1)];
-      passes.passes.push_back({2 * p, 2 * p + 1, 2 * p + 1, main.kind, main.uses});
+      const StepIndex load = StepIndex::of(2 * p), main = load + 1;
+      passes.passes.push_back({load, main, main, passes.steps[main].kind, passes.steps[main].uses});
     }
     machine.vram_total = {32607_MiB, NumberKind::given, ""};
     machine.vram_free = {30724_MiB, NumberKind::given, ""};
@@ -110,15 +110,16 @@ struct WanCase {
     machine.flags.disable_dynamic_vram = true;
   }
 
-  static constexpr int kSampleHigh = 3;
-  static constexpr int kSampleLow = 5;
-  static constexpr int kDecode = 7;
+  static constexpr StepIndex kSampleHigh = 3;
+  static constexpr StepIndex kSampleLow = 5;
+  static constexpr StepIndex kDecode = 7;
 
  private:
-  void add(StepKind kind, std::vector<int> uses, std::vector<int> reads, const Demand& demand) {
+  void add(StepKind kind, std::vector<WeightsIndex> uses, std::vector<WeightsIndex> reads,
+           const Demand& demand) {
     Step step;
-    step.node = static_cast<int>(passes.steps.size());
-    step.id = std::to_string(step.node);
+    step.node = NodeIndex::of(passes.steps.size());
+    step.id = std::to_string(step.node.at);
     step.kind = kind;
     step.uses = std::move(uses);
     step.reads = std::move(reads);

@@ -53,7 +53,7 @@ class Dice {
                                                     "x"};
     std::string result;
     for (int n = number(0, words_max); n > 0; --n) {
-      result += kParts[static_cast<std::size_t>(number(0, static_cast<int>(kParts.size()) - 1))];
+      result += kParts[number(0, static_cast<int>(kParts.size()) - 1)];
       if (coin()) result += ' ';
     }
     return result;
@@ -66,14 +66,17 @@ class Dice {
     return result;
   }
 
+  /// One of `count` weights, or none that is there.
+  WeightsIndex of(int count) { return WeightsIndex::of(number(-1, count)); }
+
  private:
   std::mt19937_64 engine_;
 };
 
 StepState random_state(Dice& dice, int weights) {
   StepState s;
-  s.vram = dice.sizes(weights);
-  s.ram = dice.sizes(weights);
+  for (const std::int64_t bytes : dice.sizes(weights)) s.vram.push_back(bytes);
+  for (const std::int64_t bytes : dice.sizes(weights)) s.ram.push_back(bytes);
   s.vram_others_bytes = dice.bytes();
   s.live_bytes = dice.bytes();
   s.reserved_bytes = dice.bytes();
@@ -87,9 +90,9 @@ StepState random_state(Dice& dice, int weights) {
   s.stall_seconds = dice.maybe(dice.real());
   s.compute_seconds = dice.maybe(dice.real());
   for (int i = dice.number(0, 2); i > 0; --i) {
-    s.loads.push_back({dice.number(-1, weights), dice.coin(), dice.bytes(), dice.bytes(),
-                       dice.bytes(), dice.bytes(), dice.bytes(), dice.bytes(), 0, dice.text()});
-    s.evictions.push_back({dice.number(-1, weights), dice.bytes(), dice.coin()});
+    s.loads.push_back({dice.of(weights), dice.coin(), dice.bytes(), dice.bytes(), dice.bytes(),
+                       dice.bytes(), dice.bytes(), dice.bytes(), 0, dice.text()});
+    s.evictions.push_back({dice.of(weights), dice.bytes(), dice.coin()});
   }
   return s;
 }
@@ -133,25 +136,24 @@ Prediction random_prediction(Dice& dice) {
   for (int i = 0; i < passes; ++i) {
     Pass pass;
     pass.kind = static_cast<StepKind>(dice.number(0, 7));
-    pass.first_step =
-        static_cast<int>(test::own_passes(p).steps.size()) + (dice.coin(0.02) ? -3 : 0);
+    pass.first_step = test::own_passes(p).steps.end_index() - (dice.coin(0.02) ? 3 : 0);
     for (int s = dice.number(1, 3); s > 0; --s) {
       Step step;
       step.id = dice.text(1);
       step.kind = pass.kind;
-      step.reads = {dice.number(-1, weights)};
+      step.reads = {dice.of(weights)};
       step.demand.minimum = dice.quantity();
       step.demand.live = dice.quantity();
       step.demand.reserved = dice.quantity();
       test::own_passes(p).steps.push_back(step);
       p.timeline.steps.push_back(random_state(dice, weights));
     }
-    pass.last_step = static_cast<int>(test::own_passes(p).steps.size()) - 1;
-    pass.main_step = dice.coin(0.02) ? 1000000 : pass.last_step;
-    for (int w = dice.number(0, 3); w > 0; --w) pass.weights.push_back(dice.number(-1, weights));
+    pass.last_step = test::own_passes(p).steps.end_index() - 1;
+    pass.main_step = dice.coin(0.02) ? StepIndex(1000000) : pass.last_step;
+    for (int w = dice.number(0, 3); w > 0; --w) pass.weights.push_back(dice.of(weights));
     test::own_passes(p).passes.push_back(pass);
     test::own_passes(p).cuts.push_back(
-        {i, {{dice.text(1), dice.text(1), dice.quantity().value()}}});
+        {PassIndex::of(i), {{dice.text(1), dice.text(1), dice.quantity().value()}}});
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
   p.timeline.policy = dice.text(2);

@@ -34,7 +34,7 @@ Weights make_weights(std::string id, std::string name, WeightsRole role, std::st
 struct SamplePass {
   StepKind kind;
   std::vector<std::pair<std::string, std::string>> nodes;  ///< id and class, the last one works
-  int weights;
+  WeightsIndex weights;
   double asked, live, reserved;
   double loaded, offloaded;
   std::vector<double> vram;
@@ -43,7 +43,7 @@ struct SamplePass {
   double read;
   double seconds;  ///< of one repeat
   int repeats = 1;
-  std::vector<int> evicts;
+  std::vector<WeightsIndex> evicts;
   std::string crossing;  ///< type that leaves it
   double crossing_mib = 0;
 };
@@ -59,14 +59,14 @@ class SampleBuilder {
   void add(const SamplePass& p) {
     Passes& all = test::own_passes(r_.prediction);
     Pass pass;
-    pass.first_step = static_cast<int>(all.steps.size());
+    pass.first_step = all.steps.end_index();
     pass.kind = p.kind;
     pass.weights = {p.weights};
     for (std::size_t i = 0; i < p.nodes.size(); ++i) add_step(p, i);
-    pass.last_step = pass.main_step = static_cast<int>(all.steps.size()) - 1;
+    pass.last_step = pass.main_step = all.steps.end_index() - 1;
     if (!all.passes.empty()) {
       Cut cut;
-      cut.after_pass = static_cast<int>(all.passes.size()) - 1;
+      cut.after_pass = all.passes.end_index() - 1;
       cut.crossing = {{crossing_.first, last_node_, mib(crossing_.second)}};
       all.cuts.push_back(cut);
     }
@@ -80,7 +80,7 @@ class SampleBuilder {
   void add_step(const SamplePass& p, std::size_t i) {
     const bool works = i + 1 == p.nodes.size();
     Step step;
-    step.node = static_cast<int>(test::own_passes(r_.prediction).steps.size());
+    step.node = NodeIndex::of(test::own_passes(r_.prediction).steps.size());
     step.id = p.nodes[i].first;
     step.class_type = p.nodes[i].second;
     step.kind = works ? p.kind : StepKind::load;
@@ -125,9 +125,8 @@ class SampleBuilder {
     load.offloaded_bytes = mib(p.offloaded);
     load.log = load.full ? "loaded completely" : "loaded partially";
     state.loads = {load};
-    for (const int w : p.evicts) {
-      state.evictions.push_back(
-          {w, test::own_passes(r_.prediction).weights[static_cast<std::size_t>(w)].bytes, false});
+    for (const WeightsIndex w : p.evicts) {
+      state.evictions.push_back({w, test::own_passes(r_.prediction).weights[w].bytes, false});
     }
   }
 
@@ -222,90 +221,21 @@ void add_wan_weights(Report& r) {
 void add_wan_passes(Report& r, double off, double asked = 15299, double live = 7420) {
   SampleBuilder b(r);
   const double on = 13629 - off;
-  b.add({StepKind::encode_text,
-         {{"38", "CLIPLoader"}, {"6", "CLIPTextEncode"}},
-         0,
-         1024,
-         210,
-         260,
-         6419,
-         0,
-         {6419, 0, 0, 0},
-         {0, 0, 0, 0},
-         8,
-         6424,
-         0.9,
-         2,
-         {},
-         "CONDITIONING",
-         8});
-  b.add({StepKind::encode_image,
-         {{"39", "VAELoader"}, {"50", "WanImageToVideo"}},
-         1,
-         5590,
-         4100,
-         4700,
-         242,
-         0,
-         {6419, 242, 0, 0},
-         {0, 0, 0, 0},
-         68,
-         242,
-         4.1,
-         1,
-         {},
-         "LATENT",
+  // clang-format off
+  b.add({StepKind::encode_text, {{"38", "CLIPLoader"}, {"6", "CLIPTextEncode"}}, 0, 1024, 210,
+         260, 6419, 0, {6419, 0, 0, 0}, {0, 0, 0, 0}, 8, 6424, 0.9, 2, {}, "CONDITIONING", 8});
+  b.add({StepKind::encode_image, {{"39", "VAELoader"}, {"50", "WanImageToVideo"}}, 1, 5590,
+         4100, 4700, 242, 0, {6419, 242, 0, 0}, {0, 0, 0, 0}, 68, 242, 4.1, 1, {}, "LATENT",
          48});
-  b.add({StepKind::sample,
-         {{"37", "UNETLoader"}, {"57", "KSamplerAdvanced"}},
-         2,
-         asked,
-         live,
-         live * 1.093,
-         on,
-         off,
-         {0, 0, on, 0},
-         {6419, 242, off, 0},
-         88,
-         13630,
-         15.2,
-         4,
-         {0, 1},
-         "LATENT",
-         20});
-  b.add({StepKind::sample,
-         {{"56", "UNETLoader"}, {"58", "KSamplerAdvanced"}},
-         3,
-         asked,
-         live,
-         live * 1.093,
-         on,
-         off,
-         {0, 0, 0, on},
-         {6419, 242, 13629, off},
-         108,
-         13630,
-         15.2,
-         4,
-         {2},
-         "LATENT",
-         20});
-  b.add({StepKind::decode,
-         {{"8", "VAEDecode"}},
-         1,
-         9100,
-         8220,
-         9340,
-         242,
-         0,
-         {0, 242, 0, 0},
-         {6419, 0, 13629, 13629},
-         1060,
-         0,
-         9.4,
-         1,
-         {3},
-         {}});
+  b.add({StepKind::sample, {{"37", "UNETLoader"}, {"57", "KSamplerAdvanced"}}, 2, asked, live,
+         live * 1.093, on, off, {0, 0, on, 0}, {6419, 242, off, 0}, 88, 13630, 15.2, 4, {0, 1},
+         "LATENT", 20});
+  b.add({StepKind::sample, {{"56", "UNETLoader"}, {"58", "KSamplerAdvanced"}}, 3, asked, live,
+         live * 1.093, on, off, {0, 0, 0, on}, {6419, 242, 13629, off}, 108, 13630, 15.2, 4,
+         {2}, "LATENT", 20});
+  b.add({StepKind::decode, {{"8", "VAEDecode"}}, 1, 9100, 8220, 9340, 242, 0, {0, 242, 0, 0},
+         {6419, 0, 13629, 13629}, 1060, 0, 9.4, 1, {3}, {}});
+  // clang-format on
 }
 
 void add_wan_answers(Report& r) {
@@ -390,57 +320,15 @@ Report picture_that_fits() {
       make_weights("4", "sd_xl_base_1.0", WeightsRole::diffusion, "sdxl", 4897),
       make_weights("4.vae", "sd_xl_base_1.0", WeightsRole::vae, "kl-vae", 160)};
   SampleBuilder b(r);
-  b.add({StepKind::encode_text,
-         {{"4", "CheckpointLoaderSimple"}, {"6", "CLIPTextEncode"}},
-         0,
-         0,
-         90,
-         120,
-         1560,
-         0,
-         {1560, 0, 0},
-         {0, 4897, 160},
-         4,
-         6617,
-         0.05,
-         2,
-         {},
-         "CONDITIONING",
-         1});
-  b.add({StepKind::sample,
-         {{"3", "KSampler"}},
-         1,
-         1290,
-         760,
-         910,
-         4897,
-         0,
-         {1560, 4897, 0},
-         {0, 0, 160},
-         5,
-         0,
-         0.31,
-         20,
-         {},
-         "LATENT",
-         0.06});
-  b.add({StepKind::decode,
-         {{"8", "VAEDecode"}},
-         2,
-         4600,
-         3900,
-         4200,
-         160,
-         0,
-         {1560, 4897, 160},
-         {0, 0, 0},
-         17,
-         0,
-         0.5,
-         1,
-         {},
-         "",
-         0});
+  // clang-format off
+  b.add({StepKind::encode_text, {{"4", "CheckpointLoaderSimple"}, {"6", "CLIPTextEncode"}}, 0,
+         0, 90, 120, 1560, 0, {1560, 0, 0}, {0, 4897, 160}, 4, 6617, 0.05, 2, {},
+         "CONDITIONING", 1});
+  b.add({StepKind::sample, {{"3", "KSampler"}}, 1, 1290, 760, 910, 4897, 0, {1560, 4897, 0}, {0,
+         0, 160}, 5, 0, 0.31, 20, {}, "LATENT", 0.06});
+  b.add({StepKind::decode, {{"8", "VAEDecode"}}, 2, 4600, 3900, 4200, 160, 0, {1560, 4897, 160},
+         {0, 0, 0}, 17, 0, 0.5, 1, {}, "", 0});
+  // clang-format on
   r.fixes = {{"nothing", FixKind::nothing, "nothing: it already fits", "-", "-", true, 0, 0, 0.0,
               r.trial}};
   return r;

@@ -190,12 +190,9 @@ TEST(ReportText, a_total_without_all_seconds_says_at_least_and_what_is_missing) 
 TEST(ReportText, a_model_that_leaves_in_several_steps_is_named_once_at_the_cut) {
   Report report = test::wan_two_passes();
   StepState& first =
-      report.prediction.timeline
-          .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].first_step)];
+      report.prediction.timeline.steps[report.prediction.passes->passes[2].first_step];
   for (const Eviction& e :
-       report.prediction.timeline
-           .steps[static_cast<std::size_t>(report.prediction.passes->passes[2].last_step)]
-           .evictions) {
+       report.prediction.timeline.steps[report.prediction.passes->passes[2].last_step].evictions) {
     first.evictions.push_back(e);
   }
   const std::string text = one_line(to_text(report, false));

@@ -133,12 +133,12 @@ TEST(ReportView, every_pass_is_in_exactly_one_row) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Report report = test::random_report(seed);
     const View view = make_view(report.prediction);
-    int next = 0;
+    PassIndex next = 0;
     for (const PassRow& row : view.rows) {
       EXPECT_EQ(row.pass, next);
-      next += std::max(row.length, 1);
+      next = row.last() + 1;
     }
-    EXPECT_EQ(next + view.rows_left_out, static_cast<int>(view.passes.size()));
+    EXPECT_EQ(next + view.rows_left_out, view.passes.end_index());
   }
 }
 

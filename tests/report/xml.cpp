@@ -21,7 +21,7 @@ class Reader {
   }
 
  private:
-  XmlElement& element() { return xml_.elements[static_cast<std::size_t>(open_.back())]; }
+  XmlElement& element() { return xml_.elements[open_.back()]; }
 
   void fail(const std::string& what) {
     if (xml_.error.empty()) {

@@ -50,8 +50,8 @@ std::string cuts(const std::string& text) {
   std::string words;
   for (const CutStep& cut : passes.own.cuts) {
     words += (words.empty() ? "" : "; ") + std::string(to_string(cut.action));
-    for (const int w : cut.weights) words += " " + passes.weights[std::size_t(w)].id;
-    words += " after " + std::to_string(cut.after_pass + 1);
+    for (const WeightsIndex w : cut.weights) words += " " + passes.weights[w].id;
+    words += " after " + std::to_string(cut.after_pass.number());
   }
   return words;
 }
@@ -97,10 +97,10 @@ TEST(OwnNodes, ABudgetIsForTheSamplerBehindIt) {
   const Prediction& prediction = run->report.prediction;
   const auto& budgets = prediction.passes->own.budgets;
   ASSERT_EQ(budgets.size(), 1U);
-  const Step& step = prediction.passes->steps[std::size_t(budgets[0].step)];
+  const Step& step = prediction.passes->steps[budgets[0].step];
   EXPECT_EQ(step.id, "6");
   EXPECT_EQ(budgets[0].minimum_bytes, std::max(6_GiB, step.demand.live.bytes));
-  EXPECT_EQ(prediction.timeline.steps[std::size_t(budgets[0].step)].loads[0].minimum_bytes,
+  EXPECT_EQ(prediction.timeline.steps[budgets[0].step].loads[0].minimum_bytes,
             budgets[0].minimum_bytes);
 }
 

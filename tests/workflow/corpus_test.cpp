@@ -96,15 +96,16 @@ TEST(Corpus, ApiFilesKeepTheirNodesInputsAndOrder) {
     const auto prompt = to_prompt(*workflow);
     ASSERT_TRUE(prompt.ok()) << to_string(prompt.error());
     const auto document = JsonDocument::parse(std::string(workflow->json()));
-    std::size_t at = 0;
+    NodeIndex at = 0;
     for (const JsonValue node : document->root()) {
       if (!node.find("class_type").is_string()) continue;
-      ASSERT_LT(at, prompt->nodes.size()) << row.file;
-      const PromptNode& ours = prompt->nodes[at++];
+      ASSERT_TRUE(prompt->nodes.has(at)) << row.file;
+      const PromptNode& ours = prompt->nodes[at];
+      ++at;
       EXPECT_EQ(ours.id, node.key());
       EXPECT_EQ(ours.inputs.size(), node.find("inputs").size()) << row.file << " " << ours.id;
     }
-    EXPECT_EQ(at, prompt->nodes.size()) << row.file;
+    EXPECT_EQ(at, prompt->nodes.end_index()) << row.file;
     ++files;
   }
   EXPECT_GT(files, 390);

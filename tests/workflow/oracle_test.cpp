@@ -114,8 +114,8 @@ std::string compare(const OracleLine& line, const Prompt& prompt) {
     return fmt::format("{} nodes, want {}", prompt.nodes.size(), ids.size());
   }
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (prompt.nodes[i].id != ids[i]) {
-      return fmt::format("order: {} where {} is wanted", prompt.nodes[i].id, ids[i]);
+    if (prompt.nodes[NodeIndex::of(i)].id != ids[i]) {
+      return fmt::format("order: {} where {} is wanted", prompt.nodes[NodeIndex::of(i)].id, ids[i]);
     }
   }
   return {};
