@@ -433,9 +433,9 @@ def budget(checks, bench):
     asked, real = [], bench.manager.load_models_gpu
     bench.manager.load_models_gpu = lambda models, **given: asked.append(
         (given["memory_required"], given["minimum_memory_required"]))
-    live, reserved, _ = rule.live_bytes(config, shape, rule.hooks.comfyui_version())
+    live, reserved, most = rule.live_bytes(config, shape, rule.hooks.comfyui_version())
     estimate = module.memory_required(shape)
-    wanted = {0.0: max(reserved, live * rule.HIGH), 1.0: live, 12.0: 12 << 30, 20.0: 20 << 30}
+    wanted = {0.0: max(reserved, most), 1.0: live, 12.0: 12 << 30, 20.0: 20 << 30}
     for given, minimum in {None: estimate, **wanted}.items():
         model = patcher if given is None else \
             ours.EbbBudget().run(patcher, given)["result"][0].clone()  # a LoRA clones it again
