@@ -70,8 +70,8 @@ def apply(body, options_for):
     key, text, options = _asked(body, options_for)
     done, milliseconds = planner.call("apply", text, options)
     return {"changed": done["changed"], key: json.loads(done["text"]), "words": done["plan"],
-            "changes": done["changes"], "refused": done["refused"], "notes": done["notes"],
-            "milliseconds": milliseconds}
+            "lines": done["lines"], "changes": done["changes"],
+            "refused": done["refused"], "notes": done["notes"], "milliseconds": milliseconds}
 
 
 def undo(body, _):
@@ -79,7 +79,7 @@ def undo(body, _):
     try:
         done, _ = planner.call("undo", json.dumps(workflow), {})
     except Refused as error:
-        if "has no node that Ebb put there" not in str(error):
+        if error.told.get("reason") != "nothing_of_ours":
             raise
         return {"changed": False, key: workflow, "nodes": 0, "notes": []}
     return {"changed": True, key: json.loads(done["text"]), "nodes": done["nodes"],

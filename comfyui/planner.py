@@ -102,12 +102,12 @@ def call(name, workflow, options):
         try:
             answer = getattr(package, name)(workflow, **options)
         except package.Error as error:
-            if "no card called" not in error.message or "vram" not in options:
+            if error.reason != "no_such_card" or "vram" not in options:
                 raise
             answer = getattr(package, name)(workflow, **{**options, "gpu": None})
     except package.Error as error:
-        raise Refused(error.message, error.hint, error.code, file=error.file, line=error.line,
-                      column=error.column, place=error.place) from error
+        raise Refused(error.message, error.hint, error.code, reason=error.reason, file=error.file,
+                      line=error.line, column=error.column, place=error.place) from error
     return answer, round(1000 * (time.perf_counter() - started), 2)
 
 

@@ -17,7 +17,7 @@ BANNED = [
     (r"\bsystem\(|\bpopen\(", "src/", None, "no shell"),
 ]
 FUNCTION = re.compile(r"^( {0,4})(?!namespace|else|if|for|while|switch|class|struct|enum|do\b|try)"
-                      r"\S.*[)\w>]\s*\{$")
+                      r"\S.*[)\w>] \{$")
 STATEMENT = re.compile(r"^\s*(\} )?"
                        r"(else$|else //|else if \(|if (constexpr )?\(|for \(|while \()")
 QUOTED = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'')

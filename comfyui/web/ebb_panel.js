@@ -71,16 +71,17 @@ function inTheme(svg) {
   return svg.replace("@media (prefers-color-scheme: dark)", dark ? "@media all" : "@media not all");
 }
 
-/// What `apply` did, in words; `words` are the lines of the plan, each with its kind in front.
+/// What `apply` did, in words.
 function putIn(done) {
-  const rest = (kind) => done.words.filter((line) => line.startsWith(kind))
-    .map((line) => line.slice(kind.length).trim()).join(" ");
+  const rest = (kind) => done.lines.filter((line) => line.kind === kind)
+    .map((line) => line.words).join(" ");
   if (!done.changed) {
     const why = rest("plan").replace(/^nothing: /, "") || "what would help is there already";
     return `Nothing to put in: ${why}.`;
   }
+  const effect = rest("effect");
   return `Put in: ${done.changes.map((change) => change.words).join("; ")}. `
-    + rest("effect").replace(/^with/, "With") + ".";
+    + effect.charAt(0).toUpperCase() + effect.slice(1) + ".";
 }
 
 function takenOut({ nodes }) {

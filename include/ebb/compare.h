@@ -13,7 +13,7 @@ namespace ebb {
 struct ComparedRun {
   std::vector<std::string> values;  ///< as given, one for each of Comparison::options
   Trial trial;
-  std::string policy;  ///< `classic 0.3.73`
+  Policy policy;
   Outcome outcome;
   /// Of the sampling pass that offloads most; of the last pass where nothing is sampled.
   std::optional<std::int64_t> loaded_bytes;

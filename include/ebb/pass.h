@@ -196,16 +196,26 @@ struct StepState {
   std::optional<double> compute_seconds;
 };
 
+/// The memory manager that is played, and the release whose rules it goes by.
+struct Policy {
+  enum Kind { classic, paged } kind = classic;  ///< paged: weights come as a step uses them
+  ComfyVersion rules;
+
+  bool operator==(const Policy&) const = default;
+};
+
 /// What a policy or a plan makes of the passes; one state per step.
 struct Timeline {
-  std::string policy;  ///< `classic 0.3.73`
+  Policy policy;
   List<StepState, StepIndex> steps;
-  bool paged = false;  ///< weights are paged in on demand: what nobody uses leaves by itself
   /// This release holds more in RAM than is counted here: peaks of RAM are lower bounds.
   bool ram_open = false;
   std::int64_t vram_limit_bytes = 0;
   std::int64_t ram_limit_bytes = 0;
   std::vector<std::string> notes;
+
+  /// Weights are paged in on demand: what nobody uses leaves by itself.
+  bool paged() const { return policy.kind == Policy::paged; }
 };
 
 /// may_run_out: a step may need more than the card has, and nothing catches that.

@@ -14,6 +14,11 @@ namespace ebb {
 /// Decides the exit code of the command: usage 2, input 3, internal 4.
 enum class ErrorCode { usage, input, internal };
 
+/// What callers tell apart beyond that, whatever the sentence is.
+enum class ErrorReason { none, no_such_card, nothing_of_ours };
+/// `no_such_card`; null for none.
+const char* to_string(ErrorReason reason);
+
 /// Where an error is. Empty or negative parts are unknown and are not printed.
 struct Where {
   std::string file;          ///< path as the user gave it
@@ -28,6 +33,9 @@ struct Error {
   std::string message;  ///< a sentence without a final line break
   Where where;
   std::string hint;  ///< the way out, a sentence; may be empty
+  ErrorReason reason = ErrorReason::none;
+
+  Error&& because(ErrorReason why) && { return reason = why, std::move(*this); }
 };
 
 /// `file:line:column: place: message` and, on a second line, the hint.

@@ -116,16 +116,26 @@ struct FixChoice {
 /// Errors: a choice that makes no sense.
 Result<Done> check_choice(const FixChoice& choice);
 
+/// A line of the plan for a workflow: what is put in, what is left, why nothing, what it comes to.
+struct PlanLine {
+  enum Kind { plan, fix, left, effect } kind = plan;
+  std::string words;
+  std::string id;  ///< of the fix it is about; empty for the others
+
+  /// `fix    tile-vae: decode in tiles: ...`, as the command prints it.
+  std::string text() const;
+};
+
 /// What became of one workflow.
 struct PatchResult {
   std::string file;
   std::string original;  ///< text before
   Patch patch;
-  bool already = false;           ///< our nodes were there and stay as they are
-  std::vector<std::string> plan;  ///< why nothing, or what the plan is: a line each
-  std::string written;            ///< path; empty if nothing was written
-  std::string error;              ///< of this file, in folders
-  bool media = false;             ///< a picture or video carries the workflow
+  bool already = false;        ///< our nodes were there and stay as they are
+  std::vector<PlanLine> plan;  ///< why nothing, or what the plan is
+  std::string written;         ///< path; empty if nothing was written
+  std::string error;           ///< of this file, in folders
+  bool media = false;          ///< a picture or video carries the workflow
   bool changed() const { return error.empty() && !already && !patch.changes_nothing(); }
 };
 

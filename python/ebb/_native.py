@@ -11,12 +11,13 @@ NAMES = {"win32": "ebb_c.dll", "darwin": "libebb_c.dylib"}
 
 
 class Error(Exception):
-    """What is wrong with an input: `code` (usage, input, internal), `message`, `file`, `line`,
-    `column`, `place` and `hint` as attributes; the text is that of the command."""
+    """What is wrong with an input: `code` (usage, input, internal), `reason` (such as no_such_card, or
+    None), `message`, `file`, `line`, `column`, `place` and `hint` as attributes; the text is that
+    of the command."""
 
     def __init__(self, told):
         super().__init__(told["text"])
-        for key in ("code", "message", "file", "line", "column", "place", "hint"):
+        for key in ("code", "reason", "message", "file", "line", "column", "place", "hint"):
             setattr(self, key, told[key])
 
 

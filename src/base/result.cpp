@@ -17,6 +17,15 @@ std::string to_string(const Error& error) {
   return text;
 }
 
+const char* to_string(ErrorReason reason) {
+  switch (reason) {
+    case ErrorReason::none: break;
+    case ErrorReason::no_such_card: return "no_such_card";
+    case ErrorReason::nothing_of_ours: return "nothing_of_ours";
+  }
+  return nullptr;
+}
+
 Error input_error(std::string message, std::string file, std::string place, std::string hint) {
   Error error;
   error.message = std::move(message);

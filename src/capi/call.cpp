@@ -195,6 +195,12 @@ std::string to_json(const Error& error) {
   JsonWriter out;
   out.begin_object().member("schema", "ebb.error/1");
   out.member("code", kCodes[static_cast<std::size_t>(error.code)]);
+  out.key("reason");
+  if (const char* reason = to_string(error.reason)) {
+    out.value(reason);
+  } else {
+    out.null();
+  }
   out.member("message", std::string_view(error.message));
   out.member("file", std::string_view(error.where.file));
   const auto number = [&](const char* key, std::int64_t value) {

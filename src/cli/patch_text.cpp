@@ -85,7 +85,7 @@ std::vector<Hunk> hunks_of(const PatchResult& result) {
 
 std::string words_of(const PatchResult& result) {
   std::string text;
-  for (const std::string& line : result.plan) text += "  " + line + "\n";
+  for (const PlanLine& line : result.plan) text += "  " + line.text() + "\n";
   for (const Change& change : result.patch.changes) {
     text += fmt::format("  {:<6} node {}: {}\n", change.kind, change.node, change.words);
   }

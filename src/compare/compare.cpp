@@ -34,7 +34,7 @@ struct ResultColumn {
 const std::vector<ResultColumn>& result_columns() {
   static const std::vector<ResultColumn> columns = {
       {"policy", "", Align::left,
-       [](const ComparedRun& run) { return run.policy.substr(0, run.policy.find(' ')); }},
+       [](const ComparedRun& run) { return policy_word(run.policy.kind); }},
       {"verdict", "", Align::left,
        [](const ComparedRun& run) { return std::string(to_string(run.outcome.verdict)); }},
       {"on GPU", "MiB", Align::right, [](const ComparedRun& run) { return mib(run.loaded_bytes); }},
@@ -183,7 +183,7 @@ std::string to_json(const Comparison& it) {
     for (const std::string& value : run.values) json.value(valid_utf8(value));
     json.end_array();
     const Machine& machine = run.trial.machine;
-    json.member("comfyui", to_string(machine.comfyui)).member("policy", run.policy);
+    json.member("comfyui", to_string(machine.comfyui)).member("policy", policy_words(run.policy));
     json.member("gpu", valid_utf8(machine.gpu));
     json.member("vram_bytes", machine.vram_total.bytes);
     json.member("vram_free_bytes", machine.vram_free.bytes);

@@ -27,9 +27,10 @@ std::vector<std::string> working_nodes(const ExplainedPass& it) {
 std::string machine_line(const Report& report) {
   const Machine& machine = report.trial.machine;
   const std::string version = to_string(machine.comfyui);
-  std::string policy = report.prediction.timeline.policy;
-  if (policy.ends_with(" " + version)) policy.resize(policy.size() - version.size() - 1);
-  std::string text = fmt::format("ComfyUI {} ({})", version, policy);
+  const Policy& policy = report.prediction.timeline.policy;
+  const bool own = policy.rules == machine.comfyui;
+  std::string text = fmt::format("ComfyUI {} ({})", version,
+                                 own ? policy_word(policy.kind) : policy_words(policy));
   if (!machine.gpu.empty()) text += ", " + printable(machine.gpu);
   text += machine.os == Os::windows ? ", Windows" : ", Linux";
   const std::string flags = to_string(machine.flags);

@@ -82,9 +82,7 @@ std::string usable_correction(const ExplainedPass& it, const Load& load, std::in
 
 }  // namespace
 
-bool ExplainedPass::paged() const {
-  return report.prediction.timeline.policy.starts_with("dynamic");
-}
+bool ExplainedPass::paged() const { return report.prediction.timeline.paged(); }
 
 const Load* main_load(const ExplainedPass& it) {
   const Load* found = nullptr;

@@ -249,8 +249,9 @@ Error unknown_gpu(std::string_view name, const std::string& plain) {
                                   ? "no card of NVIDIA's"
                                   : fmt::format("a card of {}'s", to_string(card->vendor));
     return usage_error(
-        fmt::format("\"{}\" is {}, and the table has NVIDIA's only", name, whose),
-        fmt::format("Say how much memory it has, such as --gpu \"{}\" --vram 16GB.", name));
+               fmt::format("\"{}\" is {}, and the table has NVIDIA's only", name, whose),
+               fmt::format("Say how much memory it has, such as --gpu \"{}\" --vram 16GB.", name))
+        .because(ErrorReason::no_such_card);
   }
   std::string hint;
   for (const Gpu* gpu : near_ones(plain)) {
@@ -258,7 +259,8 @@ Error unknown_gpu(std::string_view name, const std::string& plain) {
   }
   return usage_error(fmt::format("no card called \"{}\" is known", name),
                      hint + (hint.empty() ? "Say" : "; for any other say") +
-                         " how much memory it has, such as --vram 16GB.");
+                         " how much memory it has, such as --vram 16GB.")
+      .because(ErrorReason::no_such_card);
 }
 
 }  // namespace

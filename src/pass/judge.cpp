@@ -73,7 +73,7 @@ Peaks find_peaks(const Timeline& timeline, const Pass& pass) {
   }
   const StepState& main = timeline.steps[pass.main_step];
   peaks.base = main.vram_others_bytes;
-  if (timeline.paged) {  // pages leave for the step; the buffers it streams through stay
+  if (timeline.paged()) {  // pages leave for the step; the buffers it streams through stay
     for (const Load& load : main.loads) peaks.base += load.buffer_bytes;
   } else {
     for (const std::int64_t bytes : main.vram) peaks.base += bytes;
@@ -159,7 +159,7 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
         room < 0 ? fmt::format("{} MiB are held on a card of {} MiB: {}", format_mib(peaks.base),
                                format_mib(timeline.vram_limit_bytes),
                                windows ? "they spill into shared memory" : "it runs out of memory")
-                 : above_cause(step, live.bytes, room, timeline.paged, machine.os);
+                 : above_cause(step, live.bytes, room, timeline.paged(), machine.os);
     raise(outcome,
           windows || room < 0      ? Verdict::spills
           : retries_in_tiles(step) ? Verdict::tight
@@ -169,7 +169,7 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
   }
   if (!windows && !retries_in_tiles(step)) {
     const std::string cause =
-        may_run_out(peaks, step, loads, room, timeline.paged, timeline.vram_limit_bytes);
+        may_run_out(peaks, step, loads, room, timeline.paged(), timeline.vram_limit_bytes);
     if (!cause.empty()) {
       raise(outcome, Verdict::may_run_out, cause);
       return {};
@@ -183,7 +183,7 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
           fmt::format("{} unless the step takes more than {} MiB beside {}; {} are expected, up "
                       "to {} possible",
                       outcome.verdict == Verdict::fits ? "fits" : "stays on the card",
-                      format_mib(room), timeline.paged ? "what cannot leave" : "the weights",
+                      format_mib(room), timeline.paged() ? "what cannot leave" : "the weights",
                       format_mib(live.bytes), format_mib(most)));
   }
   return {};
@@ -290,7 +290,7 @@ bool main_known(const Passes& passes, const Pass& pass) {
 /// ComfyUI's pages do not hold GGUF files. Where paged models leave for one, its code and a public
 /// log disagree on how much of it stays on the card.
 std::string beside_pages(const Passes& passes, const Timeline& timeline, const Pass& pass) {
-  if (!timeline.paged || pass.weights.empty()) return {};
+  if (!timeline.paged() || pass.weights.empty()) return {};
   const Weights& main = passes.weights[pass.weights.front()];
   if (main.files.empty() || !main.files.front().ends_with(".gguf")) return {};
   bool makes_room = false;
@@ -312,7 +312,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   lack(outcome.lacking, unknown_sizes(passes, pass.weights));
   lack(outcome.lacking, beside_pages(passes, timeline, pass));
   if (const Load* load = main_load(passes, timeline, pass)) {
-    judge_load(outcome, *load, passes.weights[load->weights], step, timeline.paged);
+    judge_load(outcome, *load, passes.weights[load->weights], step, timeline.paged());
   }
   outcome.ram_at_least_bytes = peaks.ram;
   if (outcome.lacking.empty() && !timeline.ram_open) outcome.ram_peak_bytes = peaks.ram;

@@ -107,7 +107,8 @@ Result<Undone> undo_patch(const Workflow& workflow) {
   undone.nodes = static_cast<int>(marked_nodes(workflow).size());
   if (undone.nodes == 0) {
     return input_error("has no node that Ebb put there", workflow.file(), "",
-                       "Nodes of other packs are a matter of ebb clean.");
+                       "Nodes of other packs are a matter of ebb clean.")
+        .because(ErrorReason::nothing_of_ours);
   }
   undone.text = whole_text(workflow);
   undone.exact = true;

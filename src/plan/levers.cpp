@@ -11,9 +11,6 @@
 namespace ebb {
 namespace {
 
-/// What a lever costs that no node of ComfyUI's own can pull.
-constexpr const char* kPackNode = "a node of Ebb's pack; ebb apply adds it";
-
 constexpr ComfyVersion kAsyncOffload = {0, 3, 31}, kCacheNone = {0, 3, 28};  // have the flags
 constexpr ComfyVersion kReferencesCounted = {0, 3, 43};  // Rules::flux_counts_references
 
@@ -91,10 +88,9 @@ void note_limit(Lever& lever, const Trial& base, const Prediction& before, const
                                  largest_resident_frames(lever.trial, before, predict));
 }
 
-Lever without_flag(const Trial& base, std::string id, std::string flag, std::string price,
+Lever without_flag(const Trial& base, std::string id, std::string flag, Cost::Kind cost,
                    void (*change)(ComfyFlags&)) {
-  Lever lever{std::move(id), FixKind::flag, "start without " + flag, std::move(price), "",
-              true,          base};
+  Lever lever{std::move(id), FixKind::flag, "start without " + flag, {{cost}}, "", true, base};
   change(lever.trial.machine.flags);
   return lever;
 }
@@ -122,7 +118,7 @@ void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction&
   Lever lever{"update",
               FixKind::version,
               fmt::format("update ComfyUI to {} or later", to_string(kReferencesCounted)),
-              "an update",
+              {{Cost::update}},
               "",
               false,
               base};
@@ -148,15 +144,11 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
   if (before.outcome.offloaded_bytes > 0 && in_turn && rules.streams >= 2) {
     levers.push_back(without_flag(
         base, "drop-async-offload", fmt::format("--async-offload {}", *flags.async_offload),
-        "none known: two streams are the default", [](ComfyFlags& f) { f.async_offload.reset(); }));
+        Cost::own_streams, [](ComfyFlags& f) { f.async_offload.reset(); }));
   } else if (before.outcome.offloaded_bytes > 0 && in_turn && version >= kAsyncOffload) {
-    Lever lever{"async-offload",
-                FixKind::flag,
-                "start with --async-offload",
-                "room for one more streamed layer",
-                "",
-                false,
-                base};
+    Lever lever{
+        "async-offload", FixKind::flag, "start with --async-offload", {{Cost::streamed_layer}}, "",
+        false,           base};
     lever.trial.machine.flags.async_offload = 2;
     levers.push_back(std::move(lever));
   }
@@ -164,13 +156,9 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
   if (flags.cache == CacheKind::standard && version >= kCacheNone &&
       (before.outcome.verdict == Verdict::ram_short ||
        nearly_full(before.outcome.ram_peak_bytes, base.machine.ram_total))) {
-    Lever lever{"cache-none",
-                FixKind::flag,
-                "start with --cache-none",
-                "every run reads and encodes everything again",
-                "",
-                false,
-                base};
+    Lever lever{
+        "cache-none", FixKind::flag, "start with --cache-none", {{Cost::everything_again}}, "",
+        false,        base};
     lever.trial.machine.flags.cache = CacheKind::none;
     levers.push_back(std::move(lever));
   }
@@ -183,42 +171,40 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   std::vector<Lever> levers;
   const ComfyFlags& flags = base.machine.flags;
   if (flags.reserve_vram_gib) {
-    levers.push_back(without_flag(base, "drop-reserve-vram",
-                                  fmt::format("--reserve-vram {:g}", *flags.reserve_vram_gib),
-                                  "none known: ComfyUI's own reserve stays",
-                                  [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
+    levers.push_back(without_flag(
+        base, "drop-reserve-vram", fmt::format("--reserve-vram {:g}", *flags.reserve_vram_gib),
+        Cost::own_reserve, [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
   }
   if (flags.vram_headroom_gib) {
     levers.push_back(without_flag(
         base, "drop-vram-headroom", fmt::format("--vram-headroom {:g}", *flags.vram_headroom_gib),
-        "none known: 256 MiB stay free", [](ComfyFlags& f) { f.vram_headroom_gib.reset(); }));
+        Cost::own_headroom, [](ComfyFlags& f) { f.vram_headroom_gib.reset(); }));
   }
   if (flags.vram_state != VramState::normal) {
     const char* name = flags.vram_state == VramState::high  ? "--highvram"
                        : flags.vram_state == VramState::low ? "--lowvram"
                                                             : "--novram";
-    levers.push_back(without_flag(base, fmt::format("drop-{}", name + 2), name, "none known",
+    levers.push_back(without_flag(base, fmt::format("drop-{}", name + 2), name, Cost::none_known,
                                   [](ComfyFlags& f) { f.vram_state = VramState::normal; }));
   }
   if (flags.gpu_only) {
-    levers.push_back(without_flag(base, "drop-gpu-only", "--gpu-only", "none known",
+    levers.push_back(without_flag(base, "drop-gpu-only", "--gpu-only", Cost::none_known,
                                   [](ComfyFlags& f) { f.gpu_only = false; }));
   }
   if (flags.disable_smart_memory) {
     levers.push_back(without_flag(base, "drop-disable-smart-memory", "--disable-smart-memory",
-                                  "none known",
+                                  Cost::none_known,
                                   [](ComfyFlags& f) { f.disable_smart_memory = false; }));
   }
   if (flags.disable_async_offload) {
     levers.push_back(without_flag(base, "drop-disable-async-offload", "--disable-async-offload",
-                                  "none known",
+                                  Cost::none_known,
                                   [](ComfyFlags& f) { f.disable_async_offload = false; }));
   }
   for (const std::string& flag : flags.other) {
     if (flag != "--use-split-cross-attention" && flag != "--use-quad-cross-attention") continue;
-    levers.push_back(without_flag(
-        base, "drop-" + flag.substr(2), flag,
-        "none known: PyTorch's own attention needs less memory", [](ComfyFlags& f) {
+    levers.push_back(
+        without_flag(base, "drop-" + flag.substr(2), flag, Cost::own_attention, [](ComfyFlags& f) {
           std::erase_if(f.other, [](const std::string& other) {
             return other == "--use-split-cross-attention" || other == "--use-quad-cross-attention";
           });
@@ -229,11 +215,11 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
     for (Lever& lever : levers) note_limit(lever, base, before, predict);
   }
   add_missing(levers, base, before, predict);
-  if (before.timeline.paged && rank(before.outcome.verdict) >= rank(Verdict::may_run_out)) {
+  if (before.timeline.paged() && rank(before.outcome.verdict) >= rank(Verdict::may_run_out)) {
     Lever lever{"disable-dynamic-vram",
                 FixKind::flag,
                 "start with --disable-dynamic-vram",
-                "the older manager: weights are loaded before a step, not as it runs",
+                {{Cost::older_manager}},
                 "",
                 false,
                 base};
@@ -246,7 +232,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
                                  const Predict& predict) {
   if (before.outcome.offloaded_bytes == 0) return {};
-  Lever lever{"budget", FixKind::node, "", kPackNode, "", false, base};
+  Lever lever{"budget", FixKind::node, "", {{Cost::pack_node}}, "", false, base};
   lever.trial.levers.budgets = measured_budgets(before);
   if (lever.trial.levers.budgets.empty()) return {};
   std::vector<WeightsIndex> models;
@@ -267,7 +253,7 @@ std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
     Lever lever{"tile-vae",
                 FixKind::parameter,
                 "decode in tiles (VAE Decode (Tiled))",
-                "a slower decode; seams are possible",
+                {{Cost::slow_decode}},
                 "",
                 false,
                 base};
@@ -296,7 +282,7 @@ std::vector<PassIndex> switches(const Passes& passes) {
 
 Lever unload_lever(const Trial& base, const Prediction& before,
                    const std::vector<PassIndex>& cuts) {
-  Lever lever{"unload", FixKind::node, "unload node between the passes", "", "", true, base};
+  Lever lever{"unload", FixKind::node, "unload node between the passes", {}, "", true, base};
   for (const PassIndex cut : cuts) {
     lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
   }
@@ -321,7 +307,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
   const std::string verb = to_string(action);
   std::vector<Lever> levers;
   for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
-    Lever lever{"", FixKind::node, "", "", "", false, base};
+    Lever lever{"", FixKind::node, "", {{Cost::pack_node}}, "", false, base};
     std::vector<WeightsIndex> released;
     std::int64_t bytes = 0;
     for (const WeightsIndex w : before.passes->weights.indices()) {
@@ -344,10 +330,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
             ? fmt::format("{} {}{} after its last pass", verb, what, names(before, released))
             : fmt::format("{} {}, each after its last pass", verb,
                           names(before, released, encoder ? "text encoders" : "models"));
-    lever.price = kPackNode;
-    if (action == CutAction::drop) {
-      lever.price += fmt::format("; re-read {} if you run it again", format_gib(bytes));
-    }
+    if (action == CutAction::drop) lever.costs.push_back({Cost::read_again, bytes});
     levers.push_back(std::move(lever));
   }
   return levers;
@@ -356,10 +339,8 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
 /// Reads the next model's file ahead while a sampling pass computes.
 std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
                                    const std::vector<PassIndex>& cuts) {
-  Lever lever{"prefetch", FixKind::node,
-              "",         fmt::format("{}; the file stays in the page cache", kPackNode),
-              "",         false,
-              base};
+  Lever lever{"prefetch", FixKind::node, "",  {{Cost::pack_node}, {Cost::page_cache}},
+              "",         false,         base};
   std::vector<WeightsIndex> models;
   for (const PassIndex cut : cuts) {
     const PassIndex next = cut + 1;
@@ -455,7 +436,7 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
                FixKind::parameter,
                fmt::format("render {}x{} instead of {}x{}", *trial.sizes.width, *trial.sizes.height,
                            picture.width, picture.height),
-               fmt::format("{:.0f} % of the pixels", 100 * share),
+               {{Cost::share_of_pixels, std::llrint(100 * share)}},
                "",
                false,
                trial};
@@ -477,7 +458,7 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
         "fewer-frames",
         FixKind::parameter,
         fmt::format("render {} frames instead of {}", *frames, before.passes->picture->frames),
-        fmt::format("{} fewer frames", before.passes->picture->frames - *frames),
+        {{Cost::fewer_frames, before.passes->picture->frames - *frames}},
         "",
         false,
         base};

@@ -19,7 +19,7 @@ struct Lever {
   std::string id;
   FixKind kind = FixKind::nothing;
   std::string title;
-  std::string price;
+  std::vector<Cost> costs;
   std::string effect_note;  ///< added to the effect: `ComfyUI already evicts high_noise`
   bool expected = false;    ///< listed even if it changes nothing
   Trial trial;

@@ -21,6 +21,27 @@ constexpr double kSameShare = 0.02;          ///< of the run's seconds
 
 }  // namespace
 
+const char* to_string(Cost::Kind kind) {
+  switch (kind) {
+    case Cost::none_known: return "none_known";
+    case Cost::own_reserve: return "own_reserve";
+    case Cost::own_headroom: return "own_headroom";
+    case Cost::own_streams: return "own_streams";
+    case Cost::own_attention: return "own_attention";
+    case Cost::pack_node: return "pack_node";
+    case Cost::page_cache: return "page_cache";
+    case Cost::read_again: return "read_again";
+    case Cost::slow_decode: return "slow_decode";
+    case Cost::older_manager: return "older_manager";
+    case Cost::update: return "update";
+    case Cost::streamed_layer: return "streamed_layer";
+    case Cost::everything_again: return "everything_again";
+    case Cost::fewer_frames: return "fewer_frames";
+    case Cost::share_of_pixels: return "share_of_pixels";
+  }
+  return "none_known";
+}
+
 const char* verdict_phrase(Verdict verdict) {
   switch (verdict) {
     case Verdict::fits: return "fits";
@@ -82,7 +103,6 @@ class Search {
     fix.id = "nothing";
     fix.title = "nothing: it already fits";
     fix.effect = "-";
-    fix.price = "-";
     fix.helps = true;
     fix.vram_bytes = 0;
     fix.ram_bytes = 0;
@@ -98,7 +118,6 @@ class Search {
       fix.id = std::move(question.id);
       fix.title = std::move(question.title);
       fix.effect = std::move(question.effect);
-      fix.price = "-";
       fix.helps = question.helps;
       fix.trial = base_;
       fix.verdict = before_.outcome.verdict;
@@ -128,7 +147,6 @@ class Search {
     fix.title = trials_left_ > kTrialsOfASize ? "nothing: no lever known to Ebb changes this run"
                                               : "the prompt is long: not every lever was tried";
     fix.effect = "-";
-    fix.price = "-";
     fix.trial = base_;
     fix.verdict = before_.outcome.verdict;
     fixes_.push_back(std::move(fix));
@@ -144,7 +162,8 @@ class Search {
     // The same effect at a higher price is no choice.
     const bool dearer = std::any_of(fixes_.begin(), fixes_.end(), [&](const Fix& other) {
       return fix.helps && other.helps && other.kind == fix.kind && other.effect == fix.effect &&
-             fix.price.starts_with(other.price + ";");
+             fix.costs.size() > other.costs.size() && !other.costs.empty() &&
+             std::equal(other.costs.begin(), other.costs.end(), fix.costs.begin());
     });
     if (!dearer) fixes_.push_back(std::move(fix));
   }
@@ -158,7 +177,7 @@ class Search {
     fix.title = lever.title;
     fix.trial = lever.trial;
     fix.verdict = is.verdict;
-    fix.price = lever.price.empty() ? "-" : lever.price;
+    fix.costs = lever.costs;
     const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
     fix.vram_bytes = offloads ? was.offloaded_bytes - is.offloaded_bytes
                               : was.vram_peak_bytes - is.vram_peak_bytes;

@@ -33,8 +33,7 @@ Simulation::Simulation(const Passes& passes, const Machine& machine, const Lever
 Timeline Simulation::run(StepIndex queued_at) {
   timeline_.vram_limit_bytes = machine_.vram_total.bytes;
   timeline_.ram_limit_bytes = machine_.ram_total.bytes;
-  timeline_.paged = paged();
-  timeline_.policy = (paged() ? "dynamic " : "classic ") + to_string(rules_known());
+  timeline_.policy = {paged() ? Policy::paged : Policy::classic, rules_known()};
   timeline_.ram_open = copies_resident();
   add_weights();
   pinned_.assign(held_.size(), 0);

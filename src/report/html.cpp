@@ -265,7 +265,7 @@ void Page::fixes() {
   bool effects = false, prices = false;
   for (const Fix& fix : report_.fixes) {
     effects = effects || said(fix.effect);
-    prices = prices || said(fix.price);
+    prices = prices || !fix.costs.empty();
   }
   std::vector<Head> heads = {{"", true}, {"do", false}};
   if (effects) heads.push_back({"effect", false});
@@ -277,7 +277,7 @@ void Page::fixes() {
     number(fix.helps ? std::to_string(++count) : "");
     out_ += "<td><strong>" + prose(view_.with_short_names(fix.title)) + "</strong></td>";
     if (effects) cell(said(fix.effect) ? view_.with_short_names(fix.effect) : "");
-    if (prices) cell(said(fix.price) ? view_.with_short_names(fix.price) : "");
+    if (prices) cell(fix.costs.empty() ? "" : view_.with_short_names(price_words(fix)));
     out_ += "</tr>\n";
   }
   close();

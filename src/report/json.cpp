@@ -385,7 +385,13 @@ void PlanWriter::fixes() {
     json_.member("kind", to_string(fix.kind));
     text("title", fix.title);
     text("effect", fix.effect);
-    text("price", fix.price);
+    text("price", price_words(fix));
+    json_.key("costs").begin_array();
+    for (const Cost& cost : fix.costs) {
+      json_.begin_object().member("kind", to_string(cost.kind));
+      json_.member("amount", cost.amount).end_object();
+    }
+    json_.end_array();
     json_.member("helps", fix.helps);
     json_.member("verdict", to_string(fix.verdict));
     const std::string why = "what the fix \"" + fix.id + "\" changes there was not predicted";
@@ -457,7 +463,7 @@ std::string PlanWriter::write() && {
   json_.end_object();
   loaded();
   machine();
-  text("policy", report_.prediction.timeline.policy);
+  text("policy", policy_words(report_.prediction.timeline.policy));
   models();
   texts("order", report_.order);
   json_.member("order_depends_on_outputs", report_.order_depends_on_outputs);

@@ -283,14 +283,11 @@ std::string subject_words(const Report& report) {
 std::string machine_words(const Report& report) {
   const Machine& machine = report.trial.machine;
   const std::string version = to_string(machine.comfyui);
-  const std::string& policy = report.prediction.timeline.policy;
+  const Policy& policy = report.prediction.timeline.policy;
   std::string text = "ComfyUI " + version;
-  if (!policy.empty()) {
-    const auto space = policy.find(' ');
-    const bool exact = space == std::string::npos || policy.substr(space + 1) == version;
-    text += exact ? " (" + printable(policy.substr(0, space)) + ")"
-                  : " (by the rules of " + printable(policy) + ")";
-  }
+  text += policy.rules == machine.comfyui
+              ? fmt::format(" ({})", policy_word(policy.kind))
+              : fmt::format(" (by the rules of {})", policy_words(policy));
   if (!machine.gpu.empty()) text += ", " + card_words(machine);
   if (machine.vram_total.known() && machine.vram_free.known()) {
     text += fmt::format(", {} of {} MiB free", format_mib(machine.vram_free.bytes),

@@ -142,7 +142,7 @@ void put_fixes(std::string& out, const Report& report, const View& view) {
   int number = 0;
   for (const Fix& fix : report.fixes) {
     table.row({fix.helps ? std::to_string(++number) : "*", view.with_short_names(fix.title),
-               view.with_short_names(fix.effect), view.with_short_names(fix.price)});
+               view.with_short_names(fix.effect), view.with_short_names(price_words(fix))});
   }
   if (!table.empty()) out += table.layout(2, kColumns) + "\n";
 }

@@ -52,7 +52,7 @@ struct View {
   List<PassView, PassIndex> passes;
   std::vector<PassRow> rows;  ///< passes as listed and drawn; equal ones folded
   int rows_left_out = 0;      ///< passes beyond what a person can read
-  bool paged() const { return prediction->timeline.paged; }
+  bool paged() const { return prediction->timeline.paged(); }
   /// Of one pass, what ComfyUI subtracts from the card for the step's work.
   std::optional<std::int64_t> subtracted(const PassView& pass) const {
     return paged() && !pass.loads.empty() ? pass.step_bytes : pass.demand->subtracted().value();

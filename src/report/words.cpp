@@ -283,6 +283,12 @@ std::set<std::string> find_repeated(const std::vector<std::string>& names) {
 
 }  // namespace
 
+const char* policy_word(Policy::Kind kind) { return kind == Policy::paged ? "dynamic" : "classic"; }
+
+std::string policy_words(const Policy& policy) {
+  return fmt::format("{} {}", policy_word(policy.kind), to_string(policy.rules));
+}
+
 List<std::string, WeightsIndex> short_names(const List<Weights, WeightsIndex>& weights) {
   List<std::vector<std::string>, WeightsIndex> parts;
   for (const Weights& w : weights) {

@@ -15,6 +15,20 @@ Result<Workflow> without_ours(Workflow workflow) {
   return parse_again(workflow, *std::move(text));
 }
 
+constexpr const char* kKinds[] = {"plan", "fix", "left", "effect"};
+
+std::string plan_json(const std::vector<PlanLine>& plan, bool whole) {
+  std::string text;
+  for (const PlanLine& line : plan) {
+    text += text.empty() ? "" : ", ";
+    text +=
+        whole ? json_quote(line.text())
+              : fmt::format(R"({{"kind": "{}", "fix": {}, "words": {}}})", kKinds[line.kind],
+                            line.id.empty() ? "null" : json_quote(line.id), json_quote(line.words));
+  }
+  return "[" + text + "]";
+}
+
 std::string list_json(const std::vector<std::string>& list) {
   std::string text;
   for (const std::string& entry : list) text += (text.empty() ? "" : ", ") + json_quote(entry);
@@ -29,7 +43,7 @@ Result<std::string> effect_of(const Workflow& workflow, const Patch& patch, cons
   const auto run = predict_run(*patched, options);
   if (!run) return run.error();
   const Outcome& is = run->report.prediction.outcome;
-  std::string text = fmt::format("effect with all of it: {} -> {}, offloaded {} -> {} MiB",
+  std::string text = fmt::format("with all of it: {} -> {}, offloaded {} -> {} MiB",
                                  to_string(was.verdict), to_string(is.verdict),
                                  format_mib(was.offloaded_bytes), format_mib(is.offloaded_bytes));
   if (was.ram_open || is.ram_open) return text;
@@ -38,6 +52,10 @@ Result<std::string> effect_of(const Workflow& workflow, const Patch& patch, cons
 }
 
 }  // namespace
+
+std::string PlanLine::text() const {
+  return fmt::format("{:<7}{}{}", kKinds[kind], id.empty() ? "" : id + ": ", words);
+}
 
 Result<Workflow> parse_again(const Workflow& workflow, std::string text) {
   const bool api = workflow.format() == WorkflowFormat::api_prompt;
@@ -62,7 +80,7 @@ Result<PatchResult> patch_run(Workflow read, const FixChoice& choice, const RunO
   if (wish->before && !result.patch.changes_nothing()) {
     auto effect = effect_of(*workflow, result.patch, *wish->before, options);
     if (!effect) return effect.error();
-    result.plan.push_back(*std::move(effect));
+    result.plan.push_back({PlanLine::effect, *std::move(effect), ""});
   }
   if (result.patch.changes_nothing() && is_patched(*workflow)) result.already = true;
   if (result.patch.text == result.original) {
@@ -88,13 +106,14 @@ std::string to_json(const PatchResult& result, bool with_text) {
   }
   return fmt::format(
       R"({{"schema": "ebb.apply/1", "file": {}, "error": {}, "changed": {}, "already": {}, )"
-      R"("switches": {}, "why_none": {}, "plan": {}, "changes": [{}], "refused": {}, "notes": {}, )"
+      R"("switches": {}, "why_none": {}, "plan": {}, )"
+      R"("lines": {}, "changes": [{}], "refused": {}, "notes": {}, )"
       R"("spans": [{}], "written": {}{}}})"
       "\n",
       json_quote(result.file), result.error.empty() ? "null" : json_quote(result.error),
       result.changed(), result.already, result.patch.switches, json_quote(result.patch.why_none),
-      list_json(result.plan), changes, list_json(result.patch.refusals),
-      list_json(result.patch.notes), spans,
+      plan_json(result.plan, true), plan_json(result.plan, false), changes,
+      list_json(result.patch.refusals), list_json(result.patch.notes), spans,
       result.written.empty() ? "null" : json_quote(result.written),
       with_text ? ", \"text\": " + json_quote(result.patch.text) : "");
 }

@@ -143,15 +143,14 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
   leave_to_drops(taken);
   for (const Fix* fix : taken) {
     add_fix(*fix, run->report.prediction, wish.wish);
-    wish.lines.push_back(fmt::format("fix    {}: {}: {}", fix->id, fix->title, fix->effect));
+    wish.lines.push_back({PlanLine::fix, fmt::format("{}: {}", fix->title, fix->effect), fix->id});
   }
-  if (taken.empty()) wish.lines.push_back("plan   " + why_nothing(fixes, before));
+  if (taken.empty()) wish.lines.push_back({PlanLine::plan, why_nothing(fixes, before), ""});
   for (const Fix& fix : fixes) {
     const bool is_taken = std::ranges::find(taken, &fix) != taken.end();
     if (!fix.helps || fix.kind == FixKind::nothing || is_taken) continue;
-    wish.lines.push_back(fmt::format("left   {}: {}: {}",
-                                     is_patchable(fix) ? fix.id : "not in the workflow", fix.title,
-                                     fix.effect));
+    wish.lines.push_back({PlanLine::left, fmt::format("{}: {}", fix.title, fix.effect),
+                          is_patchable(fix) ? fix.id : "not in the workflow"});
   }
   if (taken.empty()) return Done{};
   auto promised = together(*run, taken);

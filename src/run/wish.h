@@ -13,7 +13,7 @@ namespace ebb {
 struct Wish {
   PatchWish wish;
   std::optional<ComfyVersion> version;  ///< nothing: assumed
-  std::vector<std::string> lines;       ///< the plan, a line a fix; why nothing is done
+  std::vector<PlanLine> lines;          ///< the plan, a line a fix; why nothing is done
   std::optional<Outcome> before;    ///< of the run as it is, where the plan's fixes are wished for
   std::optional<Outcome> promised;  ///< with all of them, as the plan's levers have it
 };

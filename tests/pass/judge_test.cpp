@@ -145,7 +145,7 @@ TEST(Judge, AGgufFileThatPagedModelsLeaveForIsUnknown) {
     return judge(example.passes, example.timeline, example.machine).passes[2].verdict;
   };
   const Pass& pass = example.passes.passes[2];
-  example.timeline.paged = true;
+  example.timeline.policy.kind = Policy::paged;
   example.passes.weights[pass.weights.front()].files = {"high.gguf"};
   example.timeline.steps[pass.main_step].evictions.clear();
   EXPECT_NE(verdict(), Verdict::unknown);
@@ -273,7 +273,7 @@ TEST(Judge, WherePagesLeaveByThemselvesTheyTakeNoRoomFromTheStep) {
   Demand& demand = example.passes.steps[4].demand;
   demand.live = demand.reserved = {20_GiB, NumberKind::measured, "traced"};
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).verdict, Verdict::may_run_out);
-  example.timeline.paged = true;
+  example.timeline.policy.kind = Policy::paged;
   Load& load = example.timeline.steps[4].loads[0];
   load.usable_bytes = example.passes.weights[load.weights].bytes + 1_GiB;
   EXPECT_EQ(judge(example.passes, example.timeline, example.machine).passes[1].cause, "");

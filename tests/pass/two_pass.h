@@ -106,7 +106,6 @@ struct TwoPass {
 
   /// Weights in use are whole in VRAM, all others in RAM once read.
   void play() {
-    timeline.policy = "test";
     timeline.vram_limit_bytes = machine.vram_total.bytes;
     timeline.ram_limit_bytes = machine.ram_total.bytes;
     List<bool, WeightsIndex> read(passes.weights.size(), false);

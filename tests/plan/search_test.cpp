@@ -102,7 +102,7 @@ TEST(Search, ADropThatGainsNoMoreThanParkingIsNotListed) {
   const Trial trial = trial_with(std::nullopt, 49);
   const auto list = search_fixes(trial, *tight_with(0)(trial), tight_with(0));
   ASSERT_NE(find(list, "park-text-encoder"), nullptr);
-  EXPECT_EQ(find(list, "park-text-encoder")->price, "a node of Ebb's pack; ebb apply adds it");
+  EXPECT_EQ(find(list, "park-text-encoder")->costs, std::vector<Cost>{{Cost::pack_node}});
   EXPECT_EQ(find(list, "drop-text-encoder"), nullptr);
   const auto with_ram = search_fixes(trial, *tight_with(5_GiB)(trial), tight_with(5_GiB));
   EXPECT_NE(find(with_ram, "park-text-encoder"), nullptr);
@@ -130,8 +130,9 @@ TEST(Search, TheClassicManagerIsOfferedWherePagingMayRunOut) {
   for (const Verdict paged : {Verdict::offloads, Verdict::may_run_out}) {
     const Predict policy = [paged](const Trial& trial) {
       auto prediction = predict(trial);
-      prediction->timeline.paged = !trial.machine.flags.disable_dynamic_vram;
-      prediction->outcome.verdict = prediction->timeline.paged ? paged : Verdict::tight;
+      prediction->timeline.policy.kind =
+          trial.machine.flags.disable_dynamic_vram ? Policy::classic : Policy::paged;
+      prediction->outcome.verdict = prediction->timeline.paged() ? paged : Verdict::tight;
       return prediction;
     };
     const Trial trial = trial_with(std::nullopt, 49);

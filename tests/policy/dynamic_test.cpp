@@ -164,7 +164,7 @@ TEST(Dynamic, RamIsALowerBoundWhereResidentWeightsKeepCopies) {
 TEST(Dynamic, SecondExpertTakesPagesOfTheFirst) {
   WanCase run(61, {0, 18, 2});
   const Timeline timeline = simulate(run.passes, paged_machine(run));
-  EXPECT_EQ(timeline.policy, "dynamic 0.18.2");
+  EXPECT_EQ(timeline.policy, (Policy{Policy::paged, {0, 18, 2}}));
   const StepState& low = timeline.steps[WanCase::kSampleLow];
   ASSERT_EQ(low.loads.size(), 1u);
   EXPECT_TRUE(low.loads[0].full);

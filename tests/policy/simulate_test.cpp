@@ -39,7 +39,7 @@ std::int64_t read_bytes(const Timeline& timeline) {
 TEST(Simulate, TheUsersCaseIsTheSameForBothExperts) {
   const WanCase wan(81);
   const Timeline timeline = simulate(wan.passes, wan.machine);
-  EXPECT_EQ(timeline.policy, "classic 0.3.73");
+  EXPECT_EQ(timeline.policy, (Policy{Policy::classic, {0, 3, 73}}));
   for (const StepIndex step : {WanCase::kSampleHigh, WanCase::kSampleLow}) {
     const Load& load = load_at(timeline, step);
     EXPECT_NEAR(mib(load.usable_bytes), 11329.28, 0.2);
@@ -301,7 +301,7 @@ TEST(Simulate, DynamicVramIsNotedAndVersionsBetweenRowsAreKnown) {
   wan.machine.flags.disable_dynamic_vram = false;
   EXPECT_EQ(simulate(wan.passes, wan.machine).notes.size(), 1u);
   wan.machine.comfyui = {0, 9, 1};
-  EXPECT_EQ(simulate(wan.passes, wan.machine).policy, "classic 0.9.1");
+  EXPECT_EQ(simulate(wan.passes, wan.machine).policy, (Policy{Policy::classic, {0, 9, 1}}));
   EXPECT_TRUE(simulate(wan.passes, wan.machine).notes.empty());
 }
 

@@ -156,8 +156,7 @@ Prediction random_prediction(Dice& dice) {
         {PassIndex::of(i), {{dice.text(1), dice.text(1), dice.quantity().value()}}});
     if (dice.coin(0.95)) p.outcome.passes.push_back(random_outcome(dice));
   }
-  p.timeline.policy = dice.text(2);
-  p.timeline.paged = dice.coin(0.3);
+  p.timeline.policy = {dice.coin() ? Policy::paged : Policy::classic, {0, dice.number(0, 99), 0}};
   p.timeline.vram_limit_bytes = dice.bytes();
   p.timeline.ram_limit_bytes = dice.bytes();
   p.timeline.notes = {dice.text()};
@@ -195,9 +194,16 @@ Report random_report(std::uint64_t seed) {
   r.after_title = dice.text();
   for (int i = dice.number(0, 6); i > 0; --i) {
     r.order.push_back(dice.text(1));
-    r.fixes.push_back({dice.text(2), static_cast<FixKind>(dice.number(0, 4)), dice.text(20),
-                       dice.text(20), dice.text(20), dice.coin(), dice.maybe(dice.bytes()),
-                       dice.maybe(dice.bytes()), dice.maybe(dice.real()), r.trial});
+    r.fixes.push_back({dice.text(2),
+                       static_cast<FixKind>(dice.number(0, 4)),
+                       dice.text(20),
+                       dice.text(20),
+                       {{static_cast<Cost::Kind>(dice.number(0, 14)), dice.bytes()}},
+                       dice.coin(),
+                       dice.maybe(dice.bytes()),
+                       dice.maybe(dice.bytes()),
+                       dice.maybe(dice.real()),
+                       r.trial});
     SweepRow row;
     row.sizes.frames = dice.number(1, 2000000000);
     row.usable_bytes = dice.maybe(dice.bytes());

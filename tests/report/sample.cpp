@@ -241,15 +241,46 @@ void add_wan_passes(Report& r, double off, double asked = 15299, double live = 7
 void add_wan_answers(Report& r) {
   Trial without = r.trial;
   without.machine.flags.reserve_vram_gib.reset();
-  r.fixes = {{"drop-reserve-vram", FixKind::flag, "start without --reserve-vram 4",
-              "offloaded 2,300 -> 0 MiB", "none known: 700 MiB stay reserved", true, mib(2300), 0,
-              0.0, without},
-             {"budget", FixKind::node, "measured budget on both models", "limit 65 -> 117 frames",
-              "EbbBudget node, needs the pack", true, mib(2300), 0, std::nullopt, r.trial},
-             {"drop-at-cut-3", FixKind::node, "drop high_noise at the cut", "RAM peak -13.3 GiB",
-              "re-read 13.3 GiB if you run it again", true, 0, mib(13629), std::nullopt, r.trial},
-             {"unload-at-cut-3", FixKind::nothing, "unload node between the passes",
-              "VRAM: 0. ComfyUI already evicts high_noise.", "-", false, 0, 0, 0.0, r.trial}};
+  r.fixes = {{"drop-reserve-vram",
+              FixKind::flag,
+              "start without --reserve-vram 4",
+              "offloaded 2,300 -> 0 MiB",
+              {{Cost::own_reserve}},
+              true,
+              mib(2300),
+              0,
+              0.0,
+              without},
+             {"budget",
+              FixKind::node,
+              "measured budget on both models",
+              "limit 65 -> 117 frames",
+              {{Cost::pack_node}},
+              true,
+              mib(2300),
+              0,
+              std::nullopt,
+              r.trial},
+             {"drop-at-cut-3",
+              FixKind::node,
+              "drop high_noise at the cut",
+              "RAM peak -13.3 GiB",
+              {{Cost::pack_node}, {Cost::read_again, mib(13629)}},
+              true,
+              0,
+              mib(13629),
+              std::nullopt,
+              r.trial},
+             {"unload-at-cut-3",
+              FixKind::nothing,
+              "unload node between the passes",
+              "VRAM: 0. ComfyUI already evicts high_noise.",
+              {},
+              false,
+              0,
+              0,
+              0.0,
+              r.trial}};
   for (Fix& fix : r.fixes) fix.verdict = Verdict::offloads;
   r.fixes[0].verdict = r.fixes[1].verdict = Verdict::fits;
   const auto row = [&](std::int64_t frames, double usable, double off) {
@@ -272,7 +303,7 @@ Report wan_two_passes() {
   r.file = "video_wan2_2_14B_i2v.json";
   r.trial.machine = rtx5090();
   r.trial.machine.flags.reserve_vram_gib = 4;
-  r.prediction.timeline.policy = "classic 0.3.73";
+  r.prediction.timeline.policy = {Policy::classic, {0, 3, 73}};
   test::own_passes(r.prediction).picture = Shape{1, 3, 81, 1216, 832, true};
   add_wan_weights(r);
   add_wan_passes(r, 2300);
@@ -292,13 +323,20 @@ Report wan_at_the_floor() {
   r.file = "video_wan2_2_14B_i2v.json";
   r.trial.machine = rtx5090();
   r.trial.machine.flags.reserve_vram_gib = 4;
-  r.prediction.timeline.policy = "classic 0.3.73";
+  r.prediction.timeline.policy = {Policy::classic, {0, 3, 73}};
   test::own_passes(r.prediction).picture = Shape{1, 3, 161, 1216, 832, true};
   add_wan_weights(r);
   add_wan_passes(r, 13504.81, 29868, 14486);
-  r.fixes = {{"budget", FixKind::node, "measured budget on both models",
-              "offloaded 13,505 -> 8,200 MiB", "EbbBudget node, needs the pack", true, mib(5305), 0,
-              std::nullopt, r.trial}};
+  r.fixes = {{"budget",
+              FixKind::node,
+              "measured budget on both models",
+              "offloaded 13,505 -> 8,200 MiB",
+              {{Cost::pack_node}},
+              true,
+              mib(5305),
+              0,
+              std::nullopt,
+              r.trial}};
   return r;
 }
 
@@ -313,7 +351,7 @@ Report picture_that_fits() {
   m.vram_free = {11600_MiB, NumberKind::assumed, "allowance for a desktop"};
   m.ram_total = {32_GiB, NumberKind::probed, "operating system"};
   m.os = Os::linux;
-  r.prediction.timeline.policy = "classic 0.3.73";
+  r.prediction.timeline.policy = {Policy::classic, {0, 3, 73}};
   test::own_passes(r.prediction).picture = Shape{1, 3, 1, 1024, 1024, false};
   test::own_passes(r.prediction).weights = {
       make_weights("4.clip", "sd_xl_base_1.0", WeightsRole::text_encoder, "sdxl-clip", 1560),
@@ -329,8 +367,8 @@ Report picture_that_fits() {
   b.add({StepKind::decode, {{"8", "VAEDecode"}}, 2, 4600, 3900, 4200, 160, 0, {1560, 4897, 160},
          {0, 0, 0}, 17, 0, 0.5, 1, {}, "", 0});
   // clang-format on
-  r.fixes = {{"nothing", FixKind::nothing, "nothing: it already fits", "-", "-", true, 0, 0, 0.0,
-              r.trial}};
+  r.fixes = {
+      {"nothing", FixKind::nothing, "nothing: it already fits", "-", {}, true, 0, 0, 0.0, r.trial}};
   return r;
 }
 
@@ -350,7 +388,7 @@ Report picture_that_spills() {
   o.cause = r.prediction.outcome.cause =
       "weights and 7,300 MiB of demand are more than the 12,288 MiB of the card";
   r.fixes[0] = {
-      "tile-vae",   FixKind::node, "decode in tiles", "peak 14,605 -> 8,900 MiB", "-", true, 0, 0,
+      "tile-vae",   FixKind::node, "decode in tiles", "peak 14,605 -> 8,900 MiB", {}, true, 0, 0,
       std::nullopt, r.trial};
   return r;
 }
@@ -380,8 +418,15 @@ Report unknown_weights() {
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown;
   p.outcome.verdict = Verdict::unknown;
   p.outcome.seconds.reset();
-  r.fixes = {{"give-bytes", FixKind::parameter, "give --bytes mystery_merge_v7.safetensors=SIZE",
-              "pass 2 can be predicted", "-", true, std::nullopt, std::nullopt, std::nullopt,
+  r.fixes = {{"give-bytes",
+              FixKind::parameter,
+              "give --bytes mystery_merge_v7.safetensors=SIZE",
+              "pass 2 can be predicted",
+              {},
+              true,
+              std::nullopt,
+              std::nullopt,
+              std::nullopt,
               r.trial}};
   return r;
 }
@@ -390,7 +435,7 @@ Report forty_passes() {
   Report r;
   r.file = "loop of twenty pictures.json";
   r.trial.machine = rtx5090();
-  r.prediction.timeline.policy = "classic 0.3.73";
+  r.prediction.timeline.policy = {Policy::classic, {0, 3, 73}};
   test::own_passes(r.prediction).picture = Shape{1, 3, 1, 1328, 1328, false};
   test::own_passes(r.prediction).weights = {
       make_weights("1", "qwen_image_fp8_e4m3fn", WeightsRole::diffusion, "qwen-image", 19490),

@@ -74,11 +74,13 @@ Up to 65 frames every diffusion model stays whole on this machine.
   wan2.2_i2v_low_noise_14B_fp8_scaled   diffusion     wan-14b       13,629  known file
 
      What to do                      effect                          price
-  1  start without --reserve-vram 4  offloaded 2,300 -> 0 MiB        none known: 700 MiB stay
-                                                                     reserved
-  2  measured budget on both models  limit 65 -> 117 frames          EbbBudget node, needs the pack
-  3  drop high_noise at the cut      RAM peak -13.3 GiB              re-read 13.3 GiB if you run it
-                                                                     again
+  1  start without --reserve-vram 4  offloaded 2,300 -> 0 MiB        none known: ComfyUI's own
+                                                                     reserve stays
+  2  measured budget on both models  limit 65 -> 117 frames          a node of Ebb's pack; ebb apply
+                                                                     adds it
+  3  drop high_noise at the cut      RAM peak -13.3 GiB              a node of Ebb's pack; ebb apply
+                                                                     adds it; re-read 13.3 GiB if
+                                                                     you run it again
   *  unload node between the passes  VRAM: 0. ComfyUI already        -
                                      evicts high_noise.
 
@@ -207,7 +209,7 @@ TEST(ReportText, a_model_that_leaves_in_several_steps_is_named_once_at_the_cut) 
 TEST(ReportText, where_weights_are_paged_the_step_is_shown_and_nothing_is_asked) {
   Report report = test::wan_two_passes();
   EXPECT_TRUE(contains(to_text(report, false), " asked  usable"));
-  report.prediction.timeline.paged = true;
+  report.prediction.timeline.policy.kind = Policy::paged;
   report.after.reset();
   const std::string text = to_text(report, false);
   EXPECT_TRUE(contains(text, " step  usable")) << text;

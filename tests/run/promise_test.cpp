@@ -38,7 +38,7 @@ void expect_kept(const Workflow& workflow, const RunOptions& options, Count& cou
   const auto run = predict_run(*parse_again(workflow, patch->text), options);
   ASSERT_TRUE(run.ok()) << to_string(run.error());
   const std::string is = words(run->report.prediction.outcome);
-  EXPECT_EQ(is, words(*wish->promised)) << workflow.file() << ": " << wish->lines.front();
+  EXPECT_EQ(is, words(*wish->promised)) << workflow.file() << ": " << wish->lines.front().text();
   count.kept += is == words(*wish->promised);
 }
 
