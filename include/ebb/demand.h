@@ -135,6 +135,10 @@ Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& fi
                                      const Machine& machine, const SizeOverrides& sizes = {},
                                      const FindMedia& media = {});
 
+/// The flags that have a say in what estimate_demand answers; the others as by default. Two trials
+/// that agree in these, in sizes and in the version have the same demand.
+ComfyFlags demand_flags(ComfyFlags flags);
+
 /// One number of a sum, as it is printed: it is rounded first and added then, so that whoever adds
 /// up what is printed gets what is printed.
 struct Term {

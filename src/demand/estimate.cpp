@@ -582,4 +582,13 @@ Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find
   return terms;
 }
 
+// A reserve is only subtracted, a cache only keeps, and streams only hide time.
+ComfyFlags demand_flags(ComfyFlags flags) {
+  flags.reserve_vram_gib.reset();
+  flags.cache = CacheKind::standard;
+  flags.async_offload.reset();
+  flags.disable_async_offload = false;
+  return flags;
+}
+
 }  // namespace ebb

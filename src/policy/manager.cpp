@@ -135,6 +135,8 @@ std::int64_t Manager::streamed_modules(WeightsIndex weights, std::size_t run) co
   return modules.count - state.loaded[run];
 }
 
+// Rules 1 and 2 of docs/policy.md: what is asked for decides how much room is made, and in which
+// order the models of one request come.
 CallRecord Manager::load(const std::vector<WeightsIndex>& weights, double memory_required_bytes,
                          std::optional<double> minimum_bytes, bool force_full) {
   const double least = settings_.inference_bytes();
@@ -168,6 +170,7 @@ FreeRecord Manager::make_room(double required_bytes) { return free_memory(requir
 
 FreeRecord Manager::unload_all() { return free_memory(kEverything, true); }
 
+// Rule 3: the order of victims, and how much of each leaves.
 FreeRecord Manager::free_memory(double required_bytes, bool everything) {
   FreeRecord record{required_bytes, free_bytes(), {}, {}};
   // Python references, ComfyUI's second key, can't be known: equal here, so size decides.
@@ -248,7 +251,7 @@ std::int64_t Manager::forget(WeightsIndex weights) {
   return bytes;
 }
 
-// What may be brought beyond what is loaded; writes the terms into the record.
+// Rule 4: what may be brought beyond what is loaded; writes the terms into the record.
 double Manager::budget_for(const State& state, double minimum_bytes, bool force_full,
                            LoadRecord& record) const {
   const Rules& rules = settings_.rules;
@@ -265,7 +268,8 @@ double Manager::budget_for(const State& state, double minimum_bytes, bool force_
   return budget == 0 ? kAlmostNothing : budget;
 }
 
-// Another LoRA set than the loaded one: everything goes back before anything comes. True if so.
+// Rule 7. Another LoRA set than the loaded one: everything goes back before anything comes. True if
+// so.
 bool Manager::swap_patches(State& state) {
   if (state.loaded_patches == state.patches) return false;
   const bool swapped = state.loaded_patches.has_value();
@@ -309,6 +313,7 @@ LoadRecord Manager::load_one(WeightsIndex weights, double minimum_bytes, bool fo
   return record;
 }
 
+// Rule 8.
 bool text_encoder_starts_on_gpu(std::int64_t loader_bytes, std::int64_t free_vram_bytes,
                                 std::int64_t free_ram_bytes) {
   const double free = static_cast<double>(free_vram_bytes);
@@ -323,6 +328,7 @@ bool checkpoint_starts_on_gpu(const ManagerSettings& settings, std::int64_t size
   return free_vram_bytes > free_ram_bytes && size_bytes < free_vram_bytes;
 }
 
+// Rule 9.
 bool conditionings_share_forward(double asked_bytes, std::int64_t free_vram_bytes) {
   return asked_bytes * 1.5 < static_cast<double>(free_vram_bytes);
 }

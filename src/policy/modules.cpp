@@ -75,6 +75,7 @@ void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadReco
   state.loaded[run] = std::max(state.loaded[run], fitting);
 }
 
+// Rule 4 before 0.3.76: modules in order, each that stays strictly below the budget.
 void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_count) {
   for (std::size_t i = 0; i < state.weights.runs.size(); ++i) {
     const ModuleGroup& run = state.weights.runs[i].modules;
@@ -86,8 +87,9 @@ void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_coun
   }
 }
 
-// From 0.3.76: whatever is left out must be streamed, so room for the largest such module is kept
-// free, once for each stream and once more; from 0.4.0 the others are those that come after it.
+// Rule 5. From 0.3.76: whatever is left out must be streamed, so room for the largest such module
+// is kept free, once for each stream and once more; from 0.4.0 the others are those that come after
+// it.
 void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count) {
   const std::vector<ManagedGroup>& runs = state.weights.runs;
   double buffer = 0;
@@ -143,7 +145,7 @@ std::int64_t Manager::unload_part(State& state, double to_free_bytes) {
   return freed;
 }
 
-// Smallest modules first, until strictly more than asked is free.
+// Rule 6: smallest modules first, until strictly more than asked is free.
 std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
   std::int64_t freed = 0;
   for (std::size_t i = state.weights.runs.size(); i-- > 0;) {
@@ -165,7 +167,8 @@ std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
   return freed;
 }
 
-// From 0.3.76: what leaves must be streamed later, so the growth of the buffer is freed as well.
+// Rule 6 from 0.3.76: what leaves must be streamed later, so the growth of the buffer is freed as
+// well.
 std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
   const std::vector<ManagedGroup>& runs = state.weights.runs;
   const bool looks_ahead = settings_.rules.looks_ahead;

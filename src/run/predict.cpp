@@ -27,46 +27,53 @@ FindWeights remembering(WeightsSearch search) {
 
 /// A trial through all steps: demand, passes, policy, verdict, checker. Trials that differ only in
 /// flags without a say in demand, or in levers, share their passes.
-Predict predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Order> order,
-                  FindWeights find, FindMedia media) {
-  struct Last {
-    SizeOverrides sizes;
-    ComfyFlags flags;
-    ComfyVersion comfyui;
-    std::shared_ptr<const Passes> passes;
-  };
-  auto last = std::make_shared<std::optional<Last>>();
-  return [prompt, order, find = std::move(find), media = std::move(media),
-          last](const Trial& trial) -> Result<Prediction> {
-    // Of the flags a reserve is only subtracted, a cache only keeps, and streams only hide time.
-    ComfyFlags flags = trial.machine.flags;
-    flags.reserve_vram_gib.reset();
-    flags.cache = CacheKind::standard;
-    flags.async_offload.reset();
-    flags.disable_async_offload = false;
-    const ComfyVersion& version = trial.machine.comfyui;
-    if (!*last || (*last)->sizes != trial.sizes || (*last)->flags != flags ||
-        (*last)->comfyui != version) {
-      auto demand = estimate_demand(*prompt, find, trial.machine, trial.sizes, media);
-      if (!demand) return demand.error();
-      auto passes = build_passes(*prompt, *order, *std::move(demand));
-      if (auto error = too_large(passes)) return *std::move(error);
-      *last = Last{trial.sizes, flags, version, std::make_shared<const Passes>(std::move(passes))};
-    }
+class Predictor {
+ public:
+  Predictor(std::shared_ptr<const Prompt> prompt, std::shared_ptr<const Order> order,
+            FindWeights find, FindMedia media)
+      : prompt_(std::move(prompt)),
+        order_(std::move(order)),
+        find_(std::move(find)),
+        media_(std::move(media)) {}
+
+  Result<Prediction> predict(const Trial& trial) {
+    if (auto found = find_passes(trial); !found) return found.error();
     Prediction prediction;
-    prediction.passes = (*last)->passes;
-    prediction.timeline = simulate(*prediction.passes, trial.machine, trial.levers);
-    prediction.outcome = judge(*prediction.passes, prediction.timeline, trial.machine);
-    const auto findings = check(*prompt, *order, trial, prediction);
-    if (!findings.empty()) {
-      return Error{ErrorCode::internal,
-                   "the checker refuses this prediction: " + findings.front(),
-                   {},
-                   "Please report it with the workflow."};
-    }
-    return prediction;
-  };
-}
+    prediction.passes = passes_;
+    prediction.timeline = simulate(*passes_, trial.machine, trial.levers);
+    prediction.outcome = judge(*passes_, prediction.timeline, trial.machine);
+    const auto findings = check(*prompt_, *order_, trial, prediction);
+    if (findings.empty()) return prediction;
+    return Error{ErrorCode::internal,
+                 "the checker refuses this prediction: " + findings.front(),
+                 {},
+                 "Please report it with the workflow."};
+  }
+
+ private:
+  Result<Done> find_passes(const Trial& trial) {
+    const ComfyFlags flags = demand_flags(trial.machine.flags);
+    const ComfyVersion& version = trial.machine.comfyui;
+    if (passes_ && sizes_ == trial.sizes && flags_ == flags && version_ == version) return Done{};
+    auto demand = estimate_demand(*prompt_, find_, trial.machine, trial.sizes, media_);
+    if (!demand) return demand.error();
+    auto passes = build_passes(*prompt_, *order_, *std::move(demand));
+    if (auto error = too_large(passes)) return *std::move(error);
+    sizes_ = trial.sizes, flags_ = flags, version_ = version;
+    passes_ = std::make_shared<const Passes>(std::move(passes));
+    return Done{};
+  }
+
+  std::shared_ptr<const Prompt> prompt_;
+  std::shared_ptr<const Order> order_;
+  FindWeights find_;
+  FindMedia media_;
+  // Of the last trial, and what they were made for.
+  std::shared_ptr<const Passes> passes_;
+  SizeOverrides sizes_;
+  ComfyFlags flags_;
+  ComfyVersion version_;
+};
 
 }  // namespace
 
@@ -123,7 +130,9 @@ Result<Run> predict_run(Result<Prompt> prompt, const std::string& file, const Ma
   search.stated = run.prompt->stated_files;
   run.find = remembering(std::move(search));
   run.media = find_media(options.media);
-  run.predict = predictor(run.prompt, run.order, run.find, run.media);
+  run.predict = [predictor =
+                     std::make_shared<Predictor>(run.prompt, run.order, run.find, run.media)](
+                    const Trial& trial) { return predictor->predict(trial); };
   run.report.file = file;
   run.report.trial = {machine, options.sizes, {}};
   auto prediction = run.predict(run.report.trial);
