@@ -13,9 +13,11 @@ constexpr double kTitle = 30;   // height of a node's title, which stands above 
 constexpr double kMargin = 15;  // between nodes
 constexpr double kNarrow = 4;   // the same where a group is full
 constexpr double kGrid = 10;
-constexpr int kRings = 160;                    // of the search, 20 px apart
-constexpr std::int64_t kLooksMax = 8'000'000;  // at areas, in one file: some 20 ms
-constexpr double kFarthest = 1.0e7;            // coordinates beyond are nonsense
+constexpr double kStep = 20;  // between places that are tried
+constexpr int kRings = 160;   // of the search, a step apart
+// A look takes some ten instructions. A place takes as much as several.
+constexpr std::int64_t kLooksPerNode = 20'000, kLooksAtPlace = 8;
+constexpr double kFarthest = 1.0e7;  // coordinates beyond are nonsense
 
 /// Two numbers, as a list or as an object with the keys "0" and "1".
 std::optional<std::pair<double, double>> pair_of(const JsonValue& value) {
@@ -59,7 +61,7 @@ std::optional<Rect> node_area(const JsonValue& node) {
               collapsed ? kTitle : std::max(size.second, least_height(node)) + kTitle};
 }
 
-Canvas::Canvas(const JsonValue& scope, std::int64_t& looks) : looks_(looks) {
+Canvas::Canvas(const JsonValue& scope, std::int64_t& looks_left) : looks_left_(looks_left) {
   for (const JsonValue node : scope.find("nodes")) {
     if (const auto area = node_area(node)) add(*area);
   }
@@ -69,6 +71,7 @@ Canvas::Canvas(const JsonValue& scope, std::int64_t& looks) : looks_(looks) {
   for (const JsonValue group : scope.find("groups")) {
     if (const auto area = node_area(group)) groups_.push_back(*area);
   }
+  looks_left_ += kLooksPerNode * static_cast<std::int64_t>(nodes_.size());
 }
 
 void Canvas::add(const Rect& area) {
@@ -77,19 +80,20 @@ void Canvas::add(const Rect& area) {
 }
 
 // What was in the way of one place mostly is in the way of the next.
-bool Canvas::is_free(const Rect& area) {
-  ++looks_;
-  if (last_hit_ < nodes_.size() && nodes_[last_hit_].overlaps(area)) return false;
-  const auto in_the_way =
+const Rect* Canvas::in_the_way(const Rect& area) {
+  looks_left_ -= kLooksAtPlace;
+  if (last_hit_ < nodes_.size() && nodes_[last_hit_].overlaps(area)) return &nodes_[last_hit_];
+  const auto hit =
       std::ranges::find_if(nodes_, [&](const Rect& node) { return node.overlaps(area); });
-  last_hit_ = static_cast<std::size_t>(in_the_way - nodes_.begin());
-  looks_ += static_cast<std::int64_t>(last_hit_);
-  return in_the_way == nodes_.end();
+  last_hit_ = static_cast<std::size_t>(hit - nodes_.begin());
+  looks_left_ -= static_cast<std::int64_t>(last_hit_);
+  return hit == nodes_.end() ? nullptr : &*hit;
 }
 
 /// The smallest group with both neighbours in it, else with one.
 const Rect* Canvas::group_around(const std::optional<Rect>& from, const std::optional<Rect>& to) {
-  looks_ += static_cast<std::int64_t>(groups_.size());
+  if (looks_left_ <= 0) return nullptr;
+  looks_left_ -= static_cast<std::int64_t>(groups_.size());
   const Rect* best = nullptr;
   for (const bool both : {true, false}) {
     for (const Rect& group : groups_) {
@@ -102,51 +106,88 @@ const Rect* Canvas::group_around(const std::optional<Rect>& from, const std::opt
   return best;
 }
 
+/// The place from which on a half side may lie in an area.
+double Canvas::HalfSide::places_to(const Rect& inside) const {
+  if (dx != 0) return (dx > 0 ? inside.x - first.x : inside.right() - first.right()) / dx;
+  return (dy > 0 ? inside.y - first.y : inside.bottom() - first.bottom()) / dy;
+}
+
+/// The place from which on it is past an area that is in the way of one before.
+double Canvas::HalfSide::places_past(const Rect& area, double margin) const {
+  const Rect all = grown(first, margin);
+  if (dx != 0) return (dx > 0 ? area.right() - all.x : area.x - all.right()) / dx;
+  return (dy > 0 ? area.bottom() - all.y : area.y - all.bottom()) / dy;
+}
+
+/// The first place from `begin` on that is free; `end` if none before it is.
+int Canvas::first_free(const HalfSide& side, int begin, int end, const Rect* inside,
+                       double margin) {
+  int at = begin;
+  while (at < end && looks_left_ > 0) {
+    const Rect area = side.at(at);
+    double next = 0;
+    if (inside && !inside->contains(area)) {
+      looks_left_ -= kLooksAtPlace;
+      next = side.places_to(*inside);
+      if (!(next >= at - 1)) return end;  // it has left the group, or passes beside it
+    } else if (const Rect* hit = in_the_way(grown(area, margin))) {
+      next = side.places_past(*hit, margin);
+    } else {
+      return at;
+    }
+    at = static_cast<int>(std::clamp(std::floor(next), at + 1.0, double(end)));
+  }
+  return end;
+}
+
+/// The free place next to the middle on the smallest square around it that has one.
+std::optional<Rect> Canvas::nearest_free(const Rect& middle, const Rect* inside, double margin) {
+  const auto moved = [&](double dx, double dy) {
+    return Rect{middle.x + dx, middle.y + dy, middle.width, middle.height};
+  };
+  for (int ring = 0; ring < kRings && looks_left_ > 0; ++ring) {
+    const double reach = kStep * ring;
+    std::optional<Rect> found;
+    int end = ring + 1;  // what follows has to be nearer
+    for (const double step : {-kStep, kStep}) {
+      for (const HalfSide& side :
+           {HalfSide{moved(0, reach), step, 0}, HalfSide{moved(0, -reach), step, 0},
+            HalfSide{moved(reach, 0), 0, step}, HalfSide{moved(-reach, 0), 0, step}}) {
+        const int at = first_free(side, step < 0 ? 0 : 1, end, inside, margin);
+        if (at >= end) continue;
+        found = side.at(at);
+        end = at;
+      }
+    }
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
 Canvas::Spot Canvas::take(const std::optional<Rect>& from, const std::optional<Rect>& to,
                           double width, double height) {
   const Rect a = from.value_or(to.value_or(Rect{})), b = to.value_or(a);
   // Between the right edge of the one and the left edge of the other, at the height of both.
   const double middle_x = (a.right() + b.x) / 2, middle_y = (a.y + b.y) / 2;
-  const double x0 = on_grid(middle_x - width / 2), y0 = on_grid(middle_y);
+  const Rect middle{on_grid(middle_x - width / 2), on_grid(middle_y), width, height + kTitle};
   const Rect* group = group_around(from, to);
-  double below = height;  // the title, which stays when a node is collapsed
-  const auto area_at = [&](double x, double y) { return Rect{x, y, width, below + kTitle}; };
-  const auto search = [&](const Rect* inside, double margin) {
-    std::optional<Rect> found;
-    for (int ring = 0; ring < kRings && !found && looks_ < kLooksMax; ++ring) {
-      const double reach = 2 * kGrid * ring;
-      double nearest = 0;
-      for (int i = -ring; i <= ring; ++i) {  // the four sides of a square around the middle
-        const double along = 2 * kGrid * i;
-        for (const auto& [dx, dy] : {std::pair(along, reach), std::pair(along, -reach),
-                                     std::pair(reach, along), std::pair(-reach, along)}) {
-          ++looks_;
-          const Rect area = area_at(x0 + dx, y0 + dy);
-          if (inside && !inside->contains(area)) continue;
-          if (!is_free(grown(area, margin))) continue;
-          const double away = dx * dx + dy * dy;
-          if (!found || away < nearest) found = area, nearest = away;
-        }
-      }
-    }
-    return found;
-  };
+  bool collapsed = false;  // to the title
   std::optional<Rect> found;
-  if (group) found = search(group, kMargin);
-  if (group && !found) found = search(group, kNarrow);
+  if (group) found = nearest_free(middle, group, kMargin);
+  if (group && !found) found = nearest_free(middle, group, kNarrow);
   if (group && !found) {
-    below = 0;
-    found = search(group, kNarrow);
-    if (!found) below = height;
+    found = nearest_free({middle.x, middle.y, width, kTitle}, group, kNarrow);
+    collapsed = found.has_value();
   }
   bool in_group = !group || found;
-  if (!found) found = search(nullptr, kMargin);
+  if (!found) found = nearest_free(middle, nullptr, kMargin);
   if (!found) {  // a canvas full of nodes: below all of them
-    found = area_at(x0, on_grid(std::max(y0, bottom_) + 2 * kMargin));
+    found = middle;
+    found->y = on_grid(std::max(middle.y, bottom_) + 2 * kMargin);
     in_group = !group;
   }
   add(*found);
-  return {found->x, found->y + kTitle, in_group, below == 0};
+  return {found->x, found->y + kTitle, in_group, collapsed};
 }
 
 }  // namespace ebb

@@ -22,8 +22,9 @@ namespace ebb {
 namespace {
 
 constexpr int kVisitsMax = 100'000;  // nodes visited over the orders tried at once
-// Nodes visited in all, some 50 ns each: a third of a second, and more for a long prompt.
-constexpr std::int64_t kWorkMax = 4'000'000, kWorkPerNode = 1'000;
+// Nodes visited in all, some thousand instructions each: a fiftieth of a second, and more for a
+// long prompt. The longest of 1,343 workflows from the field takes 22,000.
+constexpr std::int64_t kWorkMax = 60'000, kWorkPerNode = 300;
 constexpr std::int64_t kRefreshesEach = 4;  // of the draft, for a switch that is closed by itself
 
 /// Rank of a link's type for our nodes: latents first, then pictures, then other data; nothing for

@@ -273,7 +273,7 @@ class GraphEditor {
     const Tails& tails = tails_of(splice.hop.graph);
     const auto from = area_of(where, graph, link.origin, "inputNode");
     const auto to = area_of(where, graph, link.target, "outputNode");
-    auto canvas = canvases_.try_emplace(splice.hop.graph, where, looks_).first;
+    auto canvas = canvases_.try_emplace(splice.hop.graph, where, looks_left_).first;
     std::int64_t incoming = link.id;
     std::string first_id;
     for (std::size_t i = 0; i < splice.nodes.size(); ++i) {
@@ -482,7 +482,7 @@ class GraphEditor {
   std::vector<int> instances_;                                        ///< by definition
   std::map<int, std::unordered_map<std::int64_t, JsonValue>> links_;  ///< by graph and id
   std::map<int, Canvas> canvases_;
-  std::int64_t looks_ = 0;                              ///< of all canvases
+  std::int64_t looks_left_ = Canvas::kLooks;            ///< of all canvases
   std::map<int, Counters> counters_;                    ///< by graph
   std::set<std::int64_t> tiled_;                        ///< offsets of nodes
   std::map<std::pair<int, int>, std::size_t> spliced_;  ///< by graph and link

@@ -319,9 +319,9 @@ def drawn(n, folder):
 
 
 def tiles(n, folder):
-    """Decoders that would all be decoded in tiles."""
+    """Decoders that would all be decoded in tiles, with too little RAM for a plan of any size."""
     return put(folder, "tiles.json", samplers(n // 700, 1, chained=False)), [
-        "apply", "--only", "tile-vae", *PLAN[1:]]
+        "apply", "--only", "tile-vae", *PLAN[1:4], "16GiB", *PLAN[5:]]
 
 
 # ---- plans --------------------------------------------------------------------------------------
