@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <ctime>
 
 #include "base/text.h"
@@ -99,10 +101,17 @@ std::string format_date(std::string_view format) {
   return out;
 }
 
+/// What no file name holds: by character.
+constexpr auto kUnsafe = [] {
+  std::array<bool, 256> unsafe{};
+  for (std::size_t c = 0; c < 0x20; ++c) unsafe[c] = true;
+  for (const char c : std::string_view("/?<>\\:*|\"\x7F")) unsafe[std::size_t(c)] = true;
+  return unsafe;
+}();
+
 std::string safe_name(std::string value) {
   for (char& c : value) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-    if (control || contains("/?<>\\:*|\"", std::string_view(&c, 1))) c = '_';
+    if (kUnsafe[static_cast<unsigned char>(c)]) c = '_';
   }
   return value;
 }
