@@ -112,3 +112,21 @@ LOADERS = {'AudioEncoderLoader': ('audio_encoders', 'audio_encoder_name'),
            'VAELoader': ('vae', 'vae_name'),
            'VAELoaderKJ': ('vae', 'vae_name'),
            'unCLIPCheckpointLoader': ('checkpoints', 'ckpt_name')}
+
+# Of other classes: inputs that name files of this folder kind in most loaders.
+FILE_INPUTS = {'audio_encoder_name': 'audio_encoders',
+               'bg_removal_name': 'background_removal',
+               'ckpt_name': 'checkpoints',
+               'clip_name1': 'text_encoders',
+               'clip_name2': 'text_encoders',
+               'clip_name3': 'text_encoders',
+               'clip_name4': 'text_encoders',
+               'control_net_name': 'controlnet',
+               'gguf_name': 'diffusion_models',
+               'gligen_name': 'gligen',
+               'hypernetwork_name': 'hypernetworks',
+               'lora_name': 'loras',
+               'photomaker_model_name': 'photomaker',
+               'style_model_name': 'style_models',
+               'unet_name': 'diffusion_models',
+               'vae_name': 'vae'}

@@ -444,11 +444,12 @@ def report_path(prefix):
 
 
 def files_of(node):
-    """Paths of the model files that a loader reads."""
-    folders = module("folder_paths")
+    """Paths of the model files that a node reads: by its class, else by the names of its inputs."""
+    folders, inputs = module("folder_paths"), (node or {}).get("inputs", {})
     kind, *names = facts.LOADERS.get((node or {}).get("class_type"), (None,))
-    values = [node["inputs"].get(name) for name in names] if folders is not None else []
-    paths = [folders.get_full_path(kind, value) for value in values if isinstance(value, str)]
+    kinds = {name: kind for name in names} or facts.FILE_INPUTS
+    paths = [folders.get_full_path(kinds[name], value) for name, value in inputs.items()
+             if name in kinds and isinstance(value, str)] if folders is not None else []
     return [path for path in paths if path]
 
 

@@ -28,6 +28,15 @@ def facts(told):
                                                    [tuple(each) for each in row["live"]])
             for row in told["rows"] if row["key"] in BUDGETS}
     loaders = {name: tuple(row) for name, row in told["loaders"].items()}
+    folders = {}
+    for kind, *inputs in loaders.values():
+        for name in inputs:
+            folders.setdefault(name, []).append(kind)
+    elsewhere = {"lora_name": "loras"}
+    for name, kinds in folders.items():
+        usual = max(sorted(set(kinds)), key=kinds.count)
+        if "_name" in name and 2 * kinds.count(usual) > len(kinds):
+            elsewhere[name] = usual
     nodes = {node["class"]: (node["title"], node["widgets"], node["sockets"])
              for node in told["nodes"]}
     placed = tuple(node["class"] for node in told["nodes"] if node["placed"])
@@ -53,7 +62,10 @@ def facts(told):
         text_of(tuple(sorted([*told["loaded_types"], "GUIDER"])), "MODEL_TYPES"),
         "",
         "# What loaders read: folder kind, inputs that name files.",
-        text_of(loaders, "LOADERS"), ""])
+        text_of(loaders, "LOADERS"),
+        "",
+        "# Of other classes: inputs that name files of this folder kind in most loaders.",
+        text_of(elsewhere, "FILE_INPUTS"), ""])
 
 
 def main():

@@ -10,7 +10,7 @@ import unittest
 from stand_ins import (PROMPT, Executor, Module, Patcher, Raises, chain, node, running, stubs,
                        two_pass)
 
-from comfyui import graph, unload, values
+from comfyui import graph, hooks, unload, values
 
 
 # ---- links -----------------------------------------------------------------------------------
@@ -225,6 +225,27 @@ class BetweenRuns(unittest.TestCase):
         self.assertIn("56", self.left(parked))
         del parked["80"]
         self.assertIn("56", self.left(parked))
+
+
+# ---- files that a node reads -------------------------------------------------------------------
+
+class Files(unittest.TestCase):
+    def files(self, class_type, **inputs):
+        with stubs(folder_paths=types.SimpleNamespace(
+                get_full_path=lambda kind, name: f"{kind}/{name}")):
+            return hooks.files_of({"class_type": class_type, "inputs": inputs})
+
+    def test_a_loader_reads_the_folder_of_its_class(self):
+        self.assertEqual(self.files("CLIPVisionLoader", clip_name="a"), ["clip_vision/a"])
+        self.assertEqual(self.files("CLIPLoader", clip_name="a", type="wan"), ["text_encoders/a"])
+        self.assertEqual(self.files("UNETLoader", unet_name=["3", 0]), [])
+
+    def test_loras_and_loaders_of_packs_are_found_by_their_inputs(self):
+        self.assertEqual(self.files("LoraLoaderModelOnly", lora_name="a", strength_model=1.0),
+                         ["loras/a"])
+        self.assertEqual(self.files("UNETLoaderMultiGPU", unet_name="a"), ["diffusion_models/a"])
+        self.assertEqual(self.files("CheckpointLoaderOfAPack", ckpt_name="a"), ["checkpoints/a"])
+        self.assertEqual(self.files("KSampler", sampler_name="euler"), [])
 
 
 class Values(unittest.TestCase):
