@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "ebb/message.h"
 #include "ebb/result.h"
 
 namespace ebb {
@@ -65,7 +66,7 @@ const char* to_string(NumberKind kind);
 struct Quantity {
   std::int64_t bytes = 0;  ///< meaningless while kind is unknown
   NumberKind kind = NumberKind::unknown;
-  std::string source;  ///< `usage factor 2.3042 (Wan 14B, 0.3.73)`, or why it is unknown
+  Message source;  ///< the row or formula it comes from, or why it is unknown
 
   bool known() const { return kind != NumberKind::unknown; }
   std::optional<std::int64_t> value() const {
@@ -77,7 +78,7 @@ struct Quantity {
 struct Figure {
   double value = 0;
   NumberKind kind = NumberKind::unknown;
-  std::string source;
+  Message source;
 
   bool known() const { return kind != NumberKind::unknown; }
 };

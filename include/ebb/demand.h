@@ -90,7 +90,7 @@ struct NodeDemand {
   std::optional<Shape> shape;       ///< latent sampled, picture decoded or encoded
   Demand demand;
   std::optional<EarlierWork> earlier;  ///< its weights stand in `uses`, too
-  std::string note;                    ///< why something is unknown; empty if nothing is
+  Message note;                        ///< why something is unknown; empty if nothing is
   /// False: which kind of model its main weights are, is not known.
   bool model_known = true;
   bool loads_unseen = false;  ///< it loads models that ComfyUI's memory manager does not see
@@ -111,7 +111,7 @@ struct PromptDemand {
   std::optional<Shape> picture;  ///< the main picture or video in pixels, for the headline
   std::vector<LoadedMedia> loaded;
   std::vector<WeightsIndex> unused;  ///< that some node takes, but none is known to use
-  std::vector<std::string> notes;
+  std::vector<Message> notes;
 };
 
 /// Frames of video between two frames of the latent: 4 for Wan, 8 for LTX-Video. 1 for pictures
@@ -146,7 +146,7 @@ struct Term {
   std::string factors;          ///< `21 frames x 152 x 104`; empty where it is no product
   std::string what;
   NumberKind kind = NumberKind::computed;
-  std::string source;
+  Message source;
 };
 
 /// Terms and what they come to.

@@ -10,6 +10,7 @@
 
 #include "ebb/demand.h"
 #include "ebb/machine.h"
+#include "ebb/message.h"
 #include "ebb/weights.h"
 #include "ebb/workflow.h"
 
@@ -32,7 +33,7 @@ struct Order {
   std::vector<NodeIndex> left_out;  ///< output nodes that ComfyUI does not run; notes say why
   /// Another order of the output nodes changes the order among nodes that handle weights.
   bool depends_on_outputs = false;
-  std::vector<std::string> notes;
+  std::vector<Message> notes;
 };
 
 /// ComfyUI's scheduler for this version and kind of node cache, the cache empty. `outputs`
@@ -142,7 +143,7 @@ struct Passes {
   std::vector<LoadedMedia> loaded;    ///< pictures and videos from files
   std::vector<WeightsIndex> unused;   ///< that are read, and taken by a node, in no pass
   std::vector<std::string> left_out;  ///< output nodes that don't run: `node 9 SaveImage`
-  std::vector<std::string> notes;
+  std::vector<Message> notes;
   bool too_many_crossings = false;  ///< so many cuts with so much across that they are not listed
 };
 
@@ -212,7 +213,7 @@ struct Timeline {
   bool ram_open = false;
   std::int64_t vram_limit_bytes = 0;
   std::int64_t ram_limit_bytes = 0;
-  std::vector<std::string> notes;
+  std::vector<Message> notes;
 
   /// Weights are paged in on demand: what nobody uses leaves by itself.
   bool paged() const { return policy.kind == Policy::paged; }
@@ -224,6 +225,10 @@ const char* to_string(Verdict verdict);
 /// Higher is worse; unknown is the worst.
 int rank(Verdict verdict);
 
+/// What becomes of a step that needs more than the card has.
+enum class Then { nothing, spills, may_run_out, retries_in_tiles };
+const char* to_string(Then then);
+
 /// 90 % of RAM and more: what else runs may push it into the page file.
 bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram);
 
@@ -231,8 +236,8 @@ bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram);
 /// weights.
 struct PassOutcome {
   Verdict verdict = Verdict::unknown;
-  std::string cause;    ///< the terms that bind, one sentence; empty when it fits
-  std::string lacking;  ///< what is not known of it, a phrase: its numbers are lower bounds
+  std::vector<Message> causes;  ///< the terms that bind, the verdict's first; none when it fits
+  Message lacking;              ///< what is not known of it: its numbers are lower bounds
   std::optional<std::int64_t> usable_bytes;
   std::optional<std::int64_t> loaded_bytes;
   std::optional<std::int64_t> offloaded_bytes;
@@ -241,6 +246,7 @@ struct PassOutcome {
   std::int64_t ram_at_least_bytes = 0;         ///< the same, known or not
   /// Expected demand beyond the card: it spills, runs out of memory, or is retried in tiles.
   std::int64_t above_bytes = 0;
+  Then then = Then::nothing;              ///< what that comes to
   std::int64_t ram_pinned_bytes = 0;      ///< of the RAM at the peak, page-locked
   std::int64_t ram_file_pages_bytes = 0;  ///< pages of files beside the peak, while they are read
   std::int64_t read_bytes = 0;
@@ -254,13 +260,13 @@ struct PassOutcome {
 
 struct Outcome {
   Verdict verdict = Verdict::unknown;
-  std::string cause;  ///< of the worst pass, then of every other one that goes above the card
+  std::vector<Message> causes;  ///< of the worst pass, then of others that go above the card
   List<PassOutcome, PassIndex> passes;
-  /// What is not known of the run, a phrase each. With some of it the verdict is unknown, and
-  /// `known` is the verdict without it.
-  std::vector<std::string> lacking;
+  /// What is not known of the run. With some of it the verdict is unknown, and `known` is the
+  /// verdict without it.
+  std::vector<Message> lacking;
   Verdict known = Verdict::fits;
-  PassIndex known_pass;  ///< the pass that `known` and, where the verdict is known, `cause` are of
+  PassIndex known_pass;  ///< the pass that `known` and, where the verdict is known, `causes` are of
   // Those of the passes of which they are known: where one is not, these are lower bounds.
   std::int64_t offloaded_bytes = 0;  ///< the most in one diffusion pass
   std::int64_t vram_peak_bytes = 0;

@@ -64,8 +64,8 @@ const char* to_string(Cost::Kind kind);
 struct Fix {
   std::string id;  ///< `drop-reserve-vram`, `budget`, `unload-at-cut-2`: stable names
   FixKind kind = FixKind::nothing;
-  std::string title;   ///< what to do, an imperative
-  std::string effect;  ///< what changes, with numbers: `offloaded 2,300 -> 0 MiB`
+  Message title;                 ///< what to do
+  std::vector<Message> effects;  ///< what changes
   std::vector<Cost> costs;
   bool helps = false;                      ///< false: listed because people would expect it to help
   std::optional<std::int64_t> vram_bytes;  ///< fewer bytes offloaded in the worst pass (+ = better)
@@ -75,12 +75,12 @@ struct Fix {
   Verdict verdict = Verdict::unknown;  ///< of the run with this fix
 };
 
-/// What differs between two predictions of one run by more than runs differ by themselves, a phrase
-/// each (`offloaded 2,300 -> 0 MiB`, `saves 40 s a run`, `then it fits`); empty: nothing.
-std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Machine& machine);
+/// What differs between two predictions of one run by more than runs differ by themselves; the
+/// numbers as they are printed, so that what reads the same is the same. Empty: nothing.
+std::vector<Message> changes(const Outcome& was, const Outcome& is, const Machine& machine);
 
-/// `fits tightly`, `is short of RAM`: what a run with this verdict does.
-const char* verdict_phrase(Verdict verdict);
+/// What a run with this verdict does.
+Say does(Verdict verdict);
 
 /// How many steps one search predicts again, all trials together: a long prompt gets fewer
 /// trials, so that an answer stays a matter of a moment. What was left out is said.

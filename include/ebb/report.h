@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ebb/message.h"
 #include "ebb/plan.h"
 
 namespace ebb {
@@ -22,9 +23,16 @@ struct Report {
   std::optional<std::int64_t> largest_resident_frames;
   /// The best fix that changes the run, predicted: drawn under the picture on the same scale.
   std::optional<Prediction> after;
-  std::string after_title;
-  std::vector<std::string> notes;  ///< what is unknown or assumed, whole sentences
+  Message after_title;
+  std::vector<Message> notes;  ///< of the machine, the workflow and the order
 };
+
+/// A message in words: not yet a sentence, printable where its arguments are.
+std::string say(const Message& message);
+/// The same as a sentence.
+std::string sentence(const Message& message);
+/// Several, with `; ` between them.
+std::string say(const std::vector<Message>& messages);
 
 /// At most 100 columns; colour (only of the verdict) if asked.
 std::string to_text(const Report& report, bool colour);

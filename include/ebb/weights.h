@@ -67,7 +67,7 @@ struct Weights {
   std::int64_t loader_bytes = 0;  ///< text encoders: size the loader judges by (default dtype)
   std::int64_t parameters = 0;    ///< number of weights, for seconds; 0 if unknown
   BytesFrom bytes_from = BytesFrom::unknown;
-  std::string source;                ///< where the number comes from, or why it is unknown
+  Message source;                    ///< where the number comes from, or why it is unknown
   std::string stored_type;           ///< `fp8_e4m3fn`, `bf16`, `Q4_K`
   int compute_type_bytes = 2;        ///< element size ComfyUI computes in
   bool modules_exact = false;        ///< false: module sizes are a uniform assumption

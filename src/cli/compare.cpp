@@ -106,10 +106,8 @@ PlanArguments arguments_of(const Arguments& arguments, std::size_t number,
   return one;
 }
 
-void add_notes(std::vector<std::string>& notes, const std::vector<std::string>& more) {
-  for (const std::string& note : more) {
-    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
-  }
+void add_note(std::vector<std::string>& notes, const std::string& note) {
+  if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
 }
 
 Result<Comparison> compare(const Arguments& arguments) {
@@ -131,8 +129,10 @@ Result<Comparison> compare(const Arguments& arguments) {
     const std::string subject = compared_subject(run->report);
     if (number == 0) comparison.subject = subject;
     if (subject != comparison.subject) comparison.subject.clear();
-    add_notes(comparison.notes, options->notes);
-    add_notes(comparison.notes, run->report.prediction.timeline.notes);
+    for (const std::string& note : options->notes) add_note(comparison.notes, note);
+    for (const Message& note : run->report.prediction.timeline.notes) {
+      add_note(comparison.notes, sentence(note));
+    }
   }
   return comparison;
 }

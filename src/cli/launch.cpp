@@ -131,7 +131,8 @@ Result<Answer> answer(const Arguments& arguments) {
     auto run = predict_file(file, *options);
     if (!run) return in_file(run.error(), shown_name(file));
     runs.push_back({file, run->report.trial, std::move(run->report.prediction), run->predict});
-    for (const std::string& note : runs.back().prediction.timeline.notes) {
+    for (const Message& message : runs.back().prediction.timeline.notes) {
+      const std::string note = sentence(message);
       if (std::find(answer.notes.begin(), answer.notes.end(), note) == answer.notes.end()) {
         answer.notes.push_back(note);
       }

@@ -193,7 +193,7 @@ std::string to_json(const Comparison& it) {
     json.member("frames", run.trial.sizes.frames);
     json.member("width_px", run.trial.sizes.width).member("height_px", run.trial.sizes.height);
     json.member("verdict", to_string(run.outcome.verdict));
-    json.member("cause", valid_utf8(run.outcome.cause));
+    json.member("cause", valid_utf8(say(run.outcome.causes)));
     json.member("loaded_bytes", run.loaded_bytes);
     json.member("offloaded_bytes", run.offloaded_bytes);
     json.member("vram_peak_bytes", run.outcome.vram_peak_bytes);

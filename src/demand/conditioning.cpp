@@ -80,7 +80,7 @@ const Carried& CarriedBy::from(const PromptGraph::Source& conditioning) {
       if (source.exists() && seen.insert(source.node).second) open.push_back(source.node);
     }
   }
-  if (!open.empty()) carried.why = "its conditioning is combined of too many others";
+  if (!open.empty()) carried.why = Say::too_many_conditionings;
   return carried;
 }
 

@@ -14,7 +14,7 @@ struct Carried {
   double reference_area = 0;              ///< latent pixels of reference latents, all frames
   std::vector<WeightsIndex> controlnets;  ///< GLIGEN models among them
   int nets = 0;                           ///< how often a ControlNet is applied, known or not
-  std::string why;                        ///< a reference whose size is unknown
+  Message why;                            ///< a reference whose size is unknown
 };
 
 /// Walks from an input that carries conditioning back through every node that hands it on, once

@@ -20,10 +20,7 @@
 namespace ebb {
 namespace {
 
-constexpr const char* kUnmanaged =
-    "ComfyUI's memory manager does not see this pack's models; they are not counted";
-
-void set_unknown(Demand& demand, const std::string& why) {
+void set_unknown(Demand& demand, const Message& why) {
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(why);
 }
 
@@ -86,7 +83,7 @@ class Estimate {
   SizeValue encoded_size(NodeIndex i, const VaeRow& row);
   std::int64_t result_bytes(NodeIndex i);
   std::optional<Shape> main_picture(const PromptDemand& demand);
-  void assume(const std::string& what);
+  void assume(const Message& what);
   bool plain_attention() const {
     return machine_.flags.disable_xformers_and_pytorch_attention || card_.plain_attention;
   }
@@ -102,19 +99,15 @@ class Estimate {
   CarriedBy carried_{graph_, weights_, values_};
   Memo<SampleCase> samples_;
   Memo<VaeCase> decodes_;
-  std::vector<std::string> notes_;
+  std::vector<Message> notes_;
   NodeIndex explained_;
   DemandTerms* explained_terms_ = nullptr;
   DemandTerms* terms_ = nullptr;  // not null while the node to be explained is estimated
 };
 
-void Estimate::assume(const std::string& what) {
-  if (what.empty()) return;
-  std::string sentence = what + ".";
-  if (sentence[0] >= 'a' && sentence[0] <= 'z') sentence[0] = static_cast<char>(sentence[0] - 32);
-  if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end()) {
-    notes_.push_back(sentence);
-  }
+void Estimate::assume(const Message& what) {
+  if (what.empty() || std::ranges::find(notes_, what) != notes_.end()) return;
+  notes_.push_back(what);
 }
 
 /// Adds the weights of this type to those in use; says why where they are not known.
@@ -131,9 +124,7 @@ std::optional<WeightsIndex> Estimate::use(NodeIndex i, std::string_view type, No
 void Estimate::load(const PromptNode& node, NodeDemand& out) {
   if (out.reads.empty()) {
     out.loads_unseen = is_unmanaged_loader(node.class_type);
-    out.note =
-        "ComfyUI's memory manager does not see the models that this class loads; they are "
-        "not counted";
+    out.note = Say::classes_models_not_counted;
   }
 }
 
@@ -156,7 +147,7 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
     if (row.counted != Counted::latent) {
       c.reference_area += carried.reference_area;
       c.reference_most = std::max(c.reference_most, carried.reference_area);
-      if (!carried.why.empty()) assume("A reference is not counted: " + carried.why);
+      if (!carried.why.empty()) assume({Say::reference_not_counted, {carried.why}});
     }
     c.controlnets = std::max(c.controlnets, carried.nets);
     for (const WeightsIndex net : carried.controlnets) {
@@ -187,7 +178,7 @@ void Estimate::sample(NodeIndex i, NodeDemand& out) {
   out.demand.repeats = settings.repeats;
   out.note = settings.why;
   if (is_unmanaged_sampler(graph_.node(i).class_type)) {
-    out.note = kUnmanaged;
+    out.note = Say::packs_models_not_counted;
     set_unknown(out.demand, out.note);
     return;
   }
@@ -207,7 +198,7 @@ void Estimate::sample(NodeIndex i, NodeDemand& out) {
     for (const char* type : {"VAE", "UPSCALE_MODEL"}) {
       if (graph_.input_of_type(i, type)) use(i, type, out);
     }
-    out.note = "it runs a sampler inside, on pieces whose size Ebb does not know";
+    out.note = Say::samples_pieces;
     set_unknown(out.demand, out.note);
     return;
   }
@@ -220,13 +211,10 @@ void Estimate::sample(NodeIndex i, NodeDemand& out) {
   const DiffusionRow* row = find_diffusion_row(weights.architecture);
   out.model_known = row != nullptr;
   if (!row || !latent.is_shape()) {
-    out.note = !latent.is_shape()
-                   ? latent.why
-                   : fmt::format("which kind of model {} is, is not known{}", weights.name,
-                                 weights.nearest.empty()
-                                     ? ""
-                                     : fmt::format("; nearest is {}, which has other layers",
-                                                   weights.nearest));
+    Message nearest;
+    if (!weights.nearest.empty()) nearest = {Say::nearest_is, {weights.nearest}};
+    out.note =
+        !latent.is_shape() ? latent.why : Message(Say::kind_not_known, {weights.name, nearest});
     set_unknown(out.demand, out.note);
     return;
   }
@@ -245,7 +233,7 @@ void Estimate::decode(NodeIndex i, NodeDemand& out) {
   }
   if (!row || !latent.is_shape()) {
     if (!latent.is_shape()) out.note = latent.why;
-    if (out.note.empty()) out.note = "the kind of its VAE is not known";
+    if (out.note.empty()) out.note = Say::kind_of_vae_not_known;
     set_unknown(out.demand, out.note);
     return;
   }
@@ -277,8 +265,7 @@ SizeValue Estimate::encoded_size(NodeIndex i, const VaeRow& row) {
     SizeValue megapixel = value;
     megapixel.kind = SizeValue::Kind::shape;
     megapixel.shape = {1, 3, 1, 1024, 1024, false};
-    megapixel.why = fmt::format("pictures that {} gets are scaled to a megapixel; square assumed",
-                                node.label());
+    megapixel.why = {Say::scaled_to_a_megapixel, {NodeName{node.label()}}};
     return megapixel;
   }
   const bool of_picture = node.class_type.rfind("VAEEncode", 0) == 0 ||
@@ -309,7 +296,7 @@ void Estimate::encode_image(NodeIndex i, NodeDemand& out) {
   if (graph_.input_of_type(i, "CLIP_VISION")) use(i, "CLIP_VISION", out);
   const VaeRow* row = vae ? find_vae_row(weights_[*vae].architecture) : nullptr;
   if (!row) {
-    if (out.note.empty()) out.note = "the kind of its VAE is not known";
+    if (out.note.empty()) out.note = Say::kind_of_vae_not_known;
     set_unknown(out.demand, out.note);
     return;
   }
@@ -374,11 +361,11 @@ void Estimate::encode_vision(NodeIndex i, NodeDemand& out) {
     out.demand.flops =
         2 * 729.0 * static_cast<double>(weights.bytes) / std::max(1, weights.compute_type_bytes);
   }
-  out.demand.live.source = "vision encoder: under 0.2 GiB for one picture, not traced";
-  out.demand.reserved.source = "1.5 * live; " + out.demand.live.source;
+  out.demand.live.source = Say::vision_encoder_live;
+  out.demand.reserved.source = {Say::times_live, {"1.5", out.demand.live.source}};
   if (terms_) {
     *terms_ = text_terms(out.demand);
-    terms_->live.terms.front().source = out.demand.live.source;
+    terms_->live.terms.front().source = "vision encoder: under 0.2 GiB for one picture, not traced";
   }
   out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
 }
@@ -387,7 +374,7 @@ void Estimate::upscale(NodeIndex i, NodeDemand& out) {
   if (graph_.input_of_type(i, "LATENT_UPSCALE_MODEL")) {
     use(i, "LATENT_UPSCALE_MODEL", out);
     if (graph_.input_of_type(i, "VAE")) use(i, "VAE", out);
-    out.note = "what a latent upscaler needs has not been traced";
+    out.note = Say::latent_upscaler_not_traced;
     set_unknown(out.demand, out.note);
     return;
   }
@@ -434,8 +421,7 @@ void Estimate::work(NodeIndex i, NodeDemand& out) {
     return;
   }
   if (out.note.empty()) {
-    out.note =
-        fmt::format("what {} needs beside its weights is not known to Ebb", graph_.node(i).label());
+    out.note = {Say::need_beside_weights_not_known, {NodeName{graph_.node(i).label()}}};
   }
   out.model_known = false;
   set_unknown(out.demand, out.note);
@@ -471,8 +457,8 @@ void Estimate::node(NodeIndex i, NodeDemand& out) {
     case StepKind::other: break;
   }
   if (!card_.known && !out.uses.empty()) {
-    out.note = fmt::format("what ComfyUI does on {}'s cards is not known to Ebb",
-                           machine_.card.vendor == GpuVendor::apple ? "Apple" : "this maker");
+    out.note = machine_.card.vendor == GpuVendor::apple ? Say::apples_cards_not_known
+                                                        : Say::makers_cards_not_known;
     set_unknown(out.demand, out.note);
   }
   out.demand.result_bytes = std::min(kMostBytes, out.demand.result_bytes + result_bytes(i));
@@ -517,14 +503,11 @@ std::optional<Shape> Estimate::main_picture(const PromptDemand& demand) {
 
 void Estimate::general_notes() {
   if (plain_attention()) {
-    assume(
-        "Attention keeps its scores in slices sized after what is free: a step needs at least the "
-        "live bytes given, and at most the card");
+    assume(Say::attention_in_slices);
   }
   const ComfyVersion known = kColumns[column_index(machine_.comfyui)];
   if (known != machine_.comfyui) {
-    assume(fmt::format("Estimates are those of ComfyUI {}, the nearest version in the table",
-                       to_string(known)));
+    assume({Say::estimates_of_version, {to_string(known)}});
   }
 }
 

@@ -88,26 +88,25 @@ namespace {
 constexpr double kMib = 1024.0 * 1024.0;
 constexpr std::int64_t kUpscaleTile = 512;  // of ImageUpscaleWithModel, halved where memory ends
 
-Quantity quantity(double bytes, NumberKind kind, std::string source) {
+Quantity quantity(double bytes, NumberKind kind, Message source) {
   return {to_bytes(bytes), kind, std::move(source)};
 }
 
 /// A factor of 1.0 prints as `1`, 2.30423... as `2.3042`.
 std::string short_number(double value) { return fmt::format("{:.5g}", value); }
 
-std::string factor_source(const SampleCase& c, const UsageFactor& factor, const char* batch) {
-  std::string text =
-      fmt::format("{}T*h*w*{}*{} MiB, usage factor of {} in {}", batch,
-                  c.plain_attention ? "0.15" : fmt::format("{}*0.01", c.element_bytes),
-                  short_number(factor.value), c.row->key, to_string(column_version(factor.column)));
-  if (*c.row->factor_text) text += fmt::format(" ({})", c.row->factor_text);
-  if (factor.of_a_later_version) text += ": the chosen version lacks this model";
-  if (c.packed) text += ", over the packed latent's channels too";
+Message factor_source(const SampleCase& c, const UsageFactor& factor, const char* batch) {
+  Message source = {
+      Say::usage_factor,
+      {batch, c.plain_attention ? "0.15" : fmt::format("{}*0.01", c.element_bytes),
+       short_number(factor.value), c.row->key, to_string(column_version(factor.column))}};
+  if (*c.row->factor_text) source += {Say::in_brackets, {c.row->factor_text}};
+  if (factor.of_a_later_version) source += Say::version_lacks_model;
+  if (c.packed) source += Say::over_packed_channels;
   if (c.reference_area > 0) {
-    text += counts_references(c) ? ", reference latents counted"
-                                 : ", reference latents left out before 0.3.43";
+    source += counts_references(c) ? Say::references_counted : Say::references_left_out;
   }
-  return text;
+  return source;
 }
 
 double plane(const Shape& s) {
@@ -148,40 +147,35 @@ double live_bytes(const SampleCase& c, double estimate) {
   return std::max(bytes, 0.0);
 }
 
-std::string live_source(const SampleCase& c) {
+Message live_source(const SampleCase& c) {
   const SampleLive& live = live_of(c);
-  std::string text;
-  if (c.row->rule == LiveRule::tokens) {
-    text = fmt::format("{} * tokens * {} * {} bytes", short_number(live.rate), c.row->hidden,
-                       c.element_bytes);
-  } else if (c.row->rule == LiveRule::latent_pixels) {
-    text = fmt::format("{} bytes per latent pixel", short_number(live.rate));
+  const std::string rate = short_number(live.rate);
+  const bool tokens = c.row->rule == LiveRule::tokens;
+  Message source = c.row->source;
+  if (tokens || c.row->rule == LiveRule::latent_pixels) {
+    Message item;
+    if (live.item_mib != 0) item = {Say::mib_an_item, {live.item_mib}};
+    source = tokens ? Message(Say::live_by_tokens,
+                              {rate, c.row->hidden, c.element_bytes, item, c.row->key, source})
+                    : Message(Say::live_by_pixels, {rate, item, c.row->key, source});
   }
-  if (!text.empty()) {
-    if (live.item_mib != 0) text += fmt::format(" {:+.4g} MiB", live.item_mib);
-    text += fmt::format(" ({}); ", c.row->key);
-  }
-  text += c.row->source;
-  if (c.quantised && c.row->cast_mib > 0) text += "; one weight in the computing type added";
+  if (c.quantised && c.row->cast_mib > 0) source += Say::one_weight_added;
   if (const ControlRow* control = control_of(c)) {
-    text += fmt::format(
-        "; {} {} of {} more for ControlNets", short_number(more_of(c, *control).rate),
-        c.row->rule == LiveRule::tokens ? "hidden states" : "bytes per latent pixel", control->key);
+    source += {tokens ? Say::hidden_states_for_controlnets : Say::bytes_for_controlnets,
+               {short_number(more_of(c, *control).rate), control->key}};
   } else if (c.controlnets > 0) {
-    text += "; ControlNets' own activations only in the upper bound";
+    source += Say::controlnets_in_the_bound;
   }
-  if (c.forwards > 1) text += "; one batch, more if cond and uncond run together";
-  return text;
+  if (c.forwards > 1) source += Say::one_batch_or_more;
+  return source;
 }
 
 /// The factors were found by replaying allocations through a model of PyTorch's own allocator.
 Quantity reserved_quantity(double bytes, double factor, NumberKind kind, bool async_allocator,
-                           const std::string& live) {
-  const char* allocator = async_allocator
-                              ? "of PyTorch's own allocator, not measured for cudaMallocAsync"
-                              : "PyTorch's own allocator, simulated";
+                           const Message& live) {
   return quantity(bytes, async_allocator ? NumberKind::assumed : kind,
-                  fmt::format("{} * live ({}); {}", short_number(factor), allocator, live));
+                  {async_allocator ? Say::times_live_not_measured : Say::times_live_simulated,
+                   {short_number(factor), live}});
 }
 
 double vae_bytes(const VaeFormula& formula, const VaeCase& c) {
@@ -190,14 +184,14 @@ double vae_bytes(const VaeFormula& formula, const VaeCase& c) {
          c.element_bytes * card_times(c, formula);
 }
 
-std::string vae_source(const VaeCase& c, const VaeFormula& formula, const char* what) {
+Message vae_source(const VaeCase& c, const VaeFormula& formula, const char* what) {
   const bool frames = formula.frames != Frames::none;
   const double times = card_times(c, formula);
-  return fmt::format("{}{}*h*w*{}{}{} bytes, {} estimate of {} in {}",
-                     short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
-                     formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
-                     times == 1 ? "" : fmt::format("*{}", times), what, c.row->key,
-                     to_string(kColumns[column_index(c.version)]));
+  return {Say::vae_estimate,
+          {short_number(formula_scale(formula, c.shape)), frames ? "*T" : "",
+           formula.unit == 1 ? "" : fmt::format("{}*", formula.unit), c.element_bytes,
+           times == 1 ? "" : fmt::format("*{}", times), what, c.row->key,
+           to_string(kColumns[column_index(c.version)])}};
 }
 
 /// Tiles overlap by an eighth of their side on each; pictures are done three times over, in tiles
@@ -247,7 +241,7 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   Demand demand;
   if (work.formula.scale == 0) {
     demand.asked = demand.minimum = demand.live = demand.reserved =
-        unknown_quantity(fmt::format("no formula for {}: {}", c.row->title, c.row->source));
+        unknown_quantity({Say::no_formula_for, {c.row->title, c.row->source}});
     return demand;
   }
   const double asked = vae_bytes(work.formula, c);
@@ -256,10 +250,9 @@ Demand vae_demand(const VaeCase& c, const VaeWork& work) {
   const Tile tile = tile_of(c, work.picture);
   const std::optional<double> live = traced_live(c, work.live, tile);
   const double bytes = live.value_or(c.row->share * asked * tile.part);
-  std::string source = live ? fmt::format("{} {}: {}", c.row->key, work.what, c.row->source)
-                            : fmt::format("{} {}: {:.2g} of ComfyUI's estimate, assumed",
-                                          c.row->key, work.what, c.row->share);
-  if (c.tile > 0) source += fmt::format("; one tile of {} pixels", c.tile);
+  Message source = live ? Message(Say::row_for, {c.row->key, work.what, c.row->source})
+                        : Message(Say::share_of_estimate, {c.row->key, work.what, c.row->share});
+  if (c.tile > 0) source += {Say::one_tile_of, {c.tile}};
   const NumberKind kind = live ? c.row->kind : NumberKind::assumed;
   demand.live = quantity(bytes, kind, source);
   demand.reserved = reserved_quantity(bytes * work.live.reserved, work.live.reserved, kind,
@@ -282,7 +275,7 @@ std::int64_t element_count(const Shape& s) {
   return to_bytes(static_cast<double>(s.batch) * static_cast<double>(s.channels) * plane(s));
 }
 
-Quantity unknown_quantity(std::string why) { return {0, NumberKind::unknown, std::move(why)}; }
+Quantity unknown_quantity(Message why) { return {0, NumberKind::unknown, std::move(why)}; }
 
 /// Bounds of a sampler: more ControlNets than were traced may need half as much again.
 void set_bounds(const SampleCase& c, Demand& demand) {
@@ -348,19 +341,19 @@ Demand encode_demand(const VaeCase& c) {
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes) {
   Demand demand;
   double asked = 0;
-  std::string source = "0: ComfyUI asks nothing for text encoders";
+  Message source = Say::nothing_asked_for_text;
   if (row && row->asked_mib_per_token > 0 && rules_for(version).text_encoders_ask) {
     const double per_token = row->asked_mib_per_token * (element_bytes == 2 ? 0.5 : 1.0);
     asked = 642 * per_token * kMib;
-    source = fmt::format("642 tokens * {} MiB ({} in 0.18.2); more for longer prompts",
-                         short_number(per_token), row->key);
+    source = {Say::asked_for_text, {short_number(per_token), row->key}};
   }
   demand.asked = demand.minimum = quantity(asked, NumberKind::computed, source);
   const double live = (row ? row->live_mib : 200) * kMib;
-  demand.live = quantity(live, NumberKind::assumed,
-                         row ? fmt::format("{}: {}", row->key, row->source)
-                             : "unknown text encoder: as the large ones, under 0.2 GiB");
-  demand.reserved = quantity(live * 1.5, NumberKind::assumed, "1.5 * live; " + demand.live.source);
+  demand.live = quantity(
+      live, NumberKind::assumed,
+      row ? Message(Say::row_of, {row->key, row->source}) : Message(Say::as_large_text_encoders));
+  demand.reserved =
+      quantity(live * 1.5, NumberKind::assumed, {Say::times_live, {"1.5", demand.live.source}});
   if (row) demand.flops = 2 * row->parameters * row->tokens;
   demand.low = 0.2;
   demand.high = 2;
@@ -393,12 +386,11 @@ Demand writing_demand(const TextRow* row, const ComfyVersion& version, int eleme
   const bool known = kept != std::end(kKept);
   const std::int64_t each = known ? kept->bytes : kKept[0].bytes;
   const std::int64_t tokens = (row ? row->tokens : 512) + demand.repeats;
-  const std::string source = fmt::format(
-      "keys and values of {} tokens * {} bytes{}; {}", tokens, each,
-      known ? "" : ", as Qwen 3 4B; Gemma 3 12B has 2.7 times as much", demand.live.source);
+  const Message source = {known ? Say::keys_and_values : Say::keys_and_values_as_qwen,
+                          {tokens, each, demand.live.source}};
   const double live = static_cast<double>(demand.live.bytes) + static_cast<double>(tokens * each);
   demand.live = quantity(live, NumberKind::assumed, source);
-  demand.reserved = quantity(live * 1.1, NumberKind::assumed, "1.1 * live; " + source);
+  demand.reserved = quantity(live * 1.1, NumberKind::assumed, {Say::times_live, {"1.1", source}});
   demand.low = known ? 0.8 : 0.4;
   demand.high = known ? 1.2 : 2.7;
   return demand;
@@ -412,15 +404,13 @@ Demand sound_demand(const SoundCase& c) {
   const bool decodes = c.latent_values > 0;
   const double live =
       decodes ? static_cast<double>(c.latent_values) / 8 * kBytesOfAFrame : kEncoderBytes * kMinute;
-  const std::string source =
-      decodes ? "latent values / 8 * 87,000 * bytes, ComfyUI's own estimate; not traced"
-              : "a minute of sound assumed: 3 * 512 * 3,200 * bytes a second; not traced";
+  const Message source = decodes ? Say::sound_decoded : Say::sound_encoded;
   const double bytes = live * c.element_bytes;
   demand.live = quantity(bytes, NumberKind::assumed, source);
-  demand.reserved = quantity(1.2 * bytes, NumberKind::assumed, "1.2 * live; " + source);
+  demand.reserved = quantity(1.2 * bytes, NumberKind::assumed, {Say::times_live, {"1.2", source}});
   const bool asks = decodes && c.version >= ComfyVersion{0, 25, 0};
   demand.asked = demand.minimum =
-      quantity(asks ? bytes : 0, NumberKind::computed, asks ? source : "0: ComfyUI asks nothing");
+      quantity(asks ? bytes : 0, NumberKind::computed, asks ? source : Message(Say::nothing_asked));
   demand.low = 0.3;
   demand.high = 1.5;
   return demand;
@@ -438,20 +428,16 @@ Demand upscale_demand(const UpscaleCase& c) {
   Demand demand;
   demand.asked =
       quantity(static_cast<double>(c.weights_bytes) + work + images, NumberKind::computed,
-               fmt::format("weights + 512*512*3*4*{}*384 + picture, the estimate of "
-                           "ImageUpscaleWithModel",
-                           short_number(std::max(c.scale, 1.0))));
+               {Say::upscaler_estimate, {short_number(std::max(c.scale, 1.0))}});
   demand.minimum = demand.asked;
   const UpscalerRow& row = upscaler_row(c.scale);
   const NumberKind kind = c.rrdb ? NumberKind::measured : NumberKind::assumed;
   const double live = row.pixel * c.tile_pixels() + images;
-  demand.live = quantity(
-      live, kind,
-      fmt::format("{} bytes a pixel of one tile ({}), and the picture; {}", short_number(row.pixel),
-                  row.key, c.rrdb ? "traced on meta tensors" : "as an ESRGAN would"));
-  demand.reserved =
-      quantity(row.reserved * live, NumberKind::assumed,
-               fmt::format("{} * live; {}", short_number(row.reserved), demand.live.source));
+  demand.live = quantity(live, kind,
+                         {c.rrdb ? Say::upscaler_traced : Say::upscaler_as_esrgan,
+                          {short_number(row.pixel), row.key}});
+  demand.reserved = quantity(row.reserved * live, NumberKind::assumed,
+                             {Say::times_live, {short_number(row.reserved), demand.live.source}});
   // Nearly all of such a model works on the small picture: each of its 32-bit weights once a pixel.
   demand.flops = 2 * static_cast<double>(c.weights_bytes) / 4 *
                  static_cast<double>(c.picture.batch) * plane(c.picture);

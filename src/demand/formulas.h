@@ -22,7 +22,7 @@ std::int64_t to_bytes(double bytes);
 /// Elements of a shape, kMostBytes at most.
 std::int64_t element_count(const Shape& shape);
 
-Quantity unknown_quantity(std::string why);
+Quantity unknown_quantity(Message why);
 
 /// A denoising run on one latent.
 struct SampleCase {

@@ -225,7 +225,7 @@ SizeValue latent_upsampled(RuleScope& s, const RuleRow&) {
     const double scale = contains(name, "x1.5") ? 1.5 : 2;
     shape.width = std::llround(static_cast<double>(shape.width) * scale);
     shape.height = std::llround(static_cast<double>(shape.height) * scale);
-    if (name.empty()) s.assume(fmt::format("{} is assumed to double both sides", s.node().label()));
+    if (name.empty()) s.assume({Say::doubles_both_sides, {s.node_name()}});
   }
   return s.made(shape);
 }
@@ -341,7 +341,7 @@ SizeValue latent_with_sound(RuleScope& s, const RuleRow&) {
   if (audio.is_shape()) {
     value.audio_elements = audio.shape.elements() / std::max<std::int64_t>(1, audio.shape.batch);
   } else {
-    value.why = fmt::format("{}: the sound's latent is not counted", s.node().label());
+    value.why = {Say::sound_of_node_not_counted, {s.node_name()}};
   }
   return value;  // hands both tensors on
 }
@@ -355,7 +355,7 @@ SizeValue latent_separated(RuleScope& s, const RuleRow&) {
     value.audio_elements = 0;
     return value;
   }
-  if (value.audio_elements == 0) return unknown_value("the sound's latent is not counted");
+  if (value.audio_elements == 0) return unknown_value(Say::sound_not_counted);
   value.shape = {
       value.shape.batch, 8, 1, std::max<std::int64_t>(1, value.audio_elements / 128), 16, false};
   value.audio_elements = 0;

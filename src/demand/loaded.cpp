@@ -58,9 +58,7 @@ bool gives_video(const RuleScope& s) {
 SizeValue of_media(RuleScope& s, const MediaSize& size, NumberKind kind) {
   const std::int64_t frames = std::clamp<std::int64_t>(size.frames, 1, kMostFrames);
   if (size.width > kMostPixels || size.height > kMostPixels) {
-    return unknown_value(
-        fmt::format("the picture that {} loads is {}x{}, larger than any node takes",
-                    s.node().label(), size.width, size.height));
+    return unknown_value({Say::picture_larger_than_any, {s.node_name(), size.width, size.height}});
   }
   SizeValue value = s.made({frames, 3, 1, size.height, size.width, false});
   value.frames_per_second = size.frames_per_second;
@@ -70,8 +68,7 @@ SizeValue of_media(RuleScope& s, const MediaSize& size, NumberKind kind) {
 
 SizeValue as_given(RuleScope& s, const MediaSize& usual) {
   const SizeOverrides& sizes = s.sizes();
-  s.assume(fmt::format("the picture that {} loads is assumed to be {}x{}", s.node().label(),
-                       *sizes.width, *sizes.height));
+  s.assume({Say::loaded_picture_assumed, {s.node_name(), *sizes.width, *sizes.height}});
   MediaSize size = usual;
   size.width = *sizes.width;
   size.height = *sizes.height;
@@ -81,15 +78,12 @@ SizeValue as_given(RuleScope& s, const MediaSize& usual) {
 /// Neither the file nor the user says it: what is usual.
 SizeValue as_usual(RuleScope& s, const MediaSize& usual, const std::string& file) {
   const std::string architecture = s.architecture();
-  const std::string frames =
-      gives_video(s) ? fmt::format(" and {} frames", usual.frames) : std::string();
-  const std::string whose =
-      architecture.empty() ? std::string() : fmt::format(", as is usual for {}", architecture);
-  s.assume(
-      fmt::format("{}: {} is not at hand, {}x{}{} assumed{}; --input DIR (ComfyUI's input "
-                  "folder) or --size WxH says more",
-                  s.node().label(), file.empty() ? "its file" : file, usual.width, usual.height,
-                  frames, whose));
+  Message frames, whose;
+  if (gives_video(s)) frames = {Say::and_frames, {usual.frames}};
+  if (!architecture.empty()) whose = {Say::as_is_usual_for, {architecture}};
+  s.assume({Say::usual_size_assumed,
+            {s.node_name(), file.empty() ? Argument(Say::its_file) : Argument(file), usual.width,
+             usual.height, frames, whose}});
   return of_media(s, usual, NumberKind::assumed);
 }
 
@@ -131,8 +125,7 @@ SizeValue picture_loaded(RuleScope& s, const RuleRow&) {
   if (size.frames == 0) {
     size.frames = video ? usual.frames : 1;
     kind = NumberKind::assumed;
-    s.assume(
-        fmt::format("how many frames {} has is not in its header: {} assumed", file, size.frames));
+    s.assume({Say::frames_assumed, {file, size.frames}});
   }
   if (s.sizes().width && s.sizes().height) return as_given(s, size);
   return of_media(s, size, kind);
@@ -175,7 +168,7 @@ SizeValue video_taken_apart(RuleScope& s, const RuleRow&) {
   const std::string_view type = s.graph().output_type({s.position(), s.slot()});
   if (type == "IMAGE") return video;
   if (type != "FLOAT" || video.frames_per_second <= 0) {
-    return unknown_value(fmt::format("{}: that of the video is not known", s.node().label()));
+    return unknown_value({Say::rate_of_video_not_known, {s.node_name()}});
   }
   SizeValue value = number_value(video.frames_per_second);
   value.why = video.why;

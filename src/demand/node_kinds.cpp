@@ -120,14 +120,14 @@ std::string sampler_name(const PromptGraph& graph, NodeIndex node) {
 
 /// How many conditionings one step evaluates.
 int branches(const PromptGraph& graph, NodeIndex sampler, NodeIndex guider, PromptValues& values,
-             std::string& why) {
+             Message& why) {
   const NodeIndex with_cfg = guider.exists() ? guider : sampler;
   const std::string& name = graph.node(with_cfg).class_type;
   if (name == "BasicGuider") return 1;
   if (one_of(name, {"DualCFGGuider", "PerpNegGuider"})) return 3;
   if (!graph.node(with_cfg).input("cfg")) return 1;
   const auto cfg = values.number(with_cfg, "cfg");
-  if (!cfg) why = "its cfg is not known: two evaluations a step assumed";
+  if (!cfg) why = Say::cfg_not_known;
   return cfg && *cfg == 1 ? 1 : 2;
 }
 
@@ -254,7 +254,7 @@ SamplerSettings sampler_settings(const PromptGraph& graph, NodeIndex node, Promp
   }
   settings.forwards = branches(graph, node, guider, values, settings.why);
   const auto steps = step_count(graph, node, values);
-  if (!steps) settings.why = "its number of steps is not known: 1 assumed";
+  if (!steps) settings.why = Say::steps_not_known;
   const double repeats = steps.value_or(1) * evaluations(sampler_name(graph, node));
   settings.repeats = static_cast<int>(std::clamp(repeats, 1.0, 1e6));
   return settings;

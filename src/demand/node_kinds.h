@@ -43,7 +43,7 @@ struct SamplerSettings {
   std::vector<PromptGraph::Source> conditionings;
   int repeats = 1;   ///< steps times the evaluations that the method takes for one
   int forwards = 1;  ///< conditionings
-  std::string why;   ///< steps or cfg that are not known
+  Message why;       ///< steps or cfg that are not known
 };
 SamplerSettings sampler_settings(const PromptGraph& graph, NodeIndex node, PromptValues& values);
 

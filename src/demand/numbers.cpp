@@ -15,7 +15,7 @@ SizeValue number_typed(RuleScope& s, const RuleRow&) {
   for (const char* name : {"value", "number", "Number", "int", "float", "Value"}) {
     if (s.has(name)) return s.get(name);
   }
-  return unknown_value(fmt::format("{} has no value", s.node().label()));
+  return unknown_value({Say::has_no_value, {s.node_name()}});
 }
 
 namespace {
@@ -58,7 +58,7 @@ SizeValue number_of_proportion(RuleScope& s, const RuleRow&) {
   const auto down = parse_double(
       colon < ratio.size() ? ratio.substr(colon + 1, ratio.find(' ') - colon - 1) : "");
   if (!across || !down || *across <= 0 || *down <= 0 || s.slot() > 1) {
-    return unknown_value(fmt::format("{}: its proportion is not understood", s.node().label()));
+    return unknown_value({Say::proportion_not_understood, {s.node_name()}});
   }
   const double scale = std::sqrt(*megapixels * 1024 * 1024 / (*across * *down));
   const double side = (s.slot() == 0 ? *across : *down) * scale;
@@ -77,7 +77,7 @@ SizeValue number_of_picture(RuleScope& s, const RuleRow&) {
   const double numbers[] = {static_cast<double>(picture.shape.width),
                             static_cast<double>(picture.shape.height),
                             static_cast<double>(picture.shape.batch * picture.shape.frames)};
-  if (which < 0 || which > 2) return unknown_value("no such output");
+  if (which < 0 || which > 2) return unknown_value(Say::no_such_output);
   SizeValue value = number_value(numbers[which]);
   value.why = picture.why;
   return value;
@@ -85,7 +85,7 @@ SizeValue number_of_picture(RuleScope& s, const RuleRow&) {
 
 SizeValue number_of_camera(RuleScope& s, const RuleRow&) {
   const char* names[] = {"", "width", "height", "length"};
-  return s.slot() >= 1 && s.slot() <= 3 ? s.get(names[s.slot()]) : unknown_value("not a number");
+  return s.slot() >= 1 && s.slot() <= 3 ? s.get(names[s.slot()]) : unknown_value(Say::no_number);
 }
 
 SizeValue number_computed(RuleScope& s, const RuleRow&) {
@@ -106,7 +106,7 @@ SizeValue number_computed(RuleScope& s, const RuleRow&) {
   const auto result = evaluate(text, name_value);
   if (s.pending()) return {};
   if (!result) {
-    return unknown_value(fmt::format("{}: its expression is not understood", s.node().label()));
+    return unknown_value({Say::expression_not_understood, {s.node_name()}});
   }
   const auto& types = s.node().output_types;
   const bool whole =
@@ -116,7 +116,7 @@ SizeValue number_computed(RuleScope& s, const RuleRow&) {
 
 /// Which of its options a CustomCombo has.
 SizeValue number_of_choice(RuleScope& s, const RuleRow&) {
-  return s.slot() == 1 && s.has("index") ? s.get("index") : unknown_value("not a number");
+  return s.slot() == 1 && s.has("index") ? s.get("index") : unknown_value(Say::no_number);
 }
 
 SizeValue number_of_operation(RuleScope& s, const RuleRow&) {
@@ -134,7 +134,7 @@ SizeValue number_of_operation(RuleScope& s, const RuleRow&) {
   if ((op == "mod" || op == "modulo") && y != 0) return number_value(x - y * std::floor(x / y));
   if (op == "min") return number_value(std::min(x, y));
   if (op == "max") return number_value(std::max(x, y));
-  return unknown_value(fmt::format("{}: operation \"{}\" is not understood", s.node().label(), op));
+  return unknown_value({Say::operation_not_understood, {s.node_name(), op}});
 }
 
 SizeValue steps_typed(RuleScope& s, const RuleRow&) {
@@ -165,7 +165,7 @@ SizeValue steps_split(RuleScope& s, const RuleRow& row) {
 
 SizeValue steps_listed(RuleScope& s, const RuleRow&) {
   const auto text = s.text("sigmas");
-  if (!text) return unknown_value(fmt::format("{}: its sigmas are linked", s.node().label()));
+  if (!text) return unknown_value({Say::sigmas_are_linked, {s.node_name()}});
   double count = 0;
   for (std::string_view part : split(*text, ',')) {
     if (parse_double(trim(part))) ++count;

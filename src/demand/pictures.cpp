@@ -52,8 +52,7 @@ SizeValue picture_decoded(RuleScope& s, const RuleRow&) {
       if (usual.channels == latent.shape.channels) strides = usual;
     }
     if (strides.spatial == 0) return s.unknown();
-    s.assume(fmt::format("{}: the VAE is of an unknown kind, {} pixels per latent pixel assumed",
-                         s.node().label(), strides.spatial));
+    s.assume({Say::vae_strides_assumed, {s.node_name(), strides.spatial}});
   }
   if (!latent.why.empty()) s.assume(latent.why);
   Shape shape = latent.shape;
@@ -81,9 +80,9 @@ SizeValue picture_resized(RuleScope& s, const RuleRow& row) {
   if (!width || !height) return picture.is_shape() || !picture.known() ? s.unknown() : picture;
   if (*width > 0 && *height > 0) {
     SizeValue one = picture;
-    if (picture.size_kind == NumberKind::assumed) one.why.clear();  // its own size does not matter
-    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};    // only the number is assumed
-    if (!picture.is_shape()) one.why.clear();
+    if (picture.size_kind == NumberKind::assumed) one.why = {};   // its own size does not matter
+    if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};  // only the number is assumed
+    if (!picture.is_shape()) one.why = {};
     return with_sides(s, one, *width, *height);
   }
   if (!picture.is_shape()) return unknown_value(picture.why);
@@ -110,8 +109,7 @@ namespace {
 SizeValue at_pixels(RuleScope& s, const SizeValue& picture, double pixels, std::int64_t step) {
   if (!picture.is_shape()) {
     const std::int64_t side = scaled(1, std::sqrt(pixels), step);
-    s.assume(fmt::format("{}: a square picture is assumed, whose size is all that counts",
-                         s.node().label()));
+    s.assume({Say::square_assumed, {s.node_name()}});
     return s.made({1, 3, 1, side, side, false});
   }
   const double scale = std::sqrt(pixels / (static_cast<double>(picture.shape.width) *
@@ -166,7 +164,7 @@ SizeValue picture_resized_by_type(RuleScope& s, const RuleRow&) {
   if (type == "scale dimensions" && *width > 0 && *height > 0) {
     SizeValue one = picture;
     if (!picture.is_shape()) one.shape = {1, 3, 1, 1, 1, false};  // only the number is assumed
-    if (!picture.is_shape()) one.why.clear();
+    if (!picture.is_shape()) one.why = {};
     return with_sides(s, one, *width, *height);
   }
   if (type == "scale total pixels" && *megapixels > 0) {
@@ -207,8 +205,7 @@ SizeValue picture_for_kontext(RuleScope& s, const RuleRow&) {
   const SizeValue picture = s.first({"IMAGE"});
   if (s.pending()) return {};
   if (!picture.is_shape()) {
-    s.assume(fmt::format("{}: 1024x1024 assumed, all its sizes have about as many pixels",
-                         s.node().label()));
+    s.assume({Say::usual_square_assumed, {s.node_name()}});
     return s.made({1, 3, 1, 1024, 1024, false});
   }
   const double ratio =
@@ -250,8 +247,7 @@ SizeValue picture_upscaled(RuleScope& s, const RuleRow&) {
   SizeValue value = with_sides(s, picture, scaled(picture.shape.width, scale),
                                scaled(picture.shape.height, scale));
   if (value.is_shape() && value.why.empty()) {
-    value.why =
-        fmt::format("{}: {} times as wide and high, by the file's name", s.node().label(), scale);
+    value.why = {Say::scale_by_name, {s.node_name(), scale}};
   }
   return value;
 }

@@ -155,17 +155,15 @@ SizeValue guess_from_size(RuleScope& s, std::string_view type) {
     const RuleRow usual = s.has("length") || s.has("num_frames")
                               ? RuleRow{"", latent_from_size, 16, 8, 4}
                               : RuleRow{"", latent_from_size, 4, 8, 0};
-    s.assume(fmt::format("{} is not known: 8 pixels per latent pixel assumed", s.node().label()));
+    s.assume({Say::eight_pixels_assumed, {s.node_name()}});
     return latent_from_size(s, usual);
   }
-  s.assume(fmt::format("{} is not known: assumed to give {} of its width and height",
-                       s.node().label(), type));
+  s.assume({Say::gives_its_width_and_height, {s.node_name(), type}});
   return picture_resized(s, {"", picture_resized});
 }
 
 SizeValue not_known(const RuleScope& s, std::string_view what) {
-  return unknown_value(
-      fmt::format("the {} that {} gives is not known to Ebb", what, s.node().label()));
+  return unknown_value({Say::output_not_known, {what, s.node_name()}});
 }
 
 }  // namespace
@@ -209,7 +207,7 @@ SizeValue guess(RuleScope& s) {
   SizeValue value = s.value_of(from);
   if (s.pending()) return {};
   if (!s.node().known && value.is_shape() && value.why.empty() && s.node().inputs.size() > 1) {
-    value.why = fmt::format("{} is not known: assumed to keep the size", s.node().label());
+    value.why = {Say::keeps_the_size, {s.node_name()}};
   }
   return value;
 }

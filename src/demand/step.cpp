@@ -11,8 +11,7 @@ namespace {
 Demand unknown_demand(const Weights& weights) {
   Demand demand;
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(
-      fmt::format("no estimate for {} is known",
-                  weights.architecture.empty() ? weights.name : weights.architecture));
+      {Say::no_estimate_for, {weights.architecture.empty() ? weights.name : weights.architecture}});
   return demand;
 }
 

@@ -273,12 +273,12 @@ Product& Product::over(double divisor, std::string_view unit) {
   return *this;
 }
 
-Term Product::term(std::string what, NumberKind kind, std::string source) const {
+Term Product::term(std::string what, NumberKind kind, Message source) const {
   return {to_hundredths(value_), factors_ > 1 ? text_ : "", std::move(what), kind,
           std::move(source)};
 }
 
-Term bytes_term(std::int64_t bytes, std::string what, NumberKind kind, std::string source) {
+Term bytes_term(std::int64_t bytes, std::string what, NumberKind kind, Message source) {
   return {to_hundredths(static_cast<double>(bytes) / kMib), "", std::move(what), kind,
           std::move(source)};
 }

@@ -19,7 +19,7 @@ class Product {
   Product& count(double factor, std::string_view unit) {
     return factor == 1 ? *this : times(factor, unit);
   }
-  Term term(std::string what, NumberKind kind, std::string source) const;
+  Term term(std::string what, NumberKind kind, Message source) const;
 
  private:
   double add(const char* sign, double factor, std::string_view unit);
@@ -30,7 +30,7 @@ class Product {
 };
 
 /// A plain number of bytes in hundredths of MiB.
-Term bytes_term(std::int64_t bytes, std::string what, NumberKind kind, std::string source);
+Term bytes_term(std::int64_t bytes, std::string what, NumberKind kind, Message source);
 
 DemandTerms sample_terms(const SampleCase& c);
 DemandTerms decode_terms(const VaeCase& c);

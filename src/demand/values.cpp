@@ -20,7 +20,7 @@ constexpr std::int64_t kMostElements = kMostBytes / 16;
 
 }  // namespace
 
-SizeValue unknown_value(std::string why) {
+SizeValue unknown_value(Message why) {
   SizeValue value;
   value.why = std::move(why);
   return value;
@@ -57,7 +57,7 @@ std::optional<std::string> RuleScope::text(std::string_view name) const {
 }
 
 SizeValue RuleScope::value_of(const PromptGraph::Source& source) {
-  if (!source.exists()) return unknown_value("a link leads nowhere");
+  if (!source.exists()) return unknown_value(Say::link_leads_nowhere);
   const auto found = values_.entries_.find(PromptValues::key(source));
   if (found != values_.entries_.end() && found->second.state == PromptValues::State::done) {
     return found->second.value;
@@ -69,12 +69,12 @@ SizeValue RuleScope::value_of(const PromptGraph::Source& source) {
 SizeValue RuleScope::get(const PromptInput& input) {
   if (input.link) return value_of(graph().source(input));
   if (const auto number = typed(input)) return number_value(*number);
-  return unknown_value(fmt::format("{}: {} is not a number", node().label(), input.name));
+  return unknown_value({Say::not_a_number, {node_name(), input.name}});
 }
 
 SizeValue RuleScope::get(std::string_view name) {
   const PromptInput* input = node().input(name);
-  if (!input) return unknown_value(fmt::format("{} has no {}", node().label(), name));
+  if (!input) return unknown_value({Say::has_no_input, {node_name(), name}});
   SizeValue value = get(*input);
   if (!value.known() && !pending()) why_ = value.why;
   if (value.known() && !value.why.empty()) assumed_ = value.why;
@@ -85,7 +85,7 @@ SizeValue RuleScope::first(std::initializer_list<std::string_view> types) {
   for (const std::string_view type : types) {
     if (const PromptInput* input = graph().input_of_type(node_, type)) return get(input->name);
   }
-  why_ = fmt::format("{} gets no picture", node().label());
+  why_ = {Say::gets_no_picture, {node_name()}};
   return unknown();
 }
 
@@ -93,19 +93,19 @@ std::optional<double> RuleScope::real(std::string_view name, double least, doubl
                                       std::optional<double> fallback) {
   const PromptInput* input = node().input(name);
   if (!input) {
-    if (!fallback) why_ = fmt::format("{} has no {}", node().label(), name);
+    if (!fallback) why_ = {Say::has_no_input, {node_name(), name}};
     return fallback;
   }
   const SizeValue value = get(name);
   if (pending()) return {};
   if (!value.is_number()) {
-    if (why_.empty()) why_ = fmt::format("{}: {} is not known", node().label(), name);
+    if (why_.empty()) why_ = {Say::input_not_known, {node_name(), name}};
     return {};
   }
   if (!(value.number >= least && value.number <= most)) {
-    why_ = fmt::format("{} is {:.15g}; it must be from {} to {}", name, value.number,
-                       format_count(static_cast<std::int64_t>(least)),
-                       format_count(static_cast<std::int64_t>(most)));
+    why_ = {
+        Say::outside_its_range,
+        {name, value.number, static_cast<std::int64_t>(least), static_cast<std::int64_t>(most)}};
     // What the class takes, its definition says, and that was asked when the file was read.
     return {};
   }
@@ -131,20 +131,21 @@ std::string RuleScope::architecture() const {
 
 const VaeRow* RuleScope::vae() {
   const VaeRow* row = values_.facts_.vae_of ? values_.facts_.vae_of(node_) : nullptr;
-  if (!row) why_ = fmt::format("{} uses a VAE of an unknown kind", node().label());
+  if (!row) why_ = {Say::vae_of_unknown_kind, {node_name()}};
   return row;
 }
 
 SizeValue RuleScope::made(Shape shape) {
   if (shape.batch < 1 || shape.channels < 1 || shape.frames < 1 || shape.height < 1 ||
       shape.width < 1) {
-    why_ = fmt::format("{} gives a picture of no size", node().label());
+    why_ = {Say::picture_of_no_size, {node_name()}};
     return unknown();
   }
   if (element_count(shape) > kMostElements) {
-    why_ = fmt::format("{} asks for more than any memory holds", node().label());
+    why_ = {Say::more_than_any_memory, {node_name()}};
     if (!values_.error_) {
-      values_.error_ = input_error(why_, {}, node().label(), "Change it in the workflow.");
+      values_.error_ = input_error(node().label() + " asks for more than any memory holds", {},
+                                   node().label(), "Change it in the workflow.");
     }
     return unknown();
   }
@@ -178,8 +179,8 @@ void PromptValues::step(std::vector<PromptGraph::Source>& stack) {
     if (needed.state == State::waiting) {
       stack.push_back(need);
     } else if (needed.state == State::open) {  // it waits for this very output
-      needed.value = unknown_value(
-          fmt::format("the links of {} form a circle", graph_.node(need.node).label()));
+      needed.value =
+          unknown_value({Say::links_form_a_circle, {NodeName{graph_.node(need.node).label()}}});
       needed.state = State::done;
     }
   }

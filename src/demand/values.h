@@ -28,14 +28,14 @@ struct SizeValue {
   double frames_per_second = 0;                 ///< of a video; 0: not known
   NumberKind size_kind = NumberKind::computed;  ///< assumed: nobody says how large a file is
   NodeIndex made_by;                            ///< node that allocated it; others hand it on
-  std::string why;  ///< unknown: the reason; known: what was assumed on the way
+  Message why;  ///< unknown: the reason; known: what was assumed on the way
 
   bool known() const { return kind != Kind::unknown; }
   bool is_shape() const { return kind == Kind::shape; }
   bool is_number() const { return kind == Kind::number; }
 };
 
-SizeValue unknown_value(std::string why);
+SizeValue unknown_value(Message why);
 SizeValue number_value(double number);
 
 class PromptValues;
@@ -76,7 +76,8 @@ class RuleScope {
   const VaeRow* vae();
   SizeValue made(Shape shape);  ///< a new tensor of this shape
   SizeValue unknown() const;    ///< for the reason noted last
-  void assume(std::string what) { assumed_ = std::move(what); }
+  void assume(Message what) { assumed_ = std::move(what); }
+  NodeName node_name() const { return {node().label()}; }
 
   bool pending() const { return !needs_.empty(); }
   const std::vector<PromptGraph::Source>& needs() const { return needs_; }
@@ -86,8 +87,8 @@ class RuleScope {
   PromptValues& values_;
   NodeIndex node_;
   int slot_;
-  std::string why_;
-  std::string assumed_;
+  Message why_;
+  Message assumed_;
   std::vector<PromptGraph::Source> needs_;
 };
 

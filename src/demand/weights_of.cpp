@@ -147,9 +147,9 @@ Result<Done> PromptWeights::guess_loader(NodeIndex i, const FindWeights& find) {
       if (wanted.files.empty()) {
         weights->name = cut_text(node.class_type);
         weights->role = wanted.role;
-        weights->source = fmt::format("which files {} loads is not known to Ebb", node.label());
+        weights->source = {Say::files_not_known, {NodeName{node.label()}}};
       } else {
-        weights->source += fmt::format("; guessed from the inputs of {}", node.label());
+        weights->source = {Say::guessed_from_inputs, {weights->source, NodeName{node.label()}}};
       }
       weights->node = node.id;
       weights->id = node.id + given.suffix;
@@ -271,7 +271,7 @@ Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view t
   for (int steps = 0; source.exists() && steps <= graph_.size(); ++steps) {
     if (--steps_left_ < 0) {
       origin.loras.clear();
-      origin.why = fmt::format("its {} comes through too many nodes", type);
+      origin.why = {Say::through_too_many_nodes, {type}};
       return origin;
     }
     const auto given = given_.find({source.node, std::string(type)});
@@ -287,14 +287,13 @@ Origin PromptWeights::origin(const PromptGraph::Source& from, std::string_view t
     }
     const PromptGraph::Source next = graph_.handed_on(source, type);
     if (!next.exists()) {
-      origin.why = fmt::format("its {} comes from {}, whose files are not known to Ebb", type,
-                               graph_.node(source.node).label());
+      origin.why = {Say::comes_from_unknown_files,
+                    {type, NodeName{graph_.node(source.node).label()}}};
       return origin;
     }
     source = next;
   }
-  origin.why = source.exists() ? fmt::format("the links of its {} form a circle", type)
-                               : fmt::format("no {} is linked to it", type);
+  origin.why = {source.exists() ? Say::its_links_form_a_circle : Say::nothing_is_linked, {type}};
   return origin;
 }
 

@@ -20,7 +20,7 @@ struct Origin {
   WeightsIndex weights;               ///< none if unknown
   std::vector<WeightsIndex> loras;    ///< put on it on the way, nearest the loader last
   std::vector<WeightsIndex> patches;  ///< of model patches on the way
-  std::string why;                    ///< why it is unknown
+  Message why;                        ///< why it is unknown
 };
 
 class PromptWeights {

@@ -104,13 +104,13 @@ Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms
   out.nodes = working_nodes(it);
   out.machine = machine_line(report);
   out.verdict = outcome.verdict;
-  out.cause = outcome.cause;
+  out.cause = say(outcome.causes);
   for (const Sum* sum : {&terms.area, &terms.asked, &terms.live}) {
     if (!sum->terms.empty()) out.sums.push_back(*sum);
   }
   if (terms.asked.terms.empty()) {
     out.notes.push_back(
-        as_sentence("What the step asks for is not known: " + it.step.demand.asked.source));
+        as_sentence("What the step asks for is not known: " + say(it.step.demand.asked.source)));
   }
   const Load* load = main_load(it);
   if (load && it.weights(load->weights).known()) {

@@ -32,7 +32,7 @@ void put_term(std::string& out, const Term& term, char sign, bool whole) {
       fmt::format("{} {:>11}  {}", sign, number(term.hundredths, whole), printable(term.what));
   if (!term.factors.empty()) text += ": " + term.factors;
   std::string kind = to_string(term.kind);
-  if (!term.source.empty()) kind += "; " + printable(term.source);
+  if (!term.source.empty()) kind += "; " + printable(say(term.source));
   const std::string together = fmt::format("{}  [{}]", text, kind);
   if (display_width(together) <= kColumns) {
     out += together + "\n";
@@ -124,7 +124,7 @@ std::string to_json(const Explanation& it) {
       text("factors", term.factors);
       text("what", term.what);
       json.member("kind", to_string(term.kind));
-      text("source", term.source);
+      text("source", say(term.source));
       json.end_object();
     }
     json.end_array();

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "ebb/launch.h"
+#include "ebb/report.h"
 #include "launch/advice.h"
 #include "machine/flag_words.h"
 
@@ -262,12 +263,11 @@ Result<LaunchPlan> plan_launch(const std::vector<LaunchRun>& runs, const Checkou
 }
 
 std::string to_string(const LaunchEffect& effect, const Machine& machine) {
-  std::vector<std::string> parts = changes(effect.before, effect.after, machine);
+  std::vector<Message> parts = changes(effect.before, effect.after, machine);
   if (effect.frames_after && effect.frames_before && effect.frames_after != effect.frames_before) {
-    parts.push_back(
-        fmt::format("limit {} -> {} frames", *effect.frames_before, *effect.frames_after));
+    parts.push_back({Say::limit_moves, {*effect.frames_before, *effect.frames_after}});
   }
-  return fmt::format("{}", fmt::join(parts, "; "));
+  return say(parts);
 }
 
 }  // namespace ebb

@@ -41,7 +41,7 @@ std::string effect_text(const LaunchEffect& effect, const Machine& machine) {
       fmt::format("{}: {}", effect.file, verdict_words(is.verdict, is.offloaded_bytes));
   const std::string difference = to_string(effect, machine);
   if (!difference.empty()) text += "; against before: " + difference;
-  if (!is.cause.empty()) text += "; " + is.cause;
+  if (!is.causes.empty()) text += "; " + say(is.causes);
   return text;
 }
 

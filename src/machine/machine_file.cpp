@@ -232,13 +232,13 @@ std::string quote(std::string_view text) {
 void write(std::string& text, const char* key, const Quantity& q) {
   text += fmt::format("\n[{}]\n", key);
   if (q.known()) text += fmt::format("bytes = {}  # {} MiB\n", q.bytes, format_mib(q.bytes));
-  text += fmt::format("kind = \"{}\"\nsource = {}\n", to_string(q.kind), quote(q.source));
+  text += fmt::format("kind = \"{}\"\nsource = {}\n", to_string(q.kind), quote(q.source.text()));
 }
 
 void write(std::string& text, const char* key, const Figure& f) {
   text += fmt::format("\n[{}]\n", key);
   if (f.known()) text += fmt::format("value = {}\n", f.value);
-  text += fmt::format("kind = \"{}\"\nsource = {}\n", to_string(f.kind), quote(f.source));
+  text += fmt::format("kind = \"{}\"\nsource = {}\n", to_string(f.kind), quote(f.source.text()));
 }
 
 }  // namespace

@@ -228,8 +228,8 @@ class Resolver {
   std::optional<Error> check() const {
     const Quantity &total = machine_.vram_total, &free = machine_.vram_free;
     const auto size = [](const Quantity& q) {
-      return q.bytes < 1_MiB ? fmt::format("{} bytes ({})", q.bytes, q.source)
-                             : fmt::format("{} MiB ({})", format_mib(q.bytes), q.source);
+      return q.bytes < 1_MiB ? fmt::format("{} bytes ({})", q.bytes, q.source.text())
+                             : fmt::format("{} MiB ({})", format_mib(q.bytes), q.source.text());
     };
     if (total.bytes <= 0) {
       return usage_error("a card without VRAM has no plan: " + size(total),
@@ -249,7 +249,7 @@ class Resolver {
     }
     if (free.bytes > 0 && free.bytes < 1_MiB) {
       return usage_error(
-          fmt::format("{} bytes of free VRAM are no size ({})", free.bytes, free.source),
+          fmt::format("{} bytes of free VRAM are no size ({})", free.bytes, free.source.text()),
           "Write it with its unit: --vram-free 22.5GB or --vram-free 22960MiB.");
     }
     if (free.bytes > total.bytes) {

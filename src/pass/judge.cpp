@@ -30,32 +30,21 @@ std::string file_of(const Weights& weights) {
   return weights.files.empty() ? weights.name : weights.files.front();
 }
 
-/// Whose sizes in use nobody knows: `the size of a and b is not known`; empty if all are known.
-std::string unknown_sizes(const Passes& passes, const std::vector<WeightsIndex>& list) {
+/// Whose sizes in use nobody knows; empty if all are known.
+Message unknown_sizes(const Passes& passes, const std::vector<WeightsIndex>& list) {
   std::vector<std::string> files;
   for (const WeightsIndex w : list) {
     const Weights& weights = passes.weights[w];
     if (!weights.known()) files.push_back(cut_text(file_of(weights), 200));
   }
   if (files.empty()) return {};
-  const std::string last = files.back();
-  files.pop_back();
-  return fmt::format("the size of {}{}{} is not known", fmt::join(files, ", "),
-                     files.empty() ? "" : " and ", last);
+  return {Say::sizes_not_known, {std::move(files)}};
 }
 
-std::string offload_cause(const Load& load, const Weights& weights, bool paged) {
+Message offload_cause(const Load& load, const Weights& weights, bool paged) {
   const std::int64_t total = weights.listed_bytes > 0 ? weights.listed_bytes : weights.bytes;
-  if (paged) {
-    return fmt::format(
-        "the step's own {} and {} kept free, of {} MiB free, leave {} for pages of {} MiB of "
-        "weights; the rest is streamed",
-        format_mib(load.minimum_bytes), format_mib(load.reserve_bytes), format_mib(load.free_bytes),
-        format_mib(load.usable_bytes), format_mib(total));
-  }
-  return fmt::format("asked {} + reserve {} of {} MiB free leave {} for {} MiB of weights",
-                     format_mib(load.minimum_bytes), format_mib(load.reserve_bytes),
-                     format_mib(load.free_bytes), format_mib(load.usable_bytes), format_mib(total));
+  return {paged ? Say::pages_streamed : Say::weights_offloaded,
+          {load.minimum_bytes, load.reserve_bytes, load.free_bytes, load.usable_bytes, total}};
 }
 
 struct Peaks {
@@ -82,11 +71,9 @@ Peaks find_peaks(const Timeline& timeline, const Pass& pass) {
 }
 
 /// Takes a verdict into account: the worst one stands, its cause first, the others after it.
-void raise(PassOutcome& outcome, Verdict verdict, const std::string& cause) {
+void raise(PassOutcome& outcome, Verdict verdict, Message cause) {
   const bool worse = rank(verdict) > rank(outcome.verdict);
-  const std::string& first = worse ? cause : outcome.cause;
-  const std::string& second = worse ? outcome.cause : cause;
-  outcome.cause = second.empty() ? first : first + "; " + second;
+  outcome.causes.insert(worse ? outcome.causes.begin() : outcome.causes.end(), std::move(cause));
   if (worse) outcome.verdict = verdict;
 }
 
@@ -94,19 +81,27 @@ std::int64_t times(std::int64_t bytes, double factor) {
   return static_cast<std::int64_t>(static_cast<double>(bytes) * factor);
 }
 
+/// What becomes of a step that goes above the card.
+Then then_of(const Step& step, Os os) {
+  if (os == Os::windows) return Then::spills;
+  const bool image = step.kind == StepKind::decode || step.kind == StepKind::encode_image;
+  return image ? Then::retries_in_tiles : Then::may_run_out;
+}
+
+/// Beside which `room` a step has: pages leave for it, whole models do not.
+Say beside(bool paged) { return paged ? Say::what_cannot_leave : Say::the_weights; }
+
 /// Why a step goes above the card, by how much it allocates and what there is.
-std::string above_cause(const Step& step, std::int64_t live, std::int64_t room, bool paged, Os os) {
+Message above_cause(const Step& step, std::int64_t live, std::int64_t room, bool paged, Then then) {
   const std::int64_t least = times(live, std::min(1.0, step.demand.low));
   const bool certain = least > room;
-  const bool image = step.kind == StepKind::decode || step.kind == StepKind::encode_image;
-  const std::string then = os == Os::windows ? "the rest spills into shared memory"
-                           : !image          ? "it may run out of memory"
-                           : certain         ? "ComfyUI will run out, then retry in tiles"
-                                             : "ComfyUI is likely to run out, then retry in tiles";
-  return fmt::format("the step allocates about {} MiB{}, but there are {} beside {}: {}",
-                     format_mib(live),
-                     certain ? "" : fmt::format(" ({} are possible)", format_mib(least)),
-                     format_mib(room), paged ? "what cannot leave" : "the weights", then);
+  const Say what = then == Then::spills        ? Say::rest_spills
+                   : then == Then::may_run_out ? Say::it_may_run_out
+                   : certain                   ? Say::will_retry_in_tiles
+                                               : Say::may_retry_in_tiles;
+  return {Say::allocates_more_than_there_is,
+          {live, certain ? Message() : Message(Say::less_is_possible, {least}), room, beside(paged),
+           what}};
 }
 
 /// Steps whose node catches that memory ran out, and goes on in tiles.
@@ -117,8 +112,8 @@ bool retries_in_tiles(const Step& step) {
 
 /// Linux: more than live is needed, for a moment or for good, and nothing gives it. `certain`
 /// steps are told elsewhere. Returns the cause, or nothing.
-std::string may_run_out(const Peaks& peaks, const Step& step, const std::vector<Load>& loads,
-                        std::int64_t room, bool paged, std::int64_t limit) {
+Message may_run_out(const Peaks& peaks, const Step& step, const std::vector<Load>& loads,
+                    std::int64_t room, bool paged, std::int64_t limit) {
   constexpr double kSplit = 1.1;  // assumed: freed blocks that are too small for the next
   const Quantity& reserved = step.demand.reserved;
   const bool streams = std::any_of(loads.begin(), loads.end(),
@@ -126,28 +121,21 @@ std::string may_run_out(const Peaks& peaks, const Step& step, const std::vector<
   const std::int64_t cast = paged || !streams ? 0 : step.demand.cast_bytes;  // paged: in the base
   const std::int64_t needed = times(step.demand.live.bytes + cast, kSplit);
   if (cast > 0 && needed > room) {
-    return fmt::format(
-        "the step allocates about {} MiB and {} to stream its largest weight, but "
-        "there are {} beside the weights: it may run out of memory",
-        format_mib(step.demand.live.bytes), format_mib(cast), format_mib(room));
+    return {Say::streaming_may_run_out, {step.demand.live.bytes, cast, room}};
   }
   if (paged && reserved.known() && reserved.bytes > room) {
-    return fmt::format(
-        "the step reserves about {} MiB, {} of them live, but there are {} beside "
-        "what cannot leave: it may run out of memory",
-        format_mib(reserved.bytes), format_mib(step.demand.live.bytes), format_mib(room));
+    return {Say::reserved_may_run_out, {reserved.bytes, step.demand.live.bytes, room}};
   }
   if (peaks.vram > limit) {
-    return fmt::format("VRAM peaks at {} MiB on a card of {}: it may run out of memory",
-                       format_mib(peaks.vram), format_mib(limit));
+    return {Say::peak_may_run_out, {peaks.vram, limit}};
   }
   return {};
 }
 
 /// Demand against what the weights leave of the card; returns why it goes above, if it does.
-std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
-                         const std::vector<Load>& loads, const Timeline& timeline,
-                         const Machine& machine) {
+Message judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& step,
+                     const std::vector<Load>& loads, const Timeline& timeline,
+                     const Machine& machine) {
   const Quantity& live = step.demand.live;
   const Quantity& reserved = step.demand.reserved;
   if (!live.known() || !reserved.known()) return {};
@@ -155,11 +143,11 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
   const bool windows = machine.os == Os::windows;
   if (live.bytes > room) {
     outcome.above_bytes = live.bytes - room;
-    const std::string cause =
-        room < 0 ? fmt::format("{} MiB are held on a card of {} MiB: {}", format_mib(peaks.base),
-                               format_mib(timeline.vram_limit_bytes),
-                               windows ? "they spill into shared memory" : "it runs out of memory")
-                 : above_cause(step, live.bytes, room, timeline.paged(), machine.os);
+    outcome.then = then_of(step, machine.os);
+    const Message cause = room < 0
+                              ? Message(windows ? Say::held_spills : Say::held_runs_out,
+                                        {peaks.base, timeline.vram_limit_bytes})
+                              : above_cause(step, live.bytes, room, timeline.paged(), outcome.then);
     raise(outcome,
           windows || room < 0      ? Verdict::spills
           : retries_in_tiles(step) ? Verdict::tight
@@ -168,10 +156,10 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
     return cause;
   }
   if (!windows && !retries_in_tiles(step)) {
-    const std::string cause =
+    Message cause =
         may_run_out(peaks, step, loads, room, timeline.paged(), timeline.vram_limit_bytes);
     if (!cause.empty()) {
-      raise(outcome, Verdict::may_run_out, cause);
+      raise(outcome, Verdict::may_run_out, std::move(cause));
       return {};
     }
   }
@@ -180,11 +168,8 @@ std::string judge_demand(PassOutcome& outcome, const Peaks& peaks, const Step& s
   const std::int64_t most = windows ? std::max(live_most, reserved.bytes) : live_most;
   if (most > room) {
     raise(outcome, Verdict::tight,
-          fmt::format("{} unless the step takes more than {} MiB beside {}; {} are expected, up "
-                      "to {} possible",
-                      outcome.verdict == Verdict::fits ? "fits" : "stays on the card",
-                      format_mib(room), timeline.paged() ? "what cannot leave" : "the weights",
-                      format_mib(live.bytes), format_mib(most)));
+          {outcome.verdict == Verdict::fits ? Say::fits_unless : Say::stays_on_the_card_unless,
+           {room, beside(timeline.paged()), live.bytes, most}});
   }
   return {};
 }
@@ -195,8 +180,7 @@ void judge_spare(PassOutcome& outcome, const Load& load, const Weights& weights,
   const std::int64_t spare = std::max<std::int64_t>(0, load.usable_bytes - weights.bytes);
   if (!paged) {
     if (step.kind == StepKind::sample && load.full && load.usable_bytes > 0 && spare < kSpareMin) {
-      raise(outcome, Verdict::tight,
-            fmt::format("{} MiB to spare before ComfyUI offloads", format_mib(spare)));
+      raise(outcome, Verdict::tight, {Say::spare_before_it_offloads, {spare}});
     }
     return;
   }
@@ -205,10 +189,7 @@ void judge_spare(PassOutcome& outcome, const Load& load, const Weights& weights,
   const std::int64_t most = times(reserved.bytes, std::max(1.0, step.demand.high));
   if (step.kind != StepKind::sample || most - reserved.bytes <= spare) return;
   raise(outcome, Verdict::tight,
-        fmt::format("stays whole unless the step takes more than {} MiB; {} are expected, up to {} "
-                    "possible. Then pages of its weights leave and are streamed",
-                    format_mib(reserved.bytes + spare), format_mib(reserved.bytes),
-                    format_mib(most)));
+        {Say::stays_whole_unless, {reserved.bytes + spare, reserved.bytes, most}});
 }
 
 /// ComfyUI's decision for the main weights.
@@ -269,16 +250,18 @@ void sum_costs(PassOutcome& outcome, const Passes& passes, const Timeline& timel
 }
 
 /// That a step's demand is not known, and why where that is known.
-std::string unknown_demand(const Step& step) {
-  const std::string& why = step.demand.asked.source;
-  return fmt::format("what node {} {} needs is not known{}{}", step.id, cut_text(step.class_type),
-                     why.empty() ? "" : ": ", why);
+Message unknown_demand(const Step& step) {
+  const Message& why = step.demand.asked.source;
+  const std::string node = cut_text(step.class_type);
+  if (why.empty()) return {Say::need_not_known, {step.id, node}};
+  return {Say::need_not_known_why, {step.id, node, why}};
 }
 
-/// Adds a phrase to what is lacking.
-void lack(std::string& lacking, const std::string& phrase) {
-  if (phrase.empty()) return;
-  lacking += lacking.empty() ? phrase : "; " + phrase;
+/// Adds to what is lacking.
+void lack(Message& lacking, Message more) {
+  if (more.empty()) return;
+  if (!lacking.empty()) more = {Say::both, {std::move(lacking), std::move(more)}};
+  lacking = std::move(more);
 }
 
 /// Whether the main weights of a pass and their kind are known: without, nothing is said of it.
@@ -289,7 +272,7 @@ bool main_known(const Passes& passes, const Pass& pass) {
 
 /// ComfyUI's pages do not hold GGUF files. Where paged models leave for one, its code and a public
 /// log disagree on how much of it stays on the card.
-std::string beside_pages(const Passes& passes, const Timeline& timeline, const Pass& pass) {
+Message beside_pages(const Passes& passes, const Timeline& timeline, const Pass& pass) {
   if (!timeline.paged() || pass.weights.empty()) return {};
   const Weights& main = passes.weights[pass.weights.front()];
   if (main.files.empty() || !main.files.front().ends_with(".gguf")) return {};
@@ -298,12 +281,11 @@ std::string beside_pages(const Passes& passes, const Timeline& timeline, const P
     makes_room |= !timeline.steps[s].evictions.empty();
   }
   if (!makes_room) return {};
-  return fmt::format("how much of {} stays on the card beside paged models is not known",
-                     main.name);
+  return {Say::stays_beside_pages_not_known, {main.name}};
 }
 
 PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Machine& machine,
-                       const Pass& pass, std::string& above) {
+                       const Pass& pass, Message& above) {
   const Step& step = passes.steps[pass.main_step];
   PassOutcome outcome;
   outcome.verdict = Verdict::fits;
@@ -320,8 +302,8 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   if (peaks.ram > timeline.ram_limit_bytes && timeline.ram_limit_bytes > 0 &&
       machine.ram_total.kind != NumberKind::assumed) {
     raise(outcome, Verdict::ram_short,
-          fmt::format("RAM peaks at {}{} of {}", timeline.ram_open ? "no less than " : "",
-                      format_gib(peaks.ram), format_gib(timeline.ram_limit_bytes)));
+          {timeline.ram_open ? Say::ram_peaks_at_no_less_than : Say::ram_peaks_at,
+           {peaks.ram, timeline.ram_limit_bytes}});
   }
   const Quantity& asked = step.demand.subtracted();
   if (!asked.known()) {
@@ -341,27 +323,24 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
 
 /// What is in no pass: work whose weights are unknown or managed by their own pack, models that no
 /// step is known to use, outputs that don't run.
-std::vector<std::string> in_no_pass(const Passes& passes) {
-  std::vector<std::string> lacking;
+std::vector<Message> in_no_pass(const Passes& passes) {
+  std::vector<Message> lacking;
   for (const Step& step : passes.steps) {
     const bool works = step.kind == StepKind::sample || step.kind == StepKind::use;
     if (works && step.uses.empty()) {
       lacking.push_back(unknown_demand(step));
     } else if (step.loads_unseen) {
-      lacking.push_back(fmt::format(
-          "the models that node {} {} loads are managed by its own pack, and not counted", step.id,
-          step.class_type));
+      lacking.push_back({Say::managed_by_its_pack, {step.id, step.class_type}});
     }
   }
   if (passes.passes.empty() && lacking.empty() && passes.unused.empty() &&
       !passes.weights.empty()) {
-    lacking.push_back("models are loaded, but nothing that runs is known to use one");
+    lacking.emplace_back(Say::nothing_uses_the_models);
   }
   for (const WeightsIndex w : passes.unused) {
-    lacking.push_back(
-        fmt::format("what {} is used for, and when, is not known", file_of(passes.weights[w])));
+    lacking.push_back({Say::use_not_known, {file_of(passes.weights[w])}});
   }
-  for (const std::string& node : passes.left_out) lacking.push_back(node + " will not run");
+  for (const std::string& node : passes.left_out) lacking.push_back({Say::will_not_run, {node}});
   return lacking;
 }
 
@@ -382,21 +361,19 @@ void sum_seconds(Outcome& run, const Passes& passes, const Timeline& timeline) {
 }
 
 /// Why passes beside the worst one go above the card (`above`, by pass); equal causes once.
-void add_causes_above(Outcome& run, const List<std::string, PassIndex>& above, PassIndex worst) {
-  std::vector<std::pair<std::string, std::string>> causes;  // cause, numbers of its passes
+void add_causes_above(Outcome& run, const List<Message, PassIndex>& above, PassIndex worst) {
+  std::vector<std::pair<Message, std::vector<std::string>>> causes;  // and numbers of its passes
   for (const PassIndex p : above.indices()) {
     if (above[p].empty() || p == worst) continue;
     const auto same = [&](const auto& entry) { return entry.first == above[p]; };
     const auto at = std::find_if(causes.begin(), causes.end(), same);
-    if (at == causes.end()) {
-      causes.emplace_back(above[p], std::to_string(p.number()));
-    } else {
-      at->second += fmt::format(", {}", p.number());
-    }
+    auto& numbers =
+        at == causes.end() ? causes.emplace_back(above[p], std::vector<std::string>()) : *at;
+    numbers.second.push_back(std::to_string(p.number()));
   }
-  for (const auto& [cause, passes] : causes) {
-    run.cause += fmt::format("{}pass{} {}: {}", run.cause.empty() ? "" : "; ",
-                             passes.find(',') == std::string::npos ? "" : "es", passes, cause);
+  for (auto& [cause, passes] : causes) {
+    const Say in = passes.size() == 1 ? Say::in_pass : Say::in_passes;
+    run.causes.push_back({in, {std::move(passes), std::move(cause)}});
   }
 }
 
@@ -421,6 +398,16 @@ const char* to_string(Verdict verdict) {
     case Verdict::unknown: return "unknown";
   }
   return "unknown";
+}
+
+const char* to_string(Then then) {
+  switch (then) {
+    case Then::nothing: return "nothing";
+    case Then::spills: return "spills";
+    case Then::may_run_out: return "may_run_out";
+    case Then::retries_in_tiles: return "retries_in_tiles";
+  }
+  return "nothing";
 }
 
 namespace {
@@ -460,9 +447,7 @@ void judge_full_ram(Outcome& run, const Passes& passes, const Machine& machine) 
   }
   for (PassOutcome& outcome : run.passes) {
     if (!small || outcome.ram_at_least_bytes != run.ram_peak_bytes) continue;
-    raise(outcome, Verdict::ram_short,
-          fmt::format("RAM peaks at {} of {}, which leaves next to nothing for others",
-                      format_gib(run.ram_peak_bytes), format_gib(ram.bytes)));
+    raise(outcome, Verdict::ram_short, {Say::ram_all_but_full, {run.ram_peak_bytes, ram.bytes}});
     return;
   }
 }
@@ -512,7 +497,7 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   run.ram_open = timeline.ram_open;
   run.lacking = in_no_pass(passes);
   const bool not_in_passes = !run.lacking.empty();
-  List<std::string, PassIndex> above(passes.passes.size());
+  List<Message, PassIndex> above(passes.passes.size());
   run.passes.reserve(passes.passes.size());
   for (const Pass& pass : passes.passes) {
     PassOutcome outcome =
@@ -531,12 +516,12 @@ Outcome judge(const Passes& passes, const Timeline& timeline, const Machine& mac
   run.verdict = hidden ? Verdict::unknown : run.known;
   const PassIndex told = run.known_pass.exists() ? run.known_pass : run.passes.end_index();
   if (hidden) {
-    run.cause = run.lacking.front();
+    run.causes = {run.lacking.front()};
     if (rank(run.known) >= rank(Verdict::offloads)) {
-      run.cause += fmt::format("; pass {}: {}", told.number(), run.passes[told].cause);
+      run.causes.push_back({Say::in_pass, {told.number(), run.passes[told].causes}});
     }
   } else if (run.passes.has(told)) {
-    run.cause = run.passes[told].cause;
+    run.causes = run.passes[told].causes;
   }
   const bool said = !hidden || rank(run.known) >= rank(Verdict::offloads);
   add_causes_above(run, above, said ? told : above.end_index());

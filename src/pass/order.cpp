@@ -48,8 +48,9 @@ Result<std::vector<NodeIndex>> sound_outputs(const OrderProblem& problem,
     }
     const Error reason = problem.graph.reason(problem.prompt, node);
     order.left_out.push_back(node);
-    order.notes.push_back(problem.prompt.nodes[node].label() +
-                          " will not run: " + reason.where.place + ": " + reason.message + ".");
+    order.notes.push_back(
+        {Say::node_will_not_run,
+         {problem.prompt.nodes[node].label(), reason.where.place, reason.message}});
   }
   if (sound.empty()) return problem.graph.reason(problem.prompt, outputs.front());
   return sound;
@@ -102,19 +103,13 @@ class OutputOrders {
     order.depends_on_outputs = true;
     const auto [a, b] = std::mismatch(usual_.begin(), usual_.end(), other.begin(), other.end());
     const auto label = [&](NodeIndex node) { return problem_.prompt.nodes[node].label(); };
-    std::string note =
-        "ComfyUI takes the output nodes in an order that differs from process to process, and here "
-        "it decides";
-    if (a != usual_.end() && b != other.end()) {
-      note += ": " + label(*a) + " may run before or after " + label(*b);
-    }
-    order.notes.push_back(note + ". The order given is that of the prompt.");
+    Message which;
+    if (a != usual_.end() && b != other.end()) which = {Say::either_order, {label(*a), label(*b)}};
+    order.notes.push_back({Say::order_differs, {std::move(which)}});
   }
 
   void give_up(std::size_t outputs, Order& order) const {
-    order.notes.push_back("The prompt has " + std::to_string(problem_.prompt.nodes.size()) +
-                          " nodes and " + std::to_string(outputs) +
-                          " output nodes; not all orders of the outputs were tried.");
+    order.notes.push_back({Say::not_all_orders_tried, {problem_.prompt.nodes.size(), outputs}});
   }
 
   const OrderProblem& problem_;
@@ -125,9 +120,7 @@ class OutputOrders {
 void note_coroutines(const OrderProblem& problem, Order& order) {
   for (const NodeIndex node : order.nodes) {
     if (!problem.async[node]) continue;
-    order.notes.push_back(problem.prompt.nodes[node].label() +
-                          " waits for a remote service; the order assumes that everything that "
-                          "does not need its result runs meanwhile.");
+    order.notes.push_back({Say::waits_for_a_service, {problem.prompt.nodes[node].label()}});
   }
 }
 
@@ -136,9 +129,7 @@ void note_served(const Prompt& prompt, Order& order) {
   for (const Served& served : order.served) {
     const PromptNode& node = prompt.nodes[served.node];
     if (node.known) continue;
-    order.notes.push_back(node.label() + " is taken to share the result of " +
-                          prompt.nodes[served.from].label() +
-                          ", which has the same inputs; its class is not known to share.");
+    order.notes.push_back({Say::taken_to_share, {node.label(), prompt.nodes[served.from].label()}});
   }
 }
 

@@ -60,13 +60,6 @@ class NodeCache {
   std::map<NodeIndex, int> used_;  // key -> the last prompt that had it
 };
 
-std::string kept_note(CacheKind kind) {
-  if (kind == CacheKind::ram) {
-    return "This node cache drops the largest results when RAM runs short; here it does not.";
-  }
-  return {};
-}
-
 // From 0.23.0 on the RAM cache has a second limit: below it, what the running prompt lacks leaves
 // after its first node, which comes to what the classic cache does before it. From main.py.
 CacheKind between_prompts(const ComfyVersion& version, const ComfyFlags& flags,
@@ -107,9 +100,8 @@ Result<std::vector<Queued>> run_queue(const std::vector<QueuedPrompt>& queue,
     auto order = order_of(problem, queued.outputs);
     if (!order) return order.error();
     run.order = *std::move(order);
-    if (const std::string note = kept_note(cache_of(version, flags));
-        !note.empty() && !run.kept.empty()) {
-      run.order.notes.push_back(note);
+    if (cache_of(version, flags) == CacheKind::ram && !run.kept.empty()) {
+      run.order.notes.emplace_back(Say::ram_cache_keeps_all);
     }
     for (const NodeIndex node : run.order.nodes) cache.put(own[node]);
     result.push_back(std::move(run));

@@ -284,9 +284,7 @@ std::vector<int> lazy_links_asked(OrderProblem& problem, NodeIndex position) {
   if (const char* name = switch_input(problem.prompt, node)) {
     std::erase_if(lazy, [&](int i) { return node.inputs[size_t(links[i].input)].name != name; });
   } else {
-    problem.notes.push_back(node.label() +
-                            " decides while running which of its lazy inputs it asks for; the "
-                            "order assumes that it asks for all of them.");
+    problem.notes.push_back({Say::decides_while_running, {node.label()}});
   }
   return lazy;
 }

@@ -24,7 +24,7 @@ struct OrderProblem {
   List<char, NodeIndex> async;      ///< per node: its function is a coroutine
   /// Per node the lazy links (position among its links) it asks for once it is reached.
   List<std::vector<int>, NodeIndex> asked;
-  std::vector<std::string> notes;
+  std::vector<Message> notes;
   Keeping keeping = Keeping::everything;
   List<char, NodeIndex> kept;  ///< per node: its result is there before anything runs; empty: none
 };

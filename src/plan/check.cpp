@@ -196,13 +196,13 @@ class Checker {
         find("pass {} needs more RAM than there is and is called {}", p.number(),
              to_string(pass.verdict));
       }
-      if (!pass.cause.empty() == (pass.verdict == Verdict::fits)) {
+      if (!pass.causes.empty() == (pass.verdict == Verdict::fits)) {
         find("pass {} is called {} {} a cause", p.number(), to_string(pass.verdict),
-             pass.cause.empty() ? "without" : "with");
+             pass.causes.empty() ? "without" : "with");
       }
       if (rank(pass.verdict) > rank(worst)) worst = pass.verdict;
     }
-    const bool unknown = outcome_.verdict == Verdict::unknown && !outcome_.cause.empty();
+    const bool unknown = outcome_.verdict == Verdict::unknown && !outcome_.causes.empty();
     if (rank(outcome_.verdict) > rank(worst) && !unknown) {
       find("the run is called {}, worse than any pass", to_string(outcome_.verdict));
     }

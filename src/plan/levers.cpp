@@ -18,11 +18,12 @@ const Weights& weights_of(const Prediction& prediction, WeightsIndex w) {
   return prediction.passes->weights[w];
 }
 
-/// Names of models for a title: `high_noise`, or `both models`, or `3 text encoders`.
-std::string names(const Prediction& prediction, const std::vector<WeightsIndex>& list,
-                  const char* kind = "models") {
-  if (list.size() == 1) return weights_of(prediction, list.front()).name;
-  return list.size() == 2 ? fmt::format("both {}", kind) : fmt::format("{} {}", list.size(), kind);
+/// Models for a title: `high_noise`, or `both models`, or `3 text encoders`.
+Message names(const Prediction& prediction, const std::vector<WeightsIndex>& list,
+              Say kind = Say::models) {
+  if (list.size() == 1) return {Say::model, {weights_of(prediction, list.front()).name}};
+  return list.size() == 2 ? Message(Say::both_of, {kind})
+                          : Message(Say::so_many, {list.size(), kind});
 }
 
 bool has(const std::vector<WeightsIndex>& list, WeightsIndex value) {
@@ -76,21 +77,20 @@ Predict with_budgets(const Predict& predict) {
   };
 }
 
-/// `limit 65 -> 85 frames`, where a lever moves the largest frame count that stays whole.
-std::string limit_note(std::optional<std::int64_t> was, std::optional<std::int64_t> is) {
+/// Where a lever moves the largest frame count that stays whole.
+Message limit_note(std::optional<std::int64_t> was, std::optional<std::int64_t> is) {
   if (!is || is == was) return {};
-  return was ? fmt::format("limit {} -> {} frames", *was, *is)
-             : fmt::format("then up to {} frames stay whole", *is);
+  return was ? Message(Say::limit_moves, {*was, *is}) : Message(Say::then_so_many_frames, {*is});
 }
 
 void note_limit(Lever& lever, const Trial& base, const Prediction& before, const Predict& predict) {
-  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
-                                 largest_resident_frames(lever.trial, before, predict));
+  lever.limit = limit_note(largest_resident_frames(base, before, predict),
+                           largest_resident_frames(lever.trial, before, predict));
 }
 
 Lever without_flag(const Trial& base, std::string id, std::string flag, Cost::Kind cost,
                    void (*change)(ComfyFlags&)) {
-  Lever lever{std::move(id), FixKind::flag, "start without " + flag, {{cost}}, "", true, base};
+  Lever lever{std::move(id), FixKind::flag, {Say::start_without, {flag}}, {{cost}}, {}, true, base};
   change(lever.trial.machine.flags);
   return lever;
 }
@@ -117,9 +117,9 @@ void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction&
   if (rules_for(base.machine.comfyui).flux_counts_references || !step) return;
   Lever lever{"update",
               FixKind::version,
-              fmt::format("update ComfyUI to {} or later", to_string(kReferencesCounted)),
+              {Say::update_to, {to_string(kReferencesCounted)}},
               {{Cost::update}},
-              "",
+              {},
               false,
               base};
   lever.trial.machine.comfyui = kReferencesCounted;
@@ -129,8 +129,7 @@ void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction&
   const auto index = StepIndex::of(step - before.passes->steps.data());
   const std::int64_t then = after->passes->steps[index].demand.subtracted().bytes;
   if (then <= asked) return;
-  lever.remedy = fmt::format("reference pictures are counted: {} MiB are kept for a step, not {}",
-                             format_mib(then), format_mib(asked));
+  lever.remedy = {Say::references_are_counted, {then, asked}};
   levers.push_back(std::move(lever));
 }
 
@@ -146,9 +145,13 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
         base, "drop-async-offload", fmt::format("--async-offload {}", *flags.async_offload),
         Cost::own_streams, [](ComfyFlags& f) { f.async_offload.reset(); }));
   } else if (before.outcome.offloaded_bytes > 0 && in_turn && version >= kAsyncOffload) {
-    Lever lever{
-        "async-offload", FixKind::flag, "start with --async-offload", {{Cost::streamed_layer}}, "",
-        false,           base};
+    Lever lever{"async-offload",
+                FixKind::flag,
+                {Say::start_with, {"--async-offload"}},
+                {{Cost::streamed_layer}},
+                {},
+                false,
+                base};
     lever.trial.machine.flags.async_offload = 2;
     levers.push_back(std::move(lever));
   }
@@ -156,9 +159,13 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
   if (flags.cache == CacheKind::standard && version >= kCacheNone &&
       (before.outcome.verdict == Verdict::ram_short ||
        nearly_full(before.outcome.ram_peak_bytes, base.machine.ram_total))) {
-    Lever lever{
-        "cache-none", FixKind::flag, "start with --cache-none", {{Cost::everything_again}}, "",
-        false,        base};
+    Lever lever{"cache-none",
+                FixKind::flag,
+                {Say::start_with, {"--cache-none"}},
+                {{Cost::everything_again}},
+                {},
+                false,
+                base};
     lever.trial.machine.flags.cache = CacheKind::none;
     levers.push_back(std::move(lever));
   }
@@ -218,9 +225,9 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   if (before.timeline.paged() && rank(before.outcome.verdict) >= rank(Verdict::may_run_out)) {
     Lever lever{"disable-dynamic-vram",
                 FixKind::flag,
-                "start with --disable-dynamic-vram",
+                {Say::start_with, {"--disable-dynamic-vram"}},
                 {{Cost::older_manager}},
-                "",
+                {},
                 false,
                 base};
     lever.trial.machine.flags.disable_dynamic_vram = true;
@@ -232,16 +239,16 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
                                  const Predict& predict) {
   if (before.outcome.offloaded_bytes == 0) return {};
-  Lever lever{"budget", FixKind::node, "", {{Cost::pack_node}}, "", false, base};
+  Lever lever{"budget", FixKind::node, {}, {{Cost::pack_node}}, {}, false, base};
   lever.trial.levers.budgets = measured_budgets(before);
   if (lever.trial.levers.budgets.empty()) return {};
   std::vector<WeightsIndex> models;
   for (const Budget& budget : lever.trial.levers.budgets) {
     if (!has(models, budget.weights)) models.push_back(budget.weights);
   }
-  lever.title = "measured budget on " + names(before, models);
-  lever.effect_note = limit_note(largest_resident_frames(base, before, predict),
-                                 largest_resident_frames(base, before, with_budgets(predict)));
+  lever.title = {Say::measured_budget_on, {names(before, models)}};
+  lever.limit = limit_note(largest_resident_frames(base, before, predict),
+                           largest_resident_frames(base, before, with_budgets(predict)));
   return {lever};
 }
 
@@ -250,13 +257,9 @@ std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
   for (const PassIndex p : before.passes->passes.indices()) {
     if (before.passes->passes[p].kind != StepKind::decode) continue;
     if (before.outcome.passes[p].verdict == Verdict::fits) continue;
-    Lever lever{"tile-vae",
-                FixKind::parameter,
-                "decode in tiles (VAE Decode (Tiled))",
-                {{Cost::slow_decode}},
-                "",
-                false,
-                base};
+    Lever lever{
+        "tile-vae", FixKind::parameter, Say::decode_in_tiles, {{Cost::slow_decode}}, {}, false,
+        base};
     lever.trial.sizes.tile_vae = true;
     return {lever};
   }
@@ -282,11 +285,11 @@ std::vector<PassIndex> switches(const Passes& passes) {
 
 Lever unload_lever(const Trial& base, const Prediction& before,
                    const std::vector<PassIndex>& cuts) {
-  Lever lever{"unload", FixKind::node, "unload node between the passes", {}, "", true, base};
+  Lever lever{"unload", FixKind::node, Say::unload_between, {}, {}, true, base};
   for (const PassIndex cut : cuts) {
     lever.trial.levers.cuts.push_back({cut, CutAction::unload_all, {}});
   }
-  lever.same_note = "VRAM: 0; an unload node would change VRAM by 0 here";
+  lever.same = Say::unload_changes_nothing;
   // Said only where the policy does it: the model before the cut leaves in the pass after it.
   const PassIndex at = cuts.front();
   const WeightsIndex model = before.passes->passes[at].weights.front();
@@ -294,7 +297,7 @@ Lever unload_lever(const Trial& base, const Prediction& before,
   for (StepIndex s = next.first_step; s <= next.last_step; ++s) {
     for (const Eviction& gone : before.timeline.steps[s].evictions) {
       if (gone.weights != model || gone.partial) continue;
-      lever.same_note += fmt::format(", ComfyUI already evicts {}", weights_of(before, model).name);
+      lever.same = {Say::comfyui_evicts_already, {weights_of(before, model).name}};
       return lever;
     }
   }
@@ -307,7 +310,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
   const std::string verb = to_string(action);
   std::vector<Lever> levers;
   for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
-    Lever lever{"", FixKind::node, "", {{Cost::pack_node}}, "", false, base};
+    Lever lever{"", FixKind::node, {}, {{Cost::pack_node}}, {}, false, base};
     std::vector<WeightsIndex> released;
     std::int64_t bytes = 0;
     for (const WeightsIndex w : before.passes->weights.indices()) {
@@ -324,12 +327,10 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
     if (released.empty()) continue;
     const bool encoder = role == WeightsRole::text_encoder;
     lever.id = verb + (encoder ? "-text-encoder" : "-diffusion");
-    const char* what = encoder ? "the text encoder " : "";  // a checkpoint's parts share a name
-    lever.title =
-        released.size() == 1
-            ? fmt::format("{} {}{} after its last pass", verb, what, names(before, released))
-            : fmt::format("{} {}, each after its last pass", verb,
-                          names(before, released, encoder ? "text encoders" : "models"));
+    const Say one = encoder ? Say::release_text_encoder : Say::release_model;
+    const Say kind = encoder ? Say::text_encoders : Say::models;
+    lever.title = {released.size() == 1 ? one : Say::release_each,
+                   {verb, names(before, released, kind)}};
     if (action == CutAction::drop) lever.costs.push_back({Cost::read_again, bytes});
     levers.push_back(std::move(lever));
   }
@@ -339,8 +340,8 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
 /// Reads the next model's file ahead while a sampling pass computes.
 std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
                                    const std::vector<PassIndex>& cuts) {
-  Lever lever{"prefetch", FixKind::node, "",  {{Cost::pack_node}, {Cost::page_cache}},
-              "",         false,         base};
+  Lever lever{"prefetch", FixKind::node, {},  {{Cost::pack_node}, {Cost::page_cache}},
+              {},         false,         base};
   std::vector<WeightsIndex> models;
   for (const PassIndex cut : cuts) {
     const PassIndex next = cut + 1;
@@ -350,7 +351,7 @@ std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
     models.push_back(w);
   }
   if (models.empty()) return {};
-  lever.title = fmt::format("prefetch {} during the pass before", names(before, models));
+  lever.title = {Say::prefetch_during_the_pass_before, {names(before, models)}};
   return {lever};
 }
 
@@ -432,14 +433,14 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
                        static_cast<double>(picture.width * picture.height);
   const bool above = rank(before.outcome.verdict) >= rank(Verdict::may_run_out);
   if (share < (above ? 0.2 : 0.5)) return std::nullopt;
-  return Lever{"fewer-pixels",
-               FixKind::parameter,
-               fmt::format("render {}x{} instead of {}x{}", *trial.sizes.width, *trial.sizes.height,
-                           picture.width, picture.height),
-               {{Cost::share_of_pixels, std::llrint(100 * share)}},
-               "",
-               false,
-               trial};
+  return Lever{
+      "fewer-pixels",
+      FixKind::parameter,
+      {Say::render_size, {*trial.sizes.width, *trial.sizes.height, picture.width, picture.height}},
+      {{Cost::share_of_pixels, std::llrint(100 * share)}},
+      {},
+      false,
+      trial};
 }
 
 }  // namespace
@@ -454,14 +455,13 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
   // Half of a video or picture is no fix.
   if (frames && before.passes->picture && *frames < before.passes->picture->frames &&
       (above || 2 * *frames >= before.passes->picture->frames)) {
-    Lever lever{
-        "fewer-frames",
-        FixKind::parameter,
-        fmt::format("render {} frames instead of {}", *frames, before.passes->picture->frames),
-        {{Cost::fewer_frames, before.passes->picture->frames - *frames}},
-        "",
-        false,
-        base};
+    Lever lever{"fewer-frames",
+                FixKind::parameter,
+                {Say::render_frames, {*frames, before.passes->picture->frames}},
+                {{Cost::fewer_frames, before.passes->picture->frames - *frames}},
+                {},
+                false,
+                base};
     lever.trial.sizes.frames = frames;
     levers.push_back(std::move(lever));
   }

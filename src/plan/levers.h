@@ -18,13 +18,13 @@ std::optional<int> stride_of(const Passes& passes);
 struct Lever {
   std::string id;
   FixKind kind = FixKind::nothing;
-  std::string title;
+  Message title;
   std::vector<Cost> costs;
-  std::string effect_note;  ///< added to the effect: `ComfyUI already evicts high_noise`
-  bool expected = false;    ///< listed even if it changes nothing
+  Message limit;          ///< the largest frame count that stays whole, where it moves
+  bool expected = false;  ///< listed even if it changes nothing
   Trial trial;
-  std::string same_note = {};  ///< the effect where VRAM stays the same
-  std::string remedy = {};     ///< what it mends, whatever becomes of the sums; empty: nothing
+  Message same = {};    ///< the effect where VRAM stays the same
+  Message remedy = {};  ///< what it mends, whatever becomes of the sums; empty: nothing
 };
 
 /// Flags the user gave that cost memory, left out one by one; where RAM is short, a flag that

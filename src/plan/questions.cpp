@@ -8,23 +8,16 @@
 namespace ebb {
 namespace {
 
-constexpr std::size_t kNamed = 3;
-constexpr const char* kMore = "then Ebb can say more";
-
-void add_once(std::vector<std::string>& to, const std::string& name) {
-  if (std::ranges::find(to, name) == to.end()) to.push_back(name);
+template <class T>
+void add_once(std::vector<T>& to, const T& what) {
+  if (std::ranges::find(to, what) == to.end()) to.push_back(what);
 }
 
-/// `a`, `a and b`, `a, b and 3 more`.
-std::string listed(std::vector<std::string> names) {
-  if (names.empty()) return {};
-  std::string last = names.back();
-  names.pop_back();
-  if (names.size() >= kNamed) {
-    last = fmt::format("{} more", names.size() + 1 - kNamed);
-    names.resize(kNamed);
-  }
-  return names.empty() ? last : fmt::format("{} and {}", fmt::join(names, ", "), last);
+bool names_a_node(const Message& message) {
+  return std::ranges::any_of(message.arguments, [](const Argument& argument) {
+    const auto* inner = std::get_if<Message>(&argument.value);
+    return std::holds_alternative<NodeName>(argument.value) || (inner && names_a_node(*inner));
+  });
 }
 
 /// Sorts what is not known by what would tell it.
@@ -45,7 +38,7 @@ class Unknowns {
   std::vector<std::string> no_rows;  ///< files that were read and are of no kind known to Ebb
   std::vector<std::string> classes;  ///< nodes of classes without a rule
   std::vector<std::string> packs;    ///< nodes that load what only their own pack manages
-  std::vector<std::string> others;   ///< reasons, as sentences have them
+  std::vector<Message> others;       ///< reasons
 
  private:
   const Weights& weights(WeightsIndex w) const { return passes_.weights[w]; }
@@ -73,10 +66,9 @@ class Unknowns {
       of_kind = true;
     }
     if (of_kind) return;
-    const std::string& why = step.demand.asked.source;  // where it is another's, it names that node
-    add_once(others, why.find("node ") != std::string::npos
-                         ? why
-                         : fmt::format("node {} {}: {}", step.id, step.class_type, why));
+    const Message& why = step.demand.asked.source;  // where it is another's, it names that node
+    add_once(others,
+             names_a_node(why) ? why : Message(Say::of_node, {step.id, step.class_type, why}));
   }
 
   const Passes& passes_;
@@ -98,40 +90,27 @@ std::vector<Question> questions(const Trial& base, const Prediction& before, con
   if (before.outcome.lacking.empty()) return all;
   const Unknowns unknown(*before.passes);
   if (!unknown.sizes.empty()) {
-    all.push_back({"tell-files",
-                   fmt::format("tell Ebb where the models are (--models FOLDER), or the size of {} "
-                               "(--bytes NAME=SIZE)",
-                               listed(unknown.sizes)),
-                   kMore});
+    all.push_back({"tell-files", {Say::tell_files, {unknown.sizes}}, Say::then_ebb_says_more});
   } else if (!unknown.kinds.empty()) {
-    all.push_back({"tell-kinds",
-                   fmt::format("tell Ebb where the models are (--models FOLDER): the header may "
-                               "tell the kind of {}",
-                               listed(unknown.kinds)),
-                   "then Ebb may know more"});
+    all.push_back({"tell-kinds", {Say::tell_kinds, {unknown.kinds}}, Say::then_ebb_may_know_more});
   }
   if (!base.sizes.width && !base.sizes.height) {
     Trial sized = base;
     sized.sizes.width = sized.sizes.height = 1024;
     if (tells(std::move(sized), before, predict, trials_left)) {
-      all.push_back({"tell-size", "tell Ebb the size of the picture: --size WIDTHxHEIGHT", kMore});
+      all.push_back({"tell-size", Say::tell_size, Say::then_ebb_says_more});
     }
   }
   if (before.outcome.verdict != Verdict::unknown) return all;
-  const auto none = [&all](std::string why) {
-    all.push_back({"no-option", "no option: " + std::move(why), "-", false});
+  const auto none = [&all](Message why) {
+    all.push_back({"no-option", {Say::no_option, {std::move(why)}}, {}, false});
   };
-  if (!unknown.classes.empty()) {
-    none("Ebb has no rule yet for " + listed(unknown.classes));
-  }
-  if (!unknown.packs.empty()) {
-    none("Ebb does not know yet what these packs hold: " + listed(unknown.packs));
-  }
-  if (!unknown.no_rows.empty()) {
-    none("Ebb knows no model yet of the kind of " + listed(unknown.no_rows));
-  }
+  if (!unknown.classes.empty()) none({Say::no_rule_for, {unknown.classes}});
+  if (!unknown.packs.empty()) none({Say::packs_not_known, {unknown.packs}});
+  if (!unknown.no_rows.empty()) none({Say::no_model_of_that_kind, {unknown.no_rows}});
   if (!all.empty()) return all;
-  none(unknown.others.empty() ? before.outcome.lacking.front() : listed(unknown.others));
+  none(unknown.others.empty() ? before.outcome.lacking.front()
+                              : Message(Say::some_of, {unknown.others}));
   return all;
 }
 

@@ -12,8 +12,8 @@ namespace ebb {
 
 struct Question {
   std::string id;
-  std::string title;
-  std::string effect;
+  Message title;
+  Message effect;
   bool helps = true;  ///< false: there is no option for it yet
 };
 

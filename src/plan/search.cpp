@@ -42,17 +42,17 @@ const char* to_string(Cost::Kind kind) {
   return "none_known";
 }
 
-const char* verdict_phrase(Verdict verdict) {
+Say does(Verdict verdict) {
   switch (verdict) {
-    case Verdict::fits: return "fits";
-    case Verdict::tight: return "fits tightly";
-    case Verdict::offloads: return "offloads";
-    case Verdict::may_run_out: return "may run out of memory";
-    case Verdict::ram_short: return "is short of RAM";
-    case Verdict::spills: return "spills into shared memory";
-    case Verdict::unknown: return "is unknown";
+    case Verdict::fits: return Say::fits;
+    case Verdict::tight: return Say::fits_tightly;
+    case Verdict::offloads: return Say::offloads;
+    case Verdict::may_run_out: return Say::may_run_out_of_memory;
+    case Verdict::ram_short: return Say::is_short_of_ram;
+    case Verdict::spills: return Say::spills_into_shared_memory;
+    case Verdict::unknown: return Say::is_unknown;
   }
-  return "is unknown";
+  return Say::is_unknown;
 }
 
 namespace {
@@ -62,6 +62,10 @@ bool relieves(const Outcome& was, const Outcome& is, const Machine& machine) {
   const std::int64_t limit = machine.vram_total.bytes;
   return was.vram_peak_bytes > limit && was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes &&
          is.vram_peak_bytes <= limit;
+}
+
+std::int64_t rounded(std::int64_t bytes, std::int64_t unit) {
+  return (bytes + unit / 2) / unit * unit;
 }
 
 /// Negative if they are lost, 0 if it is the same run or a time is unknown.
@@ -79,7 +83,7 @@ class Search {
   }
 
   std::vector<Fix> run() {
-    if (before_.outcome.verdict == Verdict::fits) add_nothing();
+    if (before_.outcome.verdict == Verdict::fits) add_nothing(Say::nothing_fits_already);
     add_questions();
     for (const Lever& lever : flag_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
@@ -93,19 +97,19 @@ class Search {
     const auto place = [&](const Fix& fix) { return fix.helps ? (mends(fix) ? 0 : 1) : 2; };
     std::stable_sort(fixes_.begin(), fixes_.end(),
                      [&](const Fix& a, const Fix& b) { return place(a) < place(b); });
-    if (fixes_.empty() || trials_left_ <= kTrialsOfASize) add_no_lever();
+    if (fixes_.empty() || trials_left_ <= kTrialsOfASize) {
+      add_nothing(trials_left_ > kTrialsOfASize ? Say::no_lever_helps : Say::not_every_lever_tried);
+    }
     return std::move(fixes_);
   }
 
  private:
-  void add_nothing() {
+  void add_nothing(Say why) {
     Fix fix;
     fix.id = "nothing";
-    fix.title = "nothing: it already fits";
-    fix.effect = "-";
-    fix.helps = true;
-    fix.vram_bytes = 0;
-    fix.ram_bytes = 0;
+    fix.title = why;
+    fix.helps = why == Say::nothing_fits_already;
+    if (fix.helps) fix.vram_bytes = fix.ram_bytes = 0;
     fix.trial = base_;
     fix.verdict = before_.outcome.verdict;
     fixes_.push_back(std::move(fix));
@@ -117,7 +121,7 @@ class Search {
       Fix fix;
       fix.id = std::move(question.id);
       fix.title = std::move(question.title);
-      fix.effect = std::move(question.effect);
+      if (!question.effect.empty()) fix.effects.push_back(std::move(question.effect));
       fix.helps = question.helps;
       fix.trial = base_;
       fix.verdict = before_.outcome.verdict;
@@ -141,17 +145,6 @@ class Search {
            static_cast<double>(was.ram_peak_bytes) >= kHalfFree * static_cast<double>(ram.bytes);
   }
 
-  void add_no_lever() {
-    Fix fix;
-    fix.id = "nothing";
-    fix.title = trials_left_ > kTrialsOfASize ? "nothing: no lever known to Ebb changes this run"
-                                              : "the prompt is long: not every lever was tried";
-    fix.effect = "-";
-    fix.trial = base_;
-    fix.verdict = before_.outcome.verdict;
-    fixes_.push_back(std::move(fix));
-  }
-
   void attempt(const Lever& lever) {
     if (--trials_left_ < 0) return;
     const auto after = predict_(lever.trial);
@@ -161,7 +154,7 @@ class Search {
     if (!fix.helps && !lever.expected && fix.ram_bytes.value_or(0) <= kSameRamBytes) return;
     // The same effect at a higher price is no choice.
     const bool dearer = std::any_of(fixes_.begin(), fixes_.end(), [&](const Fix& other) {
-      return fix.helps && other.helps && other.kind == fix.kind && other.effect == fix.effect &&
+      return fix.helps && other.helps && other.kind == fix.kind && other.effects == fix.effects &&
              fix.costs.size() > other.costs.size() && !other.costs.empty() &&
              std::equal(other.costs.begin(), other.costs.end(), fix.costs.begin());
     });
@@ -184,7 +177,7 @@ class Search {
     if (!was.ram_open && !is.ram_open) fix.ram_bytes = was.ram_peak_bytes - is.ram_peak_bytes;
     if (was.seconds && is.seconds) fix.seconds = *was.seconds - *is.seconds;
     fix.helps = !lever.remedy.empty() || helps(was, is, fix);
-    fix.effect = effect(was, is, fix, lever);
+    fix.effects = effects(was, is, fix, lever);
     return fix;
   }
 
@@ -203,16 +196,16 @@ class Search {
                                     kSameOffload * static_cast<double>(was.offloaded_bytes)));
   }
 
-  std::string effect(const Outcome& was, const Outcome& is, const Fix& fix,
-                     const Lever& lever) const {
-    std::vector<std::string> parts = changes(was, is, base_.machine);
+  std::vector<Message> effects(const Outcome& was, const Outcome& is, const Fix& fix,
+                               const Lever& lever) const {
+    std::vector<Message> parts = changes(was, is, base_.machine);
     if (!lever.remedy.empty()) parts.insert(parts.begin(), lever.remedy);
-    if (!lever.effect_note.empty() && fix.helps) parts.push_back(lever.effect_note);
-    if (!lever.same_note.empty() && std::abs(*fix.vram_bytes) <= kSameBytes) {
-      parts.insert(parts.begin(), lever.same_note);
+    if (!lever.limit.empty() && fix.helps) parts.push_back(lever.limit);
+    if (!lever.same.empty() && std::abs(*fix.vram_bytes) <= kSameBytes) {
+      parts.insert(parts.begin(), lever.same);
     }
-    if (parts.empty()) parts.push_back("changes nothing here");
-    return fmt::format("{}", fmt::join(parts, "; "));
+    if (parts.empty()) parts.emplace_back(Say::changes_nothing);
+    return parts;
   }
 
   /// Where one lever is not enough, two together may be: the flag and the measured budget.
@@ -229,7 +222,7 @@ class Search {
     if (!with_flag) return;
     for (Lever lever : budget_levers(trial, *with_flag, predict_)) {
       lever.id = flag->id + "+" + lever.id;
-      lever.title = "both: " + flag->title + ", " + lever.title;
+      lever.title = {Say::both_fixes, {flag->title, std::move(lever.title)}};
       attempt(lever);
     }
   }
@@ -243,29 +236,29 @@ class Search {
 
 }  // namespace
 
-std::vector<std::string> changes(const Outcome& was, const Outcome& is, const Machine& machine) {
-  std::vector<std::string> parts;
+std::vector<Message> changes(const Outcome& was, const Outcome& is, const Machine& machine) {
+  std::vector<Message> parts;
+  const auto add = [&parts](Say what, std::int64_t before, std::int64_t after, std::int64_t unit) {
+    parts.push_back({what, {rounded(before, unit), rounded(after, unit)}});
+  };
   if (std::abs(was.offloaded_bytes - is.offloaded_bytes) > kSameBytes) {
-    parts.push_back(fmt::format("offloaded {} -> {} MiB", format_mib(was.offloaded_bytes),
-                                format_mib(is.offloaded_bytes)));
+    add(Say::offloaded_changes, was.offloaded_bytes, is.offloaded_bytes, 1_MiB);
   }
   const bool offloads = was.offloaded_bytes > 0 || is.offloaded_bytes > 0;
   const bool lower_peak = !offloads && was.vram_peak_bytes - is.vram_peak_bytes > kSameBytes;
   if (relieves(was, is, machine) || lower_peak) {
-    parts.push_back(fmt::format("VRAM peak {} -> {} MiB", format_mib(was.vram_peak_bytes),
-                                format_mib(is.vram_peak_bytes)));
+    add(Say::vram_peak_changes, was.vram_peak_bytes, is.vram_peak_bytes, 1_MiB);
   }
   const bool ram_known = !was.ram_open && !is.ram_open;
   if (ram_known && std::abs(was.ram_peak_bytes - is.ram_peak_bytes) > kSameRamBytes) {
-    parts.push_back(fmt::format("RAM peak {} -> {}", format_gib(was.ram_peak_bytes),
-                                format_gib(is.ram_peak_bytes)));
+    add(Say::ram_peak_changes, was.ram_peak_bytes, is.ram_peak_bytes, 1_GiB / 10);
   }
   if (const double seconds = saved_seconds(was, is); seconds != 0) {
-    parts.push_back(
-        fmt::format("{} {:.0f} s a run", seconds > 0 ? "saves" : "costs", std::abs(seconds)));
+    parts.push_back({seconds > 0 ? Say::saves_seconds : Say::costs_seconds,
+                     {std::nearbyint(std::abs(seconds))}});
   }
   if (is.verdict != was.verdict) {
-    parts.push_back(fmt::format("then it {}", verdict_phrase(is.verdict)));
+    parts.push_back({Say::then_it, {does(is.verdict)}});
   }
   return parts;
 }

@@ -275,7 +275,7 @@ void Simulation::read_ahead() {
     const std::int64_t bytes = disk_bytes(w);
     if (machine_.ram_total.known() &&
         plus(state_.ram_needed_bytes, bytes) > machine_.ram_total.bytes) {
-      note(fmt::format("{} is not read ahead: RAM has no room for its file.", weights(w).name));
+      note({Say::no_room_to_read_ahead, {weights(w).name}});
       continue;
     }
     state_.read_bytes = plus(state_.read_bytes, bytes);

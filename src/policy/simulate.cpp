@@ -91,10 +91,7 @@ void Simulation::add_weights() {
     manager_.add(std::move(managed));
     held_.push_back(held);
     if (paged() && !w.files.empty() && w.files.front().ends_with(".gguf")) {
-      note(w.name +
-           " is a GGUF file, which ComfyUI does not page: it is predicted as if it were. How much "
-           "of it stays on the card beside paged models is not known: by its code ComfyUI moves "
-           "them out for it, by one log (0.34, Windows, 8 GB) it streamed all of it.");
+      note({Say::gguf_is_not_paged, {w.name}});
     }
   }
 }
@@ -122,63 +119,38 @@ void Simulation::note_version() {
   const ComfyVersion& version = machine_.comfyui;
   const ComfyVersion known = rules_known();
   if (version == known) return;
-  std::vector<std::string> missing;
-  if (copies_resident()) {
-    missing.emplace_back(
-        "copies in RAM of weights that are on the card (RAM is given as the least it can be)");
-  }
+  std::vector<Message> missing;
+  if (copies_resident()) missing.emplace_back(Say::copies_of_resident_weights);
   if (paged() && cache_of(version, machine_.flags) == CacheKind::ram) {
-    missing.emplace_back("what its node cache lets go where RAM runs short");
+    missing.emplace_back(Say::what_the_ram_cache_lets_go);
   }
   if (version > kNewestKnown) {
-    missing.push_back(fmt::format("what changed after {}", to_string(kNewestKnown)));
+    missing.push_back({Say::what_changed_after, {to_string(kNewestKnown)}});
   }
-  note(fmt::format("ComfyUI {} is simulated by the rules of {}, the nearest that are known{}{}.",
-                   to_string(version), to_string(known),
-                   missing.empty() ? "" : "; not known yet of it: ", fmt::join(missing, "; ")));
-  if (version < known) {
-    note(
-        fmt::format("ComfyUI {} is older than any that Ebb knows: update it.", to_string(version)));
-  }
+  const Message unknown = missing.empty() ? Message() : Message(Say::not_known_yet, {missing});
+  note({Say::nearest_rules, {to_string(version), to_string(known), unknown}});
+  if (version < known) note({Say::older_than_any_known, {to_string(version)}});
 }
 
 void Simulation::note_limits() {
   const ComfyFlags& flags = machine_.flags;
   note_version();
   if (given("dynamic_vram") && !manager_.settings().rules.pages_on_wish) {
-    note(
-        fmt::format("--fast dynamic_vram is known from ComfyUI 0.12.0 to 0.15.1 only; {} does not "
-                    "start with it.",
-                    to_string(machine_.comfyui)));
+    note({Say::no_pages_on_wish, {to_string(machine_.comfyui)}});
   }
   if (paged()) {
     constexpr ComfyVersion kPagedInWsl = {0, 33, 0};
-    note(fmt::format(
-        "Weights are paged in on demand (dynamic VRAM): 33 recorded runs of ComfyUI 0.18.2 are "
-        "reproduced within one page of 32 MiB per model. {}PyTorch before 2.8 {} the classic "
-        "manager: say so with --disable-dynamic-vram.",
-        machine_.comfyui < kPagedInWsl ? "WSL and " : "",
-        machine_.comfyui < kPagedInWsl ? "have" : "has"));
-    if (!levers_.budgets.empty() || !passes_.own.budgets.empty()) {
-      note("A budget changes nothing where weights are paged.");
-    }
+    note(machine_.comfyui < kPagedInWsl ? Say::paged_but_in_wsl : Say::paged_everywhere);
+    if (!levers_.budgets.empty() || !passes_.own.budgets.empty()) note(Say::budget_without_effect);
   }
-  if (flags.cpu) note("With --cpu nothing is loaded into VRAM.");
+  if (flags.cpu) note(Say::cpu_loads_nothing);
   if (flags.cache == CacheKind::ram && !manager_.settings().rules.ram_cache) {
-    note(
-        "--cache-ram: when RAM runs short, the largest models and results leave that no node waits "
-        "for; results whose size is unknown are not counted.");
+    note(Say::cache_ram_lets_go);
   }
-  if (flags.cache == CacheKind::lru) {
-    note("--cache-lru drops nothing within one prompt, only when the next one starts.");
-  }
+  if (flags.cache == CacheKind::lru) note(Say::cache_lru_within_a_prompt);
   const bool loras = std::any_of(passes_.steps.begin(), passes_.steps.end(),
                                  [](const Step& s) { return !s.loras.empty() && !s.uses.empty(); });
-  if (loras && !paged()) {
-    note(
-        "Assumed: a LoRA patches every weight that can be streamed; the originals of patched "
-        "weights stay in RAM.");
-  }
+  if (loras && !paged()) note(Say::lora_patches_all);
 }
 
 void Simulation::find_last_steps(StepIndex begin, StepIndex end) {
@@ -222,9 +194,9 @@ std::vector<WeightsIndex> Simulation::valid(const std::vector<WeightsIndex>& lis
   return result;
 }
 
-void Simulation::note(std::string text) {
-  if (std::find(timeline_.notes.begin(), timeline_.notes.end(), text) == timeline_.notes.end()) {
-    timeline_.notes.push_back(std::move(text));
+void Simulation::note(Message message) {
+  if (std::find(timeline_.notes.begin(), timeline_.notes.end(), message) == timeline_.notes.end()) {
+    timeline_.notes.push_back(std::move(message));
   }
 }
 

@@ -50,7 +50,7 @@ class Simulation {
   void note_limits();
   void find_last_steps(StepIndex begin, StepIndex end);
   void start_prompt(StepIndex first_step);
-  void note(std::string text);
+  void note(Message message);
 
   void play(StepIndex index);
   void read(const Step& step);

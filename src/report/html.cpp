@@ -246,11 +246,8 @@ void Page::models() {
     cell(architecture_words(w));
     number(w.known() ? format_mib(w.bytes) : "?");
     std::string from = bytes_from_words(w.bytes_from);
-    if (w.source.starts_with(from)) {
-      from = w.source;
-    } else if (!w.source.empty()) {
-      from += ": " + w.source;
-    }
+    const bool in_source = w.known() && w.bytes_from != BytesFrom::header;  // it begins with that
+    if (!w.source.empty()) from = (in_source ? "" : from + ": ") + say(w.source);
     if (w.known() && !w.modules_exact) from += "; sizes of modules assumed";
     cell(from);
     out_ += "</tr>\n";
@@ -261,10 +258,9 @@ void Page::models() {
 void Page::fixes() {
   if (report_.fixes.empty()) return;
   out_ += "<h2>What to do</h2>\n";
-  const auto said = [](const std::string& text) { return !text.empty() && text != "-"; };
   bool effects = false, prices = false;
   for (const Fix& fix : report_.fixes) {
-    effects = effects || said(fix.effect);
+    effects = effects || !fix.effects.empty();
     prices = prices || !fix.costs.empty();
   }
   std::vector<Head> heads = {{"", true}, {"do", false}};
@@ -275,9 +271,9 @@ void Page::fixes() {
   for (const Fix& fix : report_.fixes) {
     out_ += fix.helps ? "<tr>" : "<tr class=\"off\">";
     number(fix.helps ? std::to_string(++count) : "");
-    out_ += "<td><strong>" + prose(view_.with_short_names(fix.title)) + "</strong></td>";
-    if (effects) cell(said(fix.effect) ? view_.with_short_names(fix.effect) : "");
-    if (prices) cell(fix.costs.empty() ? "" : view_.with_short_names(price_words(fix)));
+    out_ += "<td><strong>" + prose(view_.say(fix.title)) + "</strong></td>";
+    if (effects) cell(view_.say(fix.effects));
+    if (prices) cell(fix.costs.empty() ? "" : price_words(fix));
     out_ += "</tr>\n";
   }
   close();
@@ -308,7 +304,7 @@ void Page::fact(const char* name, const std::optional<std::int64_t>& bytes,
   std::string text = bytes ? format_mib(*bytes) + " MiB" : "unknown";
   if (source) {
     if (source->known()) text += std::string(", ") + to_string(source->kind);
-    if (!source->source.empty()) text += ": " + source->source;
+    if (!source->source.empty()) text += ": " + say(source->source);
   }
   out_ += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escape_xml(text));
 }
@@ -321,8 +317,8 @@ void Page::card(const PassView& pass) {
       "<span class=\"t-{2}\">{3}</span></h3>\n",
       pass.number, escape_xml(pass.label), to_string(o.verdict),
       verdict_words(o.verdict, pass.offloaded_bytes()));
-  if (!o.cause.empty()) {
-    out_ += "<p class=\"lead\">" + escape_xml(as_sentence(o.cause)) + "</p>\n";
+  if (!o.causes.empty()) {
+    out_ += "<p class=\"lead\">" + escape_xml(as_sentence(say(o.causes))) + "</p>\n";
   }
   out_ += "<dl>\n";
   if (!pass.weights.empty()) {

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "ebb/version.h"
 #include "json/write.h"
+#include "report/say.h"
 #include "report/sentences.h"
 #include "report/words.h"
 
@@ -123,10 +124,10 @@ void PlanWriter::texts(std::string_view key, const std::vector<std::string>& val
 void PlanWriter::quantity(const std::string& name, const Quantity& quantity, int pass) {
   json_.member(name + "_bytes", quantity.value());
   json_.member(name + "_kind", to_string(quantity.kind));
-  text(name + "_source", quantity.source);
+  text(name + "_source", say(quantity.source));
   if (!quantity.known()) {
     nulls_.add(fmt::format("{}_bytes is unknown{}", name,
-                           quantity.source.empty() ? "" : ": " + printable(quantity.source)),
+                           quantity.source.empty() ? "" : ": " + printable(say(quantity.source))),
                pass);
   }
 }
@@ -134,9 +135,9 @@ void PlanWriter::quantity(const std::string& name, const Quantity& quantity, int
 void PlanWriter::figure(const std::string& name, const Figure& figure) {
   const bool known = figure.known() && std::isfinite(figure.value);
   maybe(name, known ? std::optional(figure.value) : std::nullopt, 0,
-        figure.source.empty() ? "not measured, not given" : printable(figure.source));
+        figure.source.empty() ? "not measured, not given" : printable(say(figure.source)));
   json_.member(name + "_kind", to_string(figure.kind));
-  text(name + "_source", figure.source);
+  text(name + "_source", say(figure.source));
 }
 
 template <class T>
@@ -243,11 +244,11 @@ void PlanWriter::models() {
     };
     json_.member("bytes", known(w.bytes));
     json_.member("bytes_from", to_string(w.bytes_from));
-    text("bytes_source", w.source);
+    text("bytes_source", say(w.source));
     if (!w.known()) {
       nulls_.add(fmt::format("bytes, listed_bytes and file_bytes of {} ({}) are unknown{}",
                              printable(w.id), printable(w.name),
-                             w.source.empty() ? "" : ": " + printable(w.source)),
+                             w.source.empty() ? "" : ": " + printable(say(w.source))),
                  0);
     }
     json_.member("listed_bytes", known(w.listed_bytes));
@@ -298,8 +299,10 @@ void PlanWriter::pass(const PassView& pass) {
   texts("nodes", pass.nodes);
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));
-  text("cause", outcome.cause);
-  text("lacking", outcome.lacking);
+  text("cause", say(outcome.causes));
+  write_codes(json_, "causes", outcome.causes);
+  json_.member("then", to_string(outcome.then));
+  text("lacking", say(outcome.lacking));
   quantity("asked", pass.demand->subtracted(), number);
   quantity("live", pass.demand->live, number);
   quantity("reserved", pass.demand->reserved, number);
@@ -383,8 +386,10 @@ void PlanWriter::fixes() {
     json_.begin_object();
     text("id", fix.id);
     json_.member("kind", to_string(fix.kind));
-    text("title", fix.title);
-    text("effect", fix.effect);
+    text("title", say(fix.title));
+    text("effect", fix.effects.empty() ? "-" : say(fix.effects));
+    write_codes(json_, "does", {fix.title});
+    write_codes(json_, "effects", fix.effects);
     text("price", price_words(fix));
     json_.key("costs").begin_array();
     for (const Cost& cost : fix.costs) {
@@ -447,10 +452,14 @@ std::string PlanWriter::write() && {
   json_.member("ebb", EBB_VERSION);
   text("file", report_.file);
   json_.member("verdict", to_string(outcome.verdict));
-  text("cause", outcome.cause);
+  text("cause", say(outcome.causes));
+  write_codes(json_, "causes", outcome.causes);
   text("headline", head.word + " " + head.rest);
   json_.member("known_verdict", to_string(outcome.known));
-  texts("lacking", outcome.lacking);
+  std::vector<std::string> lacking;
+  for (const Message& message : outcome.lacking) lacking.push_back(say(message));
+  texts("lacking", lacking);
+  write_codes(json_, "lacks", outcome.lacking);
   totals();
   const auto& picture = report_.prediction.passes->picture;
   const auto side = [&](auto member) {

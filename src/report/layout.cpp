@@ -22,12 +22,12 @@ std::string exact(std::int64_t bytes) {
 
 std::string origin(const Quantity& quantity) {
   std::string text = std::string(", ") + to_string(quantity.kind);
-  return quantity.source.empty() ? text : text + ": " + quantity.source;
+  return quantity.source.empty() ? text : text + ": " + say(quantity.source);
 }
 
 std::string origin(const Weights& weights) {
   std::string text = "; size from: " + bytes_from_words(weights.bytes_from);
-  return weights.source.empty() ? text : text + ", " + weights.source;
+  return weights.source.empty() ? text : text + ", " + say(weights.source);
 }
 
 /// A stack that grows upwards.

@@ -69,12 +69,15 @@ std::string above_words(const Report& report, const View& view, const PassView* 
   }
   std::string words;
   for (const PassView* pass : above) {
-    const bool image = pass->kind == StepKind::decode || pass->kind == StepKind::encode_image;
     words += fmt::format("; pass {}, {}, ", pass->number, pass->label);
-    words += windows
-                 ? "spills " + format_mib(pass->outcome->above_bytes) + " MiB into shared memory"
-             : image ? "runs out of memory and is retried in tiles"
-                     : "may run out of memory";
+    switch (pass->outcome->then) {
+      case Then::spills:
+        words += "spills " + format_mib(pass->outcome->above_bytes) + " MiB into shared memory";
+        break;
+      case Then::retries_in_tiles: words += "runs out of memory and is retried in tiles"; break;
+      case Then::nothing:
+      case Then::may_run_out: words += "may run out of memory"; break;
+    }
   }
   return words;
 }
@@ -121,11 +124,6 @@ std::string vram_limit_words(const Report& report, std::int64_t peak) {
   const Quantity& total = report.trial.machine.vram_total;
   return total.known() ? fmt::format("{} of {} MiB", format_mib(peak), format_mib(total.bytes))
                        : format_mib(peak) + " MiB";
-}
-
-void replace_first(std::string& text, std::string_view part, std::string_view with) {
-  const auto at = text.find(part);
-  if (at != std::string::npos) text.replace(at, part.size(), with);
 }
 
 /// Whether the peak of every pass with weights is known.
@@ -178,7 +176,7 @@ const PassView* verdict_pass(const View& view) {
 std::string lacking_words(const View& view) {
   const auto& lacking = view.prediction->outcome.lacking;
   if (lacking.empty()) return {};
-  const std::string first = view.with_short_names(printable(lacking.front()));
+  const std::string first = view.say(lacking.front());
   const auto more = static_cast<std::int64_t>(lacking.size()) - 1;
   return first + (more == 0   ? ""
                   : more == 1 ? " (and one more thing)"
@@ -195,7 +193,7 @@ std::string known_words(const View& view) {
   }
   if (bad && rank(bad->outcome->verdict) > rank(Verdict::offloads)) {
     return fmt::format("; pass {}, {}, {}", bad->number, bad->label,
-                       verdict_phrase(bad->outcome->verdict));
+                       say(does(bad->outcome->verdict)));
   }
   std::vector<int> whole;
   for (const PassView& pass : view.passes) {
@@ -206,15 +204,17 @@ std::string known_words(const View& view) {
                      whole.size() == 1 ? "s" : "");
 }
 
+/// What is too much for the card; only Windows has shared memory to spill it into.
 std::string spill_words(const Report& report, const View& view) {
+  const char* where = report.trial.machine.os == Os::windows ? "into shared memory" : "too much";
   const PassView* pass = verdict_pass(view);
   const Quantity& total = report.trial.machine.vram_total;
   const auto peak = pass ? pass->outcome->vram_peak_bytes : std::nullopt;
-  if (!pass) return "into shared memory";
+  if (!pass) return where;
   if (!peak || !total.known() || *peak <= total.bytes) {
-    return fmt::format("into shared memory in pass {}", pass->number);
+    return fmt::format("{} in pass {}", where, pass->number);
   }
-  return fmt::format("{} MiB into shared memory in pass {}, {}", format_mib(*peak - total.bytes),
+  return fmt::format("{} MiB {} in pass {}, {}", format_mib(*peak - total.bytes), where,
                      pass->number, pass->label);
 }
 
@@ -334,11 +334,7 @@ Headline headline(const Report& report, const View& view) {
     case Verdict::may_run_out: result.rest = "of memory" + in_pass + lacking + "."; break;
     case Verdict::spills:
       result.rest = spill_words(report, view) + above_words(report, view, pass) + lacking + ".";
-      // Only Windows has shared memory to spill into.
-      if (report.trial.machine.os == Os::linux) {
-        result.word = "OUT OF MEMORY";
-        replace_first(result.rest, " into shared memory", " too much");
-      }
+      if (report.trial.machine.os == Os::linux) result.word = "OUT OF MEMORY";
       break;
     case Verdict::ram_short: {
       const Quantity& total = report.trial.machine.ram_total;
@@ -413,7 +409,9 @@ std::string stream_words(const PassView& pass, bool with_number, bool speed_know
 std::vector<std::string> support(const Report& report, const View& view) {
   std::vector<std::string> sentences;
   const Outcome& outcome = report.prediction.outcome;
-  if (!outcome.cause.empty()) sentences.push_back(as_sentence(printable(outcome.cause)));
+  if (!outcome.causes.empty()) {
+    sentences.push_back(as_sentence(printable(say(outcome.causes))));
+  }
   const PassView* worst = worst_offload(view);
   if (worst) {
     const bool speed = report.trial.machine.compute_flops_per_second.known();
@@ -433,9 +431,9 @@ std::vector<std::string> support(const Report& report, const View& view) {
   });
   if (outcome.verdict != Verdict::fits && outcome.verdict != Verdict::tight &&
       best != report.fixes.end()) {
-    const std::string effect = view.with_short_names(best->effect);
-    sentences.push_back("Cheapest way out: " + view.with_short_names(best->title) +
-                        (effect.empty() || effect == "-" ? "." : " (" + effect + ")."));
+    const std::string effect = view.say(best->effects);
+    sentences.push_back("Cheapest way out: " + view.say(best->title) +
+                        (effect.empty() ? "." : " (" + effect + ")."));
   }
   if (report.largest_resident_frames) {
     sentences.push_back(
@@ -509,24 +507,30 @@ std::vector<std::string> unknown_notes(const Report& report, const View& view) {
     if (weights[w].known() || !used) continue;
     notes.push_back(
         fmt::format("The size of {} is unknown, so that it takes no room in this prediction{}",
-                    view.names[w], weights[w].source.empty() ? "" : ": " + weights[w].source));
+                    view.names[w], weights[w].source.empty() ? "" : ": " + say(weights[w].source)));
   }
-  std::vector<std::pair<std::string, std::vector<int>>> unknown;  // in order of appearance
+  struct Unknown {
+    bool asked;  // else live
+    Message why;
+    std::vector<int> passes;
+  };
+  std::vector<Unknown> unknown;  // in order of appearance
   for (const PassView& pass : view.passes) {
     const Quantity& asked = pass.demand->subtracted();
     const Quantity& live = pass.demand->live;
     if (pass.weights.empty() || (asked.known() && live.known())) continue;
-    const std::string why = asked.known() ? live.source : asked.source;
-    const std::string what =
-        std::string(asked.known() ? "live" : "asked") + " demand" + (why.empty() ? "" : ": " + why);
-    const auto same = [&](const auto& entry) { return entry.first == what; };
+    const Message& why = asked.known() ? live.source : asked.source;
+    const auto same = [&](const Unknown& entry) {
+      return entry.asked == !asked.known() && entry.why == why;
+    };
     auto at = std::find_if(unknown.begin(), unknown.end(), same);
-    if (at == unknown.end()) at = unknown.insert(unknown.end(), {what, {}});
-    at->second.push_back(pass.number);
+    if (at == unknown.end()) at = unknown.insert(unknown.end(), {!asked.known(), why, {}});
+    at->passes.push_back(pass.number);
   }
-  for (const auto& [what, passes] : unknown) {
-    notes.push_back(fmt::format("Unknown in pass{} {}: {}", passes.size() == 1 ? "" : "es",
-                                join_ranges(passes), what));
+  for (const auto& [asked, why, passes] : unknown) {
+    notes.push_back(fmt::format("Unknown in pass{} {}: {} demand{}", passes.size() == 1 ? "" : "es",
+                                join_ranges(passes), asked ? "asked" : "live",
+                                why.empty() ? "" : ": " + say(why)));
   }
   return notes;
 }
@@ -560,9 +564,9 @@ std::vector<std::string> all_notes(const Report& report, const View& view, bool 
   add(card_note(report.trial.machine));
   for (const auto& note : flag_notes(report.trial.machine)) add(note);
   add(frames_note(report));
-  for (const auto& note : report.notes) add(note);
-  for (const auto& note : report.prediction.passes->notes) add(note);
-  for (const auto& note : report.prediction.timeline.notes) add(note);
+  for (const auto& note : report.notes) add(say(note));
+  for (const auto& note : report.prediction.passes->notes) add(say(note));
+  for (const auto& note : report.prediction.timeline.notes) add(say(note));
   if (report.order_depends_on_outputs) {
     add("The order of the output nodes decides the order of these passes");
   }

@@ -40,7 +40,7 @@ std::string pass_title(const PassView& pass) {
   std::string text = fmt::format("Pass {}, {}: {}", pass.number, pass.label,
                                  verdict_words(o.verdict, pass.offloaded_bytes()));
   for (const auto& part : parts) text += "; " + part;
-  return o.cause.empty() ? text + "." : text + ". " + as_sentence(o.cause);
+  return o.causes.empty() ? text + "." : text + ". " + as_sentence(say(o.causes));
 }
 
 /// The first of several ways to say something that has room; empty if none has.
@@ -173,7 +173,7 @@ std::string Timepiece::advice(PassIndex pass) const {
   for (const Fix& fix : report_.fixes) {
     for (const CutStep& order : fix.trial.levers.cuts) {
       if (!fix.helps || order.after_pass != pass || order.action == CutAction::keep) continue;
-      return "Ebb: " + view_.with_short_names(fix.title);
+      return "Ebb: " + view_.say(fix.title);
     }
   }
   return {};
@@ -362,8 +362,7 @@ std::string draw(const Report& report, const PictureOptions& options) {
   for (std::size_t i = 0; i < layouts.size(); ++i) {
     if (options.only >= 0 && static_cast<std::size_t>(options.only) != i) continue;
     if (layouts.size() > 1) {
-      const std::string name =
-          i == 0 ? "Before" : "After: " + views[0].with_short_names(report.after_title);
+      const std::string name = i == 0 ? "Before" : "After: " + views[0].say(report.after_title);
       for (const auto& line : wrap_to_width(name, 14 * 1.1, width - 24)) {
         body.text(options.standalone ? 12 : 0, y + 16, line, "before");
         y += 18;

@@ -141,8 +141,8 @@ void put_fixes(std::string& out, const Report& report, const View& view) {
                    {"price", "", Align::left, Overflow::wrap}});
   int number = 0;
   for (const Fix& fix : report.fixes) {
-    table.row({fix.helps ? std::to_string(++number) : "*", view.with_short_names(fix.title),
-               view.with_short_names(fix.effect), view.with_short_names(price_words(fix))});
+    table.row({fix.helps ? std::to_string(++number) : "*", view.say(fix.title),
+               fix.effects.empty() ? "-" : view.say(fix.effects), price_words(fix)});
   }
   if (!table.empty()) out += table.layout(2, kColumns) + "\n";
 }

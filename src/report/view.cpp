@@ -179,26 +179,6 @@ std::string repeat_words(const View& view, const PassRow& row) {
                      times == 1 ? "once" : count_word(times) + " times");
 }
 
-std::string View::with_short_names(const std::string& text) const {
-  std::string result = printable(text);
-  const auto& weights = prediction->passes->weights;
-  for (const WeightsIndex w : weights.indices()) {
-    const std::string name = printable(weights[w].name);
-    // The parts of a checkpoint share a name; a sentence about it means all of them.
-    const auto same = [&](const Weights& other) { return other.name == weights[w].name; };
-    if (name.size() <= names[w].size() || std::count_if(weights.begin(), weights.end(), same) > 1) {
-      continue;
-    }
-    for (auto at = result.find(name); at != std::string::npos;
-         at = result.find(name, at + names[w].size())) {
-      const bool file = result.compare(at + name.size(), 1, ".") == 0 &&
-                        at + name.size() + 1 < result.size() && result[at + name.size() + 1] != ' ';
-      if (!file) result.replace(at, name.size(), names[w]);  // a file is named as it is
-    }
-  }
-  return result;
-}
-
 namespace {
 
 /// What one of Ebb's nodes in the prompt does at its cut, where `moved` leave VRAM: a sentence.
@@ -261,7 +241,13 @@ std::string View::cut_text(PassIndex pass) const {
 View make_view(const Prediction& prediction) {
   View view;
   view.prediction = &prediction;
-  view.names = short_names(prediction.passes->weights);
+  const auto& weights = prediction.passes->weights;
+  view.names = short_names(weights);
+  for (const WeightsIndex w : weights.indices()) {
+    // The parts of a checkpoint share a name; a sentence about it means all of them.
+    if (std::ranges::count(weights, weights[w].name, &Weights::name) > 1) continue;
+    view.short_names.emplace(weights[w].name, view.names[w]);
+  }
   for (const PassIndex i : prediction.passes->passes.indices()) {
     view.passes.push_back(make_pass(prediction, i, view));
   }

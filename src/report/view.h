@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "ebb/printable.h"
 #include "ebb/report.h"
+#include "report/say.h"
 
 namespace ebb {
 
@@ -49,6 +51,7 @@ struct PassRow {
 struct View {
   const Prediction* prediction = nullptr;
   List<std::string, WeightsIndex> names;  ///< short
+  ShortNames short_names;                 ///< of models whose name is theirs alone
   List<PassView, PassIndex> passes;
   std::vector<PassRow> rows;  ///< passes as listed and drawn; equal ones folded
   int rows_left_out = 0;      ///< passes beyond what a person can read
@@ -57,8 +60,13 @@ struct View {
   std::optional<std::int64_t> subtracted(const PassView& pass) const {
     return paged() && !pass.loads.empty() ? pass.step_bytes : pass.demand->subtracted().value();
   }
-  /// Printable text with the names of models in their short form, as in the tables beside it.
-  std::string with_short_names(const std::string& text) const;
+  /// Printable words, models called as in the tables beside them.
+  std::string say(const Message& message) const {
+    return printable(ebb::say(message, short_names));
+  }
+  std::string say(const std::vector<Message>& messages) const {
+    return printable(ebb::say(messages, short_names));
+  }
   std::string cut_text(PassIndex pass) const;  ///< what crosses after a pass; empty after the last
 };
 

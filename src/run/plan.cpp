@@ -41,10 +41,8 @@ void describe(Report& report, const Prompt& prompt, const Order& order) {
     report.order.push_back(prompt.nodes[node].id);
   }
   report.order_depends_on_outputs = order.depends_on_outputs;
-  for (const auto& notes : {prompt.notes, order.notes, report.prediction.passes->notes,
-                            report.prediction.timeline.notes}) {
-    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
-  }
+  report.notes.insert(report.notes.end(), prompt.notes.begin(), prompt.notes.end());
+  report.notes.insert(report.notes.end(), order.notes.begin(), order.notes.end());
 }
 
 }  // namespace

@@ -113,15 +113,15 @@ void leave_to_drops(std::vector<const Fix*>& taken) {
   });
 }
 
+std::string fix_words(const Fix& fix) {
+  return say(fix.title) + ": " + (fix.effects.empty() ? "-" : say(fix.effects));
+}
+
 std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
   const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
-  if (nothing != fixes.end()) return nothing->title;
-  const char* is = before == Verdict::unknown       ? "is unknown"
-                   : before == Verdict::ram_short   ? "is short of RAM"
-                   : before == Verdict::tight       ? "fits tightly"
-                   : before == Verdict::may_run_out ? "may run out of memory"
-                                                    : to_string(before);
-  return fmt::format("nothing: it {}, and no change of the workflow makes that better", is);
+  if (nothing != fixes.end()) return say(nothing->title);
+  return say(
+      Message(Say::no_change_helps, {before == Verdict::spills ? Say::spills : does(before)}));
 }
 
 /// The plan for a workflow, and of it what goes into the file.
@@ -143,14 +143,14 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
   leave_to_drops(taken);
   for (const Fix* fix : taken) {
     add_fix(*fix, run->report.prediction, wish.wish);
-    wish.lines.push_back({PlanLine::fix, fmt::format("{}: {}", fix->title, fix->effect), fix->id});
+    wish.lines.push_back({PlanLine::fix, fix_words(*fix), fix->id});
   }
   if (taken.empty()) wish.lines.push_back({PlanLine::plan, why_nothing(fixes, before), ""});
   for (const Fix& fix : fixes) {
     const bool is_taken = std::ranges::find(taken, &fix) != taken.end();
     if (!fix.helps || fix.kind == FixKind::nothing || is_taken) continue;
-    wish.lines.push_back({PlanLine::left, fmt::format("{}: {}", fix.title, fix.effect),
-                          is_patchable(fix) ? fix.id : "not in the workflow"});
+    wish.lines.push_back(
+        {PlanLine::left, fix_words(fix), is_patchable(fix) ? fix.id : "not in the workflow"});
   }
   if (taken.empty()) return Done{};
   auto promised = together(*run, taken);

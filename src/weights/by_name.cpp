@@ -158,44 +158,41 @@ Weights weights_from_model(const KnownModel& model, const KnownFile& file,
       casts_to_fp8(request) && model.parameters > 0 && bits_per_value(model.stored_type) >= 16;
   if (row && !cast) {
     set_row(weights, *row);
-    weights.source = fmt::format("known file: {}, as recorded with ComfyUI {}", model.key,
-                                 version_text(row->version));
+    weights.source = {Say::known_as_recorded, {model.key, version_text(row->version)}};
   } else if (cast) {
     weights.bytes = model.parameters + sampling_table_bytes(model.architecture);
     // All of the file is read, whatever it becomes.
     if (weights.file_bytes == 0) weights.file_bytes = counted_bytes(model, version);
-    weights.source = fmt::format("known file: {} values, loaded as {} (one byte each)",
-                                 format_count(model.parameters), request.weight_type);
+    weights.source = {Say::known_loaded_as, {model.parameters, request.weight_type}};
   } else if (listed_gguf) {
     weights.bytes = file.file_bytes;
-    weights.source = "known file: counted from its size";
+    weights.source = Say::known_from_its_size;
     if (model.role == WeightsRole::text_encoder) {
       weights.bytes += dequantised_bytes(model.architecture, bits_per_value(model.stored_type));
-      weights.source += ", its token embedding in fp16";
+      weights.source += Say::embedding_in_fp16;
     }
   } else if (const std::int64_t bytes = counted_bytes(model, version); bytes > 0) {
     weights.bytes = bytes;
-    weights.source = fmt::format("known file: computed from {} values in {}",
-                                 format_count(model.parameters), model.stored_type);
-    if (model.parameters == 0) weights.source = "known file: computed from its layers";
+    weights.source = {Say::known_from_its_values, {model.parameters, model.stored_type}};
+    if (model.parameters == 0) weights.source = Say::known_from_its_layers;
   } else if (file.file_bytes > 0) {
     weights.bytes = model.stored_type == "fp32" ? file.file_bytes / 2 : file.file_bytes;
-    weights.source = "known file: counted from its size";
+    weights.source = Say::known_from_its_size;
     if (!whole_file) {
       for (const std::string_view other : {file.clip, file.vae, file.audio_vae}) {
         if (const KnownModel* part = find_known_model(other)) {
           weights.bytes -= counted_bytes(*part, version);
         }
       }
-      weights.source = "known file: its size less the other models in it";
+      weights.source = Say::known_less_the_others;
     }
   } else {
     weights.bytes_from = BytesFrom::unknown;
-    weights.source = fmt::format("the size of {} is in no table", file.name);
+    weights.source = {Say::size_in_no_table, {file.name}};
   }
   move_connectors(weights, file, version);
   if (weights.known() && file.file_bytes > 0 && !file.repository.empty()) {
-    weights.source += fmt::format("; file size from public listings of {}", file.repository);
+    weights.source += {Say::size_from_listings, {file.repository}};
   }
   if (!weights.modules_exact) assume_modules(weights, model.structure, version);
   if (cast) {  // The recorded list in that type, where there is one.
@@ -241,9 +238,7 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
   if (casts_to_fp8(request) && !gguf && guess.parameters > 0) bits = 8;
   if (guess.parameters == 0 || bits == 0) {
     weights.parameters = 0;
-    weights.source =
-        fmt::format("{} is in no table; {} is guessed from its name. Give --models or --bytes.",
-                    cut_text(name, 200), guess.architecture);
+    weights.source = {Say::kind_guessed_from_name, {cut_text(name, 200), guess.architecture}};
     return weights;
   }
   weights.bytes_from = BytesFrom::assumed;
@@ -258,21 +253,17 @@ Weights weights_from_guess(const NameGuess& guess, std::string_view name,
   if (gguf && request.role == WeightsRole::text_encoder) {
     weights.bytes += dequantised_bytes(guess.architecture, guess.bits);
   }
-  weights.source =
-      guess.lora_rank > 0
-          ? fmt::format("assumed: rank {} in every linear layer of the blocks, {}", guess.lora_rank,
-                        guess.stored_type)
-          : fmt::format("assumed from the name: {} has {} values at {} bits", guess.architecture,
-                        format_count(guess.parameters), std::min(bits, 16.0));
-  if (kept > 0) weights.source += fmt::format(" and {} in 16", format_count(kept));
-  if (guess.within_percent > 0) {
-    weights.source += fmt::format(", within about {}%", guess.within_percent);
-  }
+  weights.source = guess.lora_rank > 0
+                       ? Message(Say::assumed_rank, {guess.lora_rank, guess.stored_type})
+                       : Message(Say::assumed_from_name,
+                                 {guess.architecture, guess.parameters, std::min(bits, 16.0)});
+  if (kept > 0) weights.source += {Say::and_in_16_bits, {kept}};
+  if (guess.within_percent > 0) weights.source += {Say::within_about, {guess.within_percent}};
   if (const ModuleRow* row = find_module_row(guess.structure, version);
       row && std::abs(static_cast<double>(row->bytes - weights.bytes)) <
                  kSameModelTolerance * static_cast<double>(row->bytes)) {
     set_row(weights, *row);
-    weights.source += fmt::format(", modules as recorded for {}", row->model);
+    weights.source += {Say::modules_as_recorded, {row->model}};
   } else {
     assume_modules(weights, guess.structure, version);
   }
@@ -309,10 +300,8 @@ void apply_stated(Weights& weights, const std::string& name, std::string_view st
   if (!stated) return;
   if (holds_several(name, weights, request)) {
     if (!weights.known()) {
-      weights.source = fmt::format(
-          "the workflow states {} for {}; how much of it is the {} is not "
-          "known. Give --models or --bytes.",
-          stated->text, base_name(name), to_string(request.role));
+      weights.source = {Say::stated_for_several,
+                        {stated->text, base_name(name), to_string(request.role)}};
     }
     return;
   }
@@ -337,10 +326,8 @@ void apply_stated(Weights& weights, const std::string& name, std::string_view st
   if (weights.parameters == 0 && bits > 0) {
     weights.parameters = std::llround(8 * static_cast<double>(stated->bytes) / bits);
   }
-  weights.source = fmt::format("stated in the workflow: {}, {}", stated->text, stated->why);
-  if (share != 1) {
-    weights.source += fmt::format("; {} of it is held", share == 2 ? "twice" : "half");
-  }
+  weights.source = {Say::stated_in_workflow, {stated->text, stated->why}};
+  if (share != 1) weights.source += share == 2 ? Say::twice_is_held : Say::half_is_held;
   assume_modules(weights, structure, search.comfyui);
   if (request.role == WeightsRole::text_encoder) weights.loader_bytes = 2 * weights.parameters;
 }
@@ -378,10 +365,8 @@ Weights weights_by_name(const std::string& name, const WeightsRequest& request,
       Weights weights;
       weights.role = request.role;
       if (key == kNoPart) weights.bytes_from = BytesFrom::known;
-      weights.source =
-          key == kNoPart
-              ? fmt::format("known file: {} holds no {}", name, to_string(request.role))
-              : fmt::format("what {} holds as {} is in no table", name, to_string(request.role));
+      weights.source = {key == kNoPart ? Say::known_to_hold_no : Say::part_in_no_table,
+                        {name, to_string(request.role)}};
       return weights;
     }
   }
@@ -390,7 +375,7 @@ Weights weights_by_name(const std::string& name, const WeightsRequest& request,
   weights.role = request.role;
   if (request.role == WeightsRole::lora) weights.architecture = "lora";
   if (request.role == WeightsRole::upscaler) weights.architecture = "upscaler";
-  weights.source = fmt::format("{} is in no table. Give --models or --bytes.", cut_text(name, 200));
+  weights.source = {Say::file_in_no_table, {cut_text(name, 200)}};
   if (guess) weights = weights_from_guess(*guess, name, request, version);
   apply_stated(weights, name, guess ? guess->structure : std::string(), request, search);
   return weights;

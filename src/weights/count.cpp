@@ -349,7 +349,7 @@ void hold_vae_in_fp32(Weights& weights) {
   weights.listed_bytes *= 2;
   for (ModuleGroup& run : weights.modules) run.bytes *= 2;
   weights.compute_type_bytes = 4;
-  weights.source += "; held in fp32 on this card";
+  weights.source += Say::held_in_fp32;
 }
 
 }  // namespace ebb

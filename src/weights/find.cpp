@@ -83,9 +83,9 @@ void count_header(Weights& weights, const TensorSet& part, const Header& header,
   weights.listed_bytes = count.listed_bytes;
   weights.parameters = count.parameters;
   weights.stored_type = std::move(count.stored_type);
-  weights.source = fmt::format("header of {}", header.file);
+  weights.source = {Say::header_of, {header.file}};
   if (rules.cast_to_fp8) {
-    weights.source += fmt::format(", loaded as {} (one byte a value)", request.weight_type);
+    weights.source += {Say::loaded_as, {request.weight_type}};
   }
   if (!has_modules(weights.role)) {
     weights.listed_bytes = 0;
@@ -96,7 +96,7 @@ void count_header(Weights& weights, const TensorSet& part, const Header& header,
   if (header.format == HeaderFormat::gguf) return;
   if (const ModuleRow* row = same_recorded_model(weights, version)) {
     set_row(weights, *row);
-    weights.source += fmt::format(", modules as recorded for {}", row->model);
+    weights.source += {Say::modules_as_recorded, {row->model}};
   }
 }
 
@@ -115,7 +115,7 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   weights.role = request.role;
   weights.file_bytes = header.file_bytes;
   if (part.empty()) {
-    weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
+    weights.source = {Say::holds_no, {found.path, to_string(request.role)}};
     return weights;
   }
   weights.bytes_from = BytesFrom::header;
@@ -131,7 +131,7 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
     const std::int64_t values = one_of_several ? weights.parameters : stored_values(header);
     weights.loader_bytes = 2 * values;
   }
-  if (!found.exact) weights.source += " (found by its name in another folder)";
+  if (!found.exact) weights.source += Say::found_in_another_folder;
   return weights;
 }
 
@@ -159,7 +159,7 @@ void apply_given(Weights& weights, std::int64_t bytes, const std::string& name,
   const bool scale = weights.modules_exact && bytes > 0;
   weights.bytes = bytes;
   weights.bytes_from = BytesFrom::given;
-  weights.source = fmt::format("given for {}", base_name(name));
+  weights.source = {Say::given_for, {base_name(name)}};
   if (weights.file_bytes == 0) weights.file_bytes = bytes;
   assume_modules(weights, structure, version);
   if (scale && !old.empty()) {
@@ -176,7 +176,7 @@ Weights weights_by_size(const Header& header, const std::string& name,
   if (weights.known() || !request.id_suffix.empty()) return weights;
   weights.bytes = header.file_bytes;
   weights.bytes_from = BytesFrom::header;
-  weights.source = fmt::format("size of {}; {}", header.file, header.note);
+  weights.source = {Say::size_of_file, {header.file, header.note}};
   assume_modules(weights, {}, search.comfyui);
   return weights;
 }
@@ -220,7 +220,7 @@ Result<std::vector<Weights>> weights_of_folder(const std::string& name,
   if (!found.path.empty()) {
     weights = {};
     weights.role = request.role;
-    weights.source = fmt::format("{} holds no {}", found.path, to_string(request.role));
+    weights.source = {Say::holds_no, {found.path, to_string(request.role)}};
   }
   if (const std::int64_t* bytes = given_size(search, request, name)) {
     apply_given(weights, *bytes, name, search.comfyui);
@@ -262,7 +262,7 @@ Weights join(std::vector<Weights> parts) {
       all.source = part.source;
     } else if (all.known()) {
       all.bytes_from = weaker(all.bytes_from, part.bytes_from);
-      all.source += "; " + part.source;
+      all.source = {Say::both, {all.source, part.source}};
     }
     all.bytes += part.bytes;
     all.listed_bytes += part.listed_bytes;
@@ -361,7 +361,7 @@ Result<Weights> find_weights(const WeightsRequest& request, const WeightsSearch&
   }
   Weights weights;
   if (parts.empty()) {
-    weights.source = "the workflow names no file";
+    weights.source = Say::names_no_file;
   } else {
     const bool by_table = std::all_of(parts.begin(), parts.end(), [](const Weights& part) {
       return part.bytes_from == BytesFrom::known;

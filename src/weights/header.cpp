@@ -69,7 +69,7 @@ Result<Header> read_header(const std::string& path) {
     header.file = path;
     header.file_bytes = start->file_bytes;
     header.format = HeaderFormat::torch;
-    header.note = "its format lists no tensors";
+    header.note = Say::format_lists_no_tensors;
     return header;
   }
   return read_safetensors(std::move(*start));

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ebb/message.h"
 #include "ebb/result.h"
 #include "weights/dtype.h"
 
@@ -30,7 +31,7 @@ struct Header {
   HeaderFormat format = HeaderFormat::safetensors;
   std::int64_t file_bytes = 0;
   std::string architecture;  ///< GGUF's general.architecture; empty otherwise
-  std::string note;          ///< why no tensors are listed, of a file that is not broken
+  Message note;              ///< why no tensors are listed, of a file that is not broken
   std::vector<TensorInfo> tensors;
 
   const TensorInfo* find(std::string_view name) const {

@@ -48,10 +48,10 @@ std::optional<StatedSize> stated_size(std::string_view name,
   size.text = fmt::format("{:.{}f} {}", written.number, std::max(0, digits),
                           written.binary ? fmt::format("{}iB", kUnits[written.power][0])
                                          : std::string(kUnits[written.power]));
-  size.why = fmt::format("powers of {}{}", binary ? 1024 : 1000,
-                         written.binary ? ""
-                         : votes != 0   ? ", as of the files of known size beside it"
-                                        : " assumed");
+  const Message how = written.binary ? Message()
+                      : votes != 0   ? Message(Say::as_files_beside_it)
+                                     : Message(Say::is_assumed);
+  size.why = {Say::powers_of, {binary ? 1024 : 1000, how}};
   return size;
 }
 

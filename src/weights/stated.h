@@ -14,7 +14,7 @@ namespace ebb {
 struct StatedSize {
   std::int64_t bytes = 0;
   std::string text;  ///< as written: `19.53 GB`
-  std::string why;   ///< `powers of 1024, as of the files of known size beside it`
+  Message why;       ///< `powers of 1024, as of the files of known size beside it`
 };
 
 /// `stated`: by lower-case name without folder.

@@ -87,7 +87,7 @@ class StateReader {
   Result<Done> run() {
     const PickleValue* state = find_state();
     if (!state) {
-      header_.note = "it holds Python objects instead of a dictionary of tensors";
+      header_.note = Say::python_objects;
       return Done{};
     }
     for (std::size_t i = 0; i + 1 < state->items.size(); i += 2) {
@@ -96,7 +96,7 @@ class StateReader {
       if (key.kind != PickleKind::text || value.kind != PickleKind::tensor) continue;
       if (auto done = add(key.text, value); !done) return done;
     }
-    if (header_.tensors.empty()) header_.note = "its dictionary holds no tensors";
+    if (header_.tensors.empty()) header_.note = Say::dictionary_without_tensors;
     return sort();
   }
 
@@ -236,13 +236,13 @@ Result<Header> read_zip(const FileStart& start, Header header) {
   const ZipEntry* pickle = nullptr;
   for (const ZipEntry& entry : *entries) {
     if (entry.name.ends_with("/constants.pkl")) {
-      header.note = "it is a TorchScript archive: code, not weights alone";
+      header.note = Say::torchscript;
       return header;
     }
     if (entry.name == "data.pkl" || entry.name.ends_with("/data.pkl")) pickle = &entry;
   }
   if (!pickle) {
-    header.note = "it is a zip archive that torch did not write";
+    header.note = Say::foreign_zip;
     return header;
   }
   const std::string folder =

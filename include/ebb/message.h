@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a lower floor has to tell: a code and its arguments. ebb/messages.inc has the words of every
+// code, report/say.h puts them together; a program compares codes.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace ebb {
+
+/// The codes: stable names, as `--json` has them.
+enum class Say : std::uint16_t {
+  nothing,
+#define EBB_SAY(code, words) code,
+#include "ebb/messages.inc"
+#undef EBB_SAY
+};
+/// `size_unknown`.
+const char* to_string(Say code);
+
+struct Argument;
+
+/// A code with what its words have in their braces, in that order.
+struct Message {
+  Say code = Say::nothing;
+  std::vector<Argument> arguments;
+
+  Message() = default;
+  Message(Say code, std::vector<Argument> arguments = {});
+  Message(std::string words);  ///< Say::text: words that came from outside; nothing if empty
+  Message(const char* words) : Message(std::string(words)) {}
+
+  bool empty() const { return code == Say::nothing; }
+  Message& operator+=(Message more);  ///< says `more` right after
+  /// The words of Say::text; empty for any other code.
+  std::string text() const;
+};
+
+/// A node of the prompt, as sentences name it: `node 9 KSampler`.
+struct NodeName {
+  std::string label;
+
+  bool operator==(const NodeName&) const = default;
+};
+
+/// Bytes are whole numbers; a list of names or of messages is joined as its words ask for it.
+struct Argument {
+  std::variant<std::int64_t, double, std::string, NodeName, std::vector<std::string>, Message,
+               std::vector<Message>>
+      value;
+
+  template <std::integral T>
+  Argument(T number) : value(static_cast<std::int64_t>(number)) {}
+  Argument(double number) : value(number) {}
+  Argument(std::string text) : value(std::move(text)) {}
+  Argument(std::string_view text) : value(std::string(text)) {}
+  Argument(const char* text) : value(std::string(text)) {}
+  Argument(NodeName node) : value(std::move(node)) {}
+  Argument(std::vector<std::string> names) : value(std::move(names)) {}
+  Argument(Say code) : value(Message(code)) {}
+  Argument(Message message) : value(std::move(message)) {}
+  Argument(std::vector<Message> messages) : value(std::move(messages)) {}
+
+  bool operator==(const Argument&) const = default;
+};
+
+inline Message::Message(Say its_code, std::vector<Argument> its_arguments)
+    : code(its_code), arguments(std::move(its_arguments)) {}
+inline Message::Message(std::string words) {
+  if (words.empty()) return;
+  code = Say::text;
+  arguments.emplace_back(std::move(words));
+}
+inline std::string Message::text() const {
+  return code == Say::text ? std::get<std::string>(arguments.front().value) : std::string();
+}
+inline Message& Message::operator+=(Message more) {
+  return *this = {Say::one_after_the_other, {std::move(*this), std::move(more)}};
+}
+inline bool operator==(const Message& a, const Message& b) {
+  return a.code == b.code && a.arguments == b.arguments;
+}
+
+}  // namespace ebb
