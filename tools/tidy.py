@@ -9,7 +9,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 SOURCE_MAX, HEADER_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 300, 70, 100
-BASE_HEADERS = {"result", "bytes", "file", "index", "printable", "version"}
+BASE_HEADERS = {"result", "bytes", "file", "index", "message", "messages", "printable", "version"}
 BANNED = [
     (r"\bstd::cout\b|\bprintf\(|\bstd::cerr\b", "src/", "src/cli/", "the library never prints"),
     (r"\bexit\(|\babort\(", "src/", "src/cli/", "the library never exits"),
@@ -23,6 +23,8 @@ STATEMENT = re.compile(r"^\s*(\} )?"
 QUOTED = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'')
 NAMED = re.compile(r"(?<![\w./-])((?:src|tests|tools|include|docs|comfyui|python|bench|script"
                    r"|examples|cmake)/[\w./*-]*[\w*])")
+# Folders that speak: the report and what stands on it, and the command with its help.
+SPEAKING = {"report", "explain", "compare", "launch", "cli"}
 BUILT = {"comfyui/lib/ebb"}  # what pip makes
 findings = []
 
@@ -113,6 +115,34 @@ def check_paths(path):
                 report(path, number, f"there is no {name}")
 
 
+def sentences_of(text):
+    """Texts of five words and more, adjacent literals taken as one: what a person would read."""
+    code = re.sub(r"(?m)^ *//.*$|(?<=[;,{(]) +//.*$", "", text)
+    for literals in re.findall(r'(?:"(?:[^"\\\n]|\\.)*"\s*)+', code):
+        words = "".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', literals)).split()
+        if sum(bool(re.search("[A-Za-z]", word)) for word in words) >= 5:
+            yield " ".join(words)
+
+
+def check_sentences():
+    """Below report/ nothing speaks, but where tools/sentences.txt says how often, and why."""
+    allowed = {}
+    listed = ROOT / "tools/sentences.txt"
+    for line in listed.read_text().splitlines() if listed.exists() else []:
+        if line and not line.startswith("#"):
+            name, count, _ = line.split(maxsplit=2)
+            allowed[name] = int(count)
+    for path in sorted((ROOT / "src").glob("**/*.*")):
+        name = str(path.relative_to(ROOT / "src"))
+        if path.suffix in (".cpp", ".h") and name.split("/")[0] not in SPEAKING:
+            found = list(sentences_of(path.read_text()))
+            if len(found) != allowed.pop(name, 0):
+                report(path, 1, f"{len(found)} sentences, the last: {found[-1:]}; words of codes "
+                       "stand in include/ebb/messages.inc, others in tools/sentences.txt")
+    for name in allowed:
+        report(listed, 1, f"there is no {name}")
+
+
 def check_file(path, layers):
     text = path.read_text()
     lines = text.splitlines()
@@ -160,6 +190,7 @@ def main():
     check_format([path for path in paths if path.suffix in (".cpp", ".h")])
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")]:
         check_paths(path)
+    check_sentences()
     check_listed("src", ".cpp")
     check_listed("tests", ".cpp")
     check_listed("bench", ".cpp")

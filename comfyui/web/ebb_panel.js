@@ -73,10 +73,10 @@ function inTheme(svg) {
 
 /// What `apply` did, in words.
 function putIn(done) {
-  const rest = (kind) => done.lines.filter((line) => line.kind === kind)
-    .map((line) => line.words).join(" ");
+  const rest = (kind, what = "words") => done.lines.filter((line) => line.kind === kind)
+    .map((line) => line[what]).join(" ");
   if (!done.changed) {
-    const why = rest("plan").replace(/^nothing: /, "") || "what would help is there already";
+    const why = rest("plan", "because") || "what would help is there already";
     return `Nothing to put in: ${why}.`;
   }
   const effect = rest("effect");

@@ -46,6 +46,8 @@ std::string format_mib(std::int64_t bytes);
 
 /// `13.3 GiB`, one decimal; `0.0 GiB` is never printed for a size above zero (`<0.1 GiB`).
 std::string format_gib(std::int64_t bytes);
+/// The same without its unit, for tables.
+std::string gib_digits(std::int64_t bytes);
 
 /// `12,345` with thousands separators.
 std::string format_count(std::int64_t count);

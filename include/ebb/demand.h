@@ -73,6 +73,7 @@ enum class StepKind {
   upscale,
   use,  ///< work of another kind with weights: a detector, a depth model
 };
+/// `encode_text`: stable names.
 const char* to_string(StepKind kind);
 
 /// What a node has done before it asks for its main weights: pictures through the VAE, say.

@@ -120,7 +120,8 @@ Result<Done> check_choice(const FixChoice& choice);
 struct PlanLine {
   enum Kind { plan, fix, left, effect } kind = plan;
   std::string words;
-  std::string id;  ///< of the fix it is about; empty for the others
+  std::string id;            ///< of the fix it is about; empty for the others
+  std::string because = {};  ///< of a plan to do nothing: the reason alone
 
   /// `fix    tile-vae: decode in tiles: ...`, as the command prints it.
   std::string text() const;

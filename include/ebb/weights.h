@@ -28,7 +28,10 @@ enum class WeightsRole {
   upscaler,
   other,
 };
+/// `text_encoder`: stable names.
 const char* to_string(WeightsRole role);
+/// What a model of this role is called.
+Say name_of(WeightsRole role);
 
 /// Where the byte count of some weights comes from.
 enum class BytesFrom {

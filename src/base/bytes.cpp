@@ -88,11 +88,12 @@ std::string format_mib(std::int64_t bytes) {
   return format_count(std::llround(static_cast<double>(bytes) / (1 << 20)));
 }
 
-std::string format_gib(std::int64_t bytes) {
+std::string gib_digits(std::int64_t bytes) {
   const double gib = static_cast<double>(bytes) / static_cast<double>(1_GiB);
-  if (bytes > 0 && gib < 0.05) return "<0.1 GiB";
-  return fmt::format("{:.1f} GiB", gib);
+  return bytes > 0 && gib < 0.05 ? "<0.1" : fmt::format("{:.1f}", gib);
 }
+
+std::string format_gib(std::int64_t bytes) { return gib_digits(bytes) + " GiB"; }
 
 const char* to_string(NumberKind kind) {
   switch (kind) {

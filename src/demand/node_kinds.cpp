@@ -264,9 +264,9 @@ const char* to_string(StepKind kind) {
   switch (kind) {
     case StepKind::other: return "other";
     case StepKind::load: return "load";
-    case StepKind::encode_text: return "encode text";
-    case StepKind::encode_vision: return "encode vision";
-    case StepKind::encode_image: return "encode image";
+    case StepKind::encode_text: return "encode_text";
+    case StepKind::encode_vision: return "encode_vision";
+    case StepKind::encode_image: return "encode_image";
     case StepKind::sample: return "sample";
     case StepKind::decode: return "decode";
     case StepKind::upscale: return "upscale";

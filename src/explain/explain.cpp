@@ -97,7 +97,7 @@ Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms
   out.file = report.file;
   out.pass = pass;
   out.passes = static_cast<int>(passes.passes.size());
-  out.work = to_string(it_pass.kind);
+  out.work = work_words(it_pass.kind);
   for (const WeightsIndex w : it_pass.weights) {
     out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
   }

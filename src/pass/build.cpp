@@ -230,7 +230,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
 const char* to_string(CutAction action) {
   switch (action) {
     case CutAction::keep: return "keep";
-    case CutAction::unload_all: return "unload all";
+    case CutAction::unload_all: return "unload_all";
     case CutAction::park: return "park";
     case CutAction::drop: return "drop";
     case CutAction::prefetch: return "prefetch";

@@ -83,7 +83,7 @@ class Search {
   }
 
   std::vector<Fix> run() {
-    if (before_.outcome.verdict == Verdict::fits) add_nothing(Say::nothing_fits_already);
+    if (before_.outcome.verdict == Verdict::fits) add_nothing(Say::it_fits_already);
     add_questions();
     for (const Lever& lever : flag_levers(base_, before_, predict_)) attempt(lever);
     for (const Lever& lever : budget_levers(base_, before_, predict_)) attempt(lever);
@@ -108,7 +108,8 @@ class Search {
     Fix fix;
     fix.id = "nothing";
     fix.title = why;
-    fix.helps = why == Say::nothing_fits_already;
+    if (why != Say::not_every_lever_tried) fix.title = {Say::nothing_because, {why}};
+    fix.helps = why == Say::it_fits_already;
     if (fix.helps) fix.vram_bytes = fix.ram_bytes = 0;
     fix.trial = base_;
     fix.verdict = before_.outcome.verdict;

@@ -23,8 +23,7 @@ std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies,
 
 std::string gib_cell(const std::optional<std::int64_t>& bytes) {
   if (!bytes) return "?";
-  const std::string text = format_gib(*bytes);
-  return *bytes == 0 ? "" : text.substr(0, text.find(' '));
+  return *bytes == 0 ? "" : gib_digits(*bytes);
 }
 
 /// Where only the least is known: `&gt;15.4`.
@@ -174,7 +173,7 @@ void Page::pass_row(const PassView& pass) {
   const bool used = !pass.weights.empty();
   out_ += fmt::format("<tr data-pass=\"{}\">", pass.number);
   number(std::to_string(pass.number));
-  cell(used || pass.kind != StepKind::other ? to_string(pass.kind) : "no weights in use");
+  cell(used || pass.kind != StepKind::other ? work_words(pass.kind) : "no weights in use");
   out_ += "<td class=\"name\">";
   for (std::size_t i = 0; i < pass.weights.size(); ++i) {
     out_ += (i > 0 ? "<br/>" : "") + model(pass.weights[i]);

@@ -41,13 +41,6 @@ bool known_in_all(const Prediction& prediction, bool only_samplers, Member membe
   return true;
 }
 
-/// `text encoder` as programs want it: `text_encoder`.
-std::string key_word(std::string words) {
-  words = lower(words);
-  std::replace(words.begin(), words.end(), ' ', '_');
-  return words;
-}
-
 /// Collects why numbers are null: one sentence for one reason, with all the places it applies to.
 class Nulls {
  public:
@@ -234,7 +227,7 @@ void PlanWriter::models() {
     text("file", w.files.empty() ? w.name : w.files[0]);
     texts("files", w.files);
     text("node", w.node);
-    json_.member("role", key_word(role_words(w.role)));
+    json_.member("role", to_string(w.role));
     json_.key("architecture");
     w.architecture.empty() ? json_.null() : json_.value(valid_utf8(w.architecture));
     if (w.architecture.empty()) nulls_.add("architecture of " + printable(w.id) + " is unknown", 0);
@@ -295,7 +288,7 @@ void PlanWriter::pass(const PassView& pass) {
       pass.weights.empty() ? "no weights are in use" : "see the model or demand";
   json_.begin_object();
   json_.member("index", number);
-  json_.member("work", key_word(to_string(pass.kind)));
+  json_.member("work", to_string(pass.kind));
   texts("nodes", pass.nodes);
   ids("weights", pass.weights);
   json_.member("verdict", to_string(outcome.verdict));
@@ -370,7 +363,7 @@ void PlanWriter::own_nodes(PassIndex after_pass) {
     json_.begin_object();
     text("node", step.id);
     text("class", step.class_type);
-    json_.member("action", key_word(to_string(order.action)));
+    json_.member("action", to_string(order.action));
     json_.key("weights").begin_array();
     for (const WeightsIndex w : order.weights) {
       json_.value(valid_utf8(passes.weights[w].id));

@@ -116,7 +116,7 @@ void Timepiece::heading(const PictureColumn& column, double top) {
   const double room = column.width - 6;
   const double bold_room = room * (narrow ? 0.96 : 0.88);  // and narrow headings are small
   const std::string number = std::to_string(pass.number);
-  const std::string work = to_string(pass.kind);
+  const std::string work = work_words(pass.kind);
   std::string name;
   if (!pass.weights.empty()) name = view_.names[pass.weights[0]];
   out_.text(
@@ -183,17 +183,11 @@ std::string Timepiece::advice(PassIndex pass) const {
 std::vector<std::string> Timepiece::flag_lines(const PictureColumn& column) const {
   const PassRow& row = view_.rows[column.row];
   const PassIndex pass = row.last();
-  const std::string text = view_.cut_text(pass);
-  if (text.empty() || (before_ && before_->cut_text(pass) == text)) return {};
-  std::vector<std::string> lines;
-  const auto split_at = text.find(" ComfyUI moves ");
-  const auto ours = text.find(" Node ");
-  lines.push_back(text.substr(0, std::min(split_at, ours)));
-  if (ours != std::string::npos) lines.push_back(text.substr(ours + 1));
-  if (split_at != std::string::npos) {
-    lines.push_back(text.substr(split_at + 1, text.find(" out by itself") - split_at - 1) +
-                    " out by itself.");
-  }
+  const CutWords words = view_.cut_words(pass);
+  if (words.crosses.empty() || (before_ && before_->cut_words(pass) == words)) return {};
+  std::vector<std::string> lines = {words.crosses};
+  if (!words.ours.empty()) lines.emplace_back(trim(words.ours));
+  if (!words.leaves.empty()) lines.push_back("ComfyUI moves " + words.leaves + " out by itself.");
   const std::string ebb = advice(pass);
   if (!ebb.empty()) lines.push_back(ebb);
   // The first line is bold, which takes an eighth more.

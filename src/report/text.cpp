@@ -26,8 +26,7 @@ std::string mib_cell(const std::optional<std::int64_t>& bytes, bool applies,
 std::string gib_cell(const std::optional<std::int64_t>& bytes, bool applies) {
   if (!bytes) return applies ? kUnknown : "-";
   if (*bytes == 0) return "-";
-  std::string text = format_gib(*bytes);
-  return text.substr(0, text.find(' '));
+  return gib_digits(*bytes);
 }
 
 /// Where only the least is known: `>15.4`.

@@ -21,7 +21,7 @@ const StepState kNoState;
 
 std::string pass_label(const PassView& pass, const View& view) {
   std::string label = pass.weights.empty() && pass.kind == StepKind::other ? "no weights in use"
-                                                                           : to_string(pass.kind);
+                                                                           : work_words(pass.kind);
   for (std::size_t i = 0; i < pass.weights.size() && i < 3; ++i) {
     label += (i == 0 ? " " : " + ") + view.names[pass.weights[i]];
   }
@@ -202,12 +202,12 @@ std::string own_words(const View& view, const CutStep& order, std::vector<std::s
 
 }  // namespace
 
-std::string View::cut_text(PassIndex pass) const {
+CutWords View::cut_words(PassIndex pass) const {
   const PassIndex next = pass + 1;
   if (!passes.has(next)) return {};
-  std::string text = "nothing crosses.";
+  CutWords words;
   const auto& cuts = prediction->passes->cuts;
-  if (cuts.has(pass)) text = crossing_words(cuts[pass].crossing);
+  words.crosses = cuts.has(pass) ? crossing_words(cuts[pass].crossing) : "nothing crosses.";
   // A model that leaves in several steps of the pass is named once.
   std::vector<Eviction> left;
   for (const Eviction& eviction : passes[next].evictions) {
@@ -229,13 +229,17 @@ std::string View::cut_text(PassIndex pass) const {
   bool freed = false;
   for (const CutStep& order : prediction->passes->own.cuts) {
     if (order.after_pass != pass) continue;
-    text += own_words(*this, order, moved);
+    words.ours += own_words(*this, order, moved);
     freed |= order.action != CutAction::prefetch;
   }
-  if (!moved.empty() && !freed) {
-    text += " ComfyUI moves " + join_and(moved) + " out by itself here.";
-  }
-  return text;
+  if (!freed) words.leaves = join_and(moved);
+  return words;
+}
+
+std::string View::cut_text(PassIndex pass) const {
+  const CutWords words = cut_words(pass);
+  return words.crosses + words.ours +
+         (words.leaves.empty() ? "" : " ComfyUI moves " + words.leaves + " out by itself here.");
 }
 
 View make_view(const Prediction& prediction) {

@@ -48,6 +48,15 @@ struct PassRow {
   PassIndex last() const { return length > 1 ? pass + (length - 1) : pass; }
 };
 
+/// What happens after a pass, in sentences; all empty after the last.
+struct CutWords {
+  std::string crosses;
+  std::string ours;    ///< what Ebb's nodes do
+  std::string leaves;  ///< models that ComfyUI moves out by itself
+
+  bool operator==(const CutWords&) const = default;
+};
+
 struct View {
   const Prediction* prediction = nullptr;
   List<std::string, WeightsIndex> names;  ///< short
@@ -67,7 +76,8 @@ struct View {
   std::string say(const std::vector<Message>& messages) const {
     return printable(ebb::say(messages, short_names));
   }
-  std::string cut_text(PassIndex pass) const;  ///< what crosses after a pass; empty after the last
+  CutWords cut_words(PassIndex pass) const;
+  std::string cut_text(PassIndex pass) const;  ///< the same as one text
 };
 
 View make_view(const Prediction& prediction);

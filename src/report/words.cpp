@@ -192,6 +192,15 @@ std::string architecture_words(const Weights& weights) {
   return words;
 }
 
+std::string work_words(StepKind kind) {
+  switch (kind) {
+    case StepKind::encode_text: return "encode text";
+    case StepKind::encode_vision: return "encode vision";
+    case StepKind::encode_image: return "encode image";
+    default: return to_string(kind);
+  }
+}
+
 std::string role_words(WeightsRole role) {
   switch (role) {
     case WeightsRole::diffusion: return "diffusion";

@@ -50,6 +50,8 @@ std::string join_ranges(const std::vector<int>& numbers);
 /// A sentence: first letter large, a full stop at the end.
 std::string as_sentence(std::string_view text);
 
+/// `encode text`, `sample`.
+std::string work_words(StepKind kind);
 /// `text encoder`, `diffusion`.
 std::string role_words(WeightsRole role);
 /// Ebb's name and, where its header was read, ComfyUI's: `wan-14b (WAN21_T2V)`; `?` if unknown.

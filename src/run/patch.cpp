@@ -21,10 +21,10 @@ std::string plan_json(const std::vector<PlanLine>& plan, bool whole) {
   std::string text;
   for (const PlanLine& line : plan) {
     text += text.empty() ? "" : ", ";
-    text +=
-        whole ? json_quote(line.text())
-              : fmt::format(R"({{"kind": "{}", "fix": {}, "words": {}}})", kKinds[line.kind],
-                            line.id.empty() ? "null" : json_quote(line.id), json_quote(line.words));
+    text += whole ? json_quote(line.text())
+                  : fmt::format(R"({{"kind": "{}", "fix": {}, "words": {}, "because": {}}})",
+                                kKinds[line.kind], line.id.empty() ? "null" : json_quote(line.id),
+                                json_quote(line.words), json_quote(line.because));
   }
   return "[" + text + "]";
 }

@@ -16,7 +16,14 @@ bool named(const std::vector<std::string>& list, const std::string& id) {
 }
 
 /// Fixes that live in the workflow and leave what it makes as it is.
-bool is_patchable(const Fix& fix) { return fix.kind == FixKind::node || fix.id == "tile-vae"; }
+bool is_patchable(const Fix& fix) { return fix.kind == FixKind::node || fix.trial.sizes.tile_vae; }
+
+/// Whether a fix does nothing but this at its cuts.
+bool only(const Fix& fix, CutAction action) {
+  const std::vector<CutStep>& cuts = fix.trial.levers.cuts;
+  return !cuts.empty() &&
+         std::ranges::all_of(cuts, [&](const CutStep& cut) { return cut.action == action; });
+}
 
 constexpr std::int64_t kWorthBytes = 16_MiB;
 constexpr double kWorthSeconds = 1;
@@ -27,7 +34,7 @@ bool worth_it(const Fix& fix, Verdict before) {
   if (!fix.helps || before == Verdict::fits) return false;
   if (rank(fix.verdict) < rank(before)) return true;
   if (before == Verdict::ram_short && fix.ram_bytes.value_or(0) > kWorthBytes) return true;
-  if (fix.id == "prefetch") return fix.seconds.value_or(0) > kWorthSeconds;
+  if (only(fix, CutAction::prefetch)) return fix.seconds.value_or(0) > kWorthSeconds;
   return fix.vram_bytes.value_or(0) > kWorthBytes;
 }
 
@@ -104,11 +111,18 @@ Result<Outcome> together(const Run& run, const std::vector<const Fix*>& fixes) {
   return after->outcome;
 }
 
+bool same_cuts(const Fix& a, const Fix& b) {
+  return std::ranges::equal(a.trial.levers.cuts, b.trial.levers.cuts,
+                            [](const CutStep& x, const CutStep& y) {
+                              return x.after_pass == y.after_pass && x.weights == y.weights;
+                            });
+}
+
 /// What is dropped need not be parked.
 void leave_to_drops(std::vector<const Fix*>& taken) {
   std::erase_if(taken, [&](const Fix* park) {
-    return park->id.starts_with("park-") && std::ranges::any_of(taken, [&](const Fix* fix) {
-             return fix->id.starts_with("drop-") && fix->id.substr(5) == park->id.substr(5);
+    return only(*park, CutAction::park) && std::ranges::any_of(taken, [&](const Fix* fix) {
+             return only(*fix, CutAction::drop) && same_cuts(*fix, *park);
            });
   });
 }
@@ -117,11 +131,17 @@ std::string fix_words(const Fix& fix) {
   return say(fix.title) + ": " + (fix.effects.empty() ? "-" : say(fix.effects));
 }
 
-std::string why_nothing(const std::vector<Fix>& fixes, Verdict before) {
+/// The reason in `nothing: ...`; any other message as it is.
+Message because(const Message& why) {
+  const bool nothing = why.code == Say::nothing_because;
+  return nothing ? std::get<Message>(why.arguments.front().value) : why;
+}
+
+Message why_nothing(const std::vector<Fix>& fixes, Verdict before) {
   const auto nothing = std::ranges::find(fixes, FixKind::nothing, &Fix::kind);
-  if (nothing != fixes.end()) return say(nothing->title);
-  return say(
-      Message(Say::no_change_helps, {before == Verdict::spills ? Say::spills : does(before)}));
+  if (nothing != fixes.end()) return nothing->title;
+  const Say is = before == Verdict::spills ? Say::spills : does(before);
+  return {Say::nothing_because, {Message(Say::no_change_helps, {is})}};
 }
 
 /// The plan for a workflow, and of it what goes into the file.
@@ -145,7 +165,10 @@ Result<Done> plan_wish(const FixChoice& a, const Workflow& workflow, const RunOp
     add_fix(*fix, run->report.prediction, wish.wish);
     wish.lines.push_back({PlanLine::fix, fix_words(*fix), fix->id});
   }
-  if (taken.empty()) wish.lines.push_back({PlanLine::plan, why_nothing(fixes, before), ""});
+  if (taken.empty()) {
+    const Message why = why_nothing(fixes, before);
+    wish.lines.push_back({PlanLine::plan, say(why), "", say(because(why))});
+  }
   for (const Fix& fix : fixes) {
     const bool is_taken = std::ranges::find(taken, &fix) != taken.end();
     if (!fix.helps || fix.kind == FixKind::nothing || is_taken) continue;

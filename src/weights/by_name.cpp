@@ -301,7 +301,7 @@ void apply_stated(Weights& weights, const std::string& name, std::string_view st
   if (holds_several(name, weights, request)) {
     if (!weights.known()) {
       weights.source = {Say::stated_for_several,
-                        {stated->text, base_name(name), to_string(request.role)}};
+                        {stated->text, base_name(name), name_of(request.role)}};
     }
     return;
   }
@@ -366,7 +366,7 @@ Weights weights_by_name(const std::string& name, const WeightsRequest& request,
       weights.role = request.role;
       if (key == kNoPart) weights.bytes_from = BytesFrom::known;
       weights.source = {key == kNoPart ? Say::known_to_hold_no : Say::part_in_no_table,
-                        {name, to_string(request.role)}};
+                        {name, name_of(request.role)}};
       return weights;
     }
   }

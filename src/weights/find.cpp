@@ -115,7 +115,7 @@ Weights weights_from_header(const Header& header, const FoundFile& found,
   weights.role = request.role;
   weights.file_bytes = header.file_bytes;
   if (part.empty()) {
-    weights.source = {Say::holds_no, {found.path, to_string(request.role)}};
+    weights.source = {Say::holds_no, {found.path, name_of(request.role)}};
     return weights;
   }
   weights.bytes_from = BytesFrom::header;
@@ -220,7 +220,7 @@ Result<std::vector<Weights>> weights_of_folder(const std::string& name,
   if (!found.path.empty()) {
     weights = {};
     weights.role = request.role;
-    weights.source = {Say::holds_no, {found.path, to_string(request.role)}};
+    weights.source = {Say::holds_no, {found.path, name_of(request.role)}};
   }
   if (const std::int64_t* bytes = given_size(search, request, name)) {
     apply_given(weights, *bytes, name, search.comfyui);
@@ -305,16 +305,30 @@ void name_weights(Weights& weights, const WeightsRequest& request) {
 
 const char* to_string(WeightsRole role) {
   switch (role) {
-    case WeightsRole::diffusion: return "diffusion model";
-    case WeightsRole::text_encoder: return "text encoder";
-    case WeightsRole::vae: return "VAE";
-    case WeightsRole::vision_encoder: return "vision encoder";
-    case WeightsRole::controlnet: return "ControlNet";
-    case WeightsRole::lora: return "LoRA";
+    case WeightsRole::diffusion: return "diffusion";
+    case WeightsRole::text_encoder: return "text_encoder";
+    case WeightsRole::vae: return "vae";
+    case WeightsRole::vision_encoder: return "vision_encoder";
+    case WeightsRole::controlnet: return "controlnet";
+    case WeightsRole::lora: return "lora";
     case WeightsRole::upscaler: return "upscaler";
     case WeightsRole::other: break;
   }
-  return "model";
+  return "other";
+}
+
+Say name_of(WeightsRole role) {
+  switch (role) {
+    case WeightsRole::diffusion: return Say::a_diffusion_model;
+    case WeightsRole::text_encoder: return Say::a_text_encoder;
+    case WeightsRole::vae: return Say::a_vae;
+    case WeightsRole::vision_encoder: return Say::a_vision_encoder;
+    case WeightsRole::controlnet: return Say::a_controlnet;
+    case WeightsRole::lora: return Say::a_lora;
+    case WeightsRole::upscaler: return Say::an_upscaler;
+    case WeightsRole::other: break;
+  }
+  return Say::a_model;
 }
 
 const char* to_string(BytesFrom from) {

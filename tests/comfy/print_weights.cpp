@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "ebb/report.h"
 #include "ebb/weights.h"
 #include "json/write.h"
 #include "weights/comfyui_class.h"
@@ -46,7 +47,7 @@ std::string list_tensors(const std::string& path) {
     list += fmt::format(R"({}[{}, "{}", [{}], {}])", list.empty() ? "" : ", ",
                         json_quote(tensor.name), tensor.dtype->stored_name, shape, tensor.bytes);
   }
-  return fmt::format(R"({{"note": {}, "tensors": [{}]}})", json_quote(header->note), list);
+  return fmt::format(R"({{"note": {}, "tensors": [{}]}})", json_quote(say(header->note)), list);
 }
 
 std::string detect(const std::string& path) {

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ebb/demand.h"
+#include "ebb/report.h"
 #include "tests/demand/build.h"
 #include "tests/support.h"
 
@@ -60,7 +61,7 @@ void sweep_file(const std::string& path, const SizeOverrides& sizes, Sweep& swee
       sweep.with_model += !node.uses.empty();
       sweep.sized += node.demand.minimum.known();
       if (!node.demand.minimum.known()) {
-        std::string why = node.note;
+        std::string why = say(node.note);
         const auto at = why.find("node ");
         if (at != std::string::npos) {  // the class, not the id
           const auto id = why.find(' ', at + 5);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "ebb/demand.h"
+#include "ebb/report.h"
 #include "tests/demand/build.h"
 
 namespace ebb {
@@ -301,9 +302,7 @@ TEST(Estimate, AttentionInSlicesIsNoted) {
   Machine sliced = machine();
   const auto noted = [&] {
     const auto demand = estimate_demand(two_pass().prompt(), finder(kWan), sliced);
-    return std::ranges::any_of(demand->notes, [](const std::string& note) {
-      return note.starts_with("Attention keeps its scores in slices");
-    });
+    return std::ranges::count(demand->notes, Say::attention_in_slices, &Message::code) > 0;
   };
   EXPECT_FALSE(noted());
   sliced.flags.disable_xformers_and_pytorch_attention = true;
@@ -332,7 +331,7 @@ TEST(Estimate, AbsurdLengthsAreUnknownWithTheReason) {
     const Estimated e = estimate(b, finder(kWan));
     const Quantity& asked = e.at("10").demand.asked;
     EXPECT_FALSE(asked.known()) << frames;
-    EXPECT_NE(asked.source.find("length is"), std::string::npos) << asked.source;
+    EXPECT_NE(say(asked.source).find("length is"), std::string::npos) << say(asked.source);
   }
 }
 
@@ -352,7 +351,8 @@ TEST(Estimate, UnknownModelsAndSizesSayWhy) {
   known.erase("high.safetensors");
   const Estimated e = estimate(b, finder(known));
   EXPECT_FALSE(e.at("10").demand.minimum.known());
-  EXPECT_NE(e.at("10").note.find("high.safetensors"), std::string::npos) << e.at("10").note;
+  EXPECT_NE(say(e.at("10").note).find("high.safetensors"), std::string::npos)
+      << say(e.at("10").note);
   EXPECT_TRUE(e.at("12").demand.minimum.known());
   EXPECT_EQ(e.at("10").uses.size(), 1u) << "still in use, whatever it is";
 }
@@ -520,10 +520,10 @@ TEST(Estimate, LoadersOutsideTheMemoryManagerSaySo) {
   b.add("2", "WanVideoSampler", {link("model", "WANVIDEOMODEL", "1")}, {"LATENT"}, false);
   const Estimated e = estimate(b, finder({}));
   EXPECT_EQ(e.at("1").kind, StepKind::load);
-  EXPECT_NE(e.at("1").note.find("memory manager"), std::string::npos);
+  EXPECT_NE(say(e.at("1").note).find("memory manager"), std::string::npos);
   EXPECT_EQ(e.at("2").kind, StepKind::sample);
   EXPECT_FALSE(e.at("2").demand.live.known());
-  EXPECT_NE(e.at("2").note, "");
+  EXPECT_NE(say(e.at("2").note), "");
 }
 
 TEST(Estimate, VariantsOfLoadersAreTheSameLoaders) {
@@ -548,14 +548,14 @@ TEST(Estimate, CirclesDanglingLinksAndEmptyPromptsEnd) {
   b.add("4", "VAEDecode", {link("samples", "LATENT", "3", 7), link("vae", "VAE", "77", -3)},
         {"IMAGE"});
   const Estimated e = estimate(b, finder({}));
-  EXPECT_NE(e.at("3").note.find("circle"), std::string::npos) << e.at("3").note;
+  EXPECT_NE(say(e.at("3").note).find("circle"), std::string::npos) << say(e.at("3").note);
 }
 
 TEST(Estimate, VersionsOutsideTheTableAreNoted) {
   const PromptBuilder b = two_pass();
   const auto newer = estimate(b, finder(kWan), {}, {0, 12, 0});
   ASSERT_FALSE(newer.demand.notes.empty());
-  EXPECT_NE(newer.demand.notes[0].find("0.8.0"), std::string::npos) << newer.demand.notes[0];
+  EXPECT_EQ(newer.demand.notes[0], Message(Say::estimates_of_version, {"0.8.0"}));
   EXPECT_TRUE(estimate(b, finder(kWan)).demand.notes.empty());
 }
 

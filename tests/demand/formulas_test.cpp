@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 
+#include "ebb/report.h"
 #include "json/document.h"
 #include "tests/support.h"
 
@@ -52,8 +53,8 @@ TEST(Formulas, WanAsksHalfOfTwoBatchesForOneOf832x1216x81) {
   expect_prints(mib(demand.minimum), 15299, 0, "the user's case");
   EXPECT_NEAR(mib(demand.asked), 2 * mib(demand.minimum), 1e-5);
   EXPECT_EQ(demand.minimum.kind, NumberKind::computed);
-  EXPECT_NE(demand.minimum.source.find("usage factor of wan-14b in 0.3.73"), std::string::npos)
-      << demand.minimum.source;
+  EXPECT_NE(say(demand.minimum.source).find("usage factor of wan-14b in 0.3.73"), std::string::npos)
+      << say(demand.minimum.source);
 }
 
 TEST(Formulas, ContractTableOfReservations) {
@@ -389,7 +390,8 @@ TEST(Formulas, QuantisedWeightsAddOneWeightInTheComputingType) {
 TEST(Formulas, AVersionWithoutTheModelSaysWhoseFactorItUses) {
   const Demand demand = sampled("z-image", 1024, 1024);
   EXPECT_EQ(demand.minimum.kind, NumberKind::assumed);
-  EXPECT_NE(demand.minimum.source.find("0.8.0"), std::string::npos) << demand.minimum.source;
+  EXPECT_NE(say(demand.minimum.source).find("0.8.0"), std::string::npos)
+      << say(demand.minimum.source);
   EXPECT_NEAR(mib(demand.minimum), 128 * 128 * 0.02 * 2.0, 1e-5);
 }
 

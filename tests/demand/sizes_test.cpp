@@ -4,6 +4,7 @@
 
 #include "demand/expression.h"
 #include "demand/values.h"
+#include "ebb/report.h"
 #include "tests/demand/build.h"
 
 namespace ebb {
@@ -31,7 +32,7 @@ SizeValue size_of(const PromptBuilder& builder, const std::string& id, int slot 
 
 /// `BxCxTxHxW`, or why it is not known.
 std::string text(const SizeValue& value) {
-  if (!value.is_shape()) return value.why;
+  if (!value.is_shape()) return say(value.why);
   const Shape& s = value.shape;
   std::string out;
   for (const std::int64_t n : {s.batch, s.channels, s.frames, s.height, s.width}) {
@@ -184,13 +185,13 @@ TEST(Sizes, AnUnknownPictureNamesTheNodeAndTheWayOut) {
   b.add("12", "LoadImage", {str("image", "a.png")}, {"IMAGE", "MASK"});
   b.add("13", "VAEEncode", {link("pixels", "IMAGE", "12"), link("vae", "VAE", "9")}, {"LATENT"});
   const SizeValue value = size_of(b, "13");
-  EXPECT_NE(value.why.find("node 12 LoadImage"), std::string::npos) << value.why;
-  EXPECT_NE(value.why.find("--size WxH"), std::string::npos) << value.why;
+  EXPECT_NE(say(value.why).find("node 12 LoadImage"), std::string::npos) << say(value.why);
+  EXPECT_NE(say(value.why).find("--size WxH"), std::string::npos) << say(value.why);
   SizeOverrides sizes;
   sizes.width = 640;
   sizes.height = 480;
   EXPECT_EQ(text(size_of(b, "13", 0, sizes)), "1x16x1x60x80");
-  EXPECT_NE(size_of(b, "12", 0, sizes).why.find("assumed to be 640x480"), std::string::npos);
+  EXPECT_NE(say(size_of(b, "12", 0, sizes).why).find("assumed to be 640x480"), std::string::npos);
 }
 
 TEST(Sizes, PicturesAreScaledCroppedAndJoined) {
@@ -313,7 +314,7 @@ TEST(Sizes, UnknownClassesHandOnWithAStatedAssumption) {
         {"IMAGE"}, false);
   b.add("4", "FancyUpscaler", {link("image", "IMAGE", "1"), val("x", "1")}, {"IMAGE"}, false);
   EXPECT_EQ(text(size_of(b, "2")), "1x3x1x256x512");
-  EXPECT_NE(size_of(b, "2").why.find("assumed to keep the size"), std::string::npos);
+  EXPECT_NE(say(size_of(b, "2").why).find("assumed to keep the size"), std::string::npos);
   EXPECT_EQ(text(size_of(b, "3")), "1x3x1x320x640");
   EXPECT_FALSE(size_of(b, "4").known()) << text(size_of(b, "4"));
 }
@@ -324,8 +325,8 @@ TEST(Sizes, AbsurdSizesAreUnknownWithNodeInputAndRange) {
         one("WanImageToVideo", {num("width", 832), num("height", 480), val("length", bad, "INT")});
     const SizeValue size = size_of(b, "1");
     EXPECT_FALSE(size.known()) << bad;
-    EXPECT_NE(size.why.find("length is"), std::string::npos) << size.why;
-    EXPECT_NE(size.why.find("from 1 to 131,072"), std::string::npos) << size.why;
+    EXPECT_NE(say(size.why).find("length is"), std::string::npos) << say(size.why);
+    EXPECT_NE(say(size.why).find("from 1 to 131,072"), std::string::npos) << say(size.why);
   }
 }
 
@@ -353,7 +354,8 @@ TEST(Sizes, CirclesAreUnknownAndEnd) {
   EXPECT_FALSE(size_of(b, "2").known());
   PromptBuilder self;
   self.add("1", "LatentFlip", {link("samples", "LATENT", "1")}, {"LATENT"});
-  EXPECT_NE(size_of(self, "1").why.find("circle"), std::string::npos) << size_of(self, "1").why;
+  EXPECT_NE(say(size_of(self, "1").why).find("circle"), std::string::npos)
+      << say(size_of(self, "1").why);
 }
 
 TEST(Sizes, DeepChainsNeitherRecurseNorRepeatWork) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "ebb/report.h"
 #include "tests/pass/two_pass.h"
 
 namespace ebb {
@@ -11,8 +12,8 @@ using test::TwoPass;
 TEST(Judge, WhatFitsHasNoCause) {
   const TwoPass example;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
-  EXPECT_EQ(outcome.verdict, Verdict::fits) << outcome.cause;
-  EXPECT_EQ(outcome.cause, "");
+  EXPECT_EQ(outcome.verdict, Verdict::fits) << say(outcome.causes);
+  EXPECT_EQ(say(outcome.causes), "");
   EXPECT_EQ(outcome.passes.size(), 4u);
   EXPECT_EQ(outcome.read_bytes, 32_GiB + 242_MiB);
 }
@@ -30,7 +31,7 @@ TEST(Judge, OffloadingNamesTheTermsThatBind) {
   load.offloaded_bytes = 2_GiB;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::offloads);
-  EXPECT_EQ(outcome.cause,
+  EXPECT_EQ(say(outcome.causes),
             "asked 15,299 + reserve 4,096 of 30,724 MiB free leave 11,329 for 13,312 MiB of "
             "weights");
   EXPECT_EQ(outcome.offloaded_bytes, 2_GiB);
@@ -52,7 +53,7 @@ TEST(Judge, ASamplerSpeaksForTheRunBeforeAnEncoderThatOffloadsMore) {
   offload(StepKind::sample, 2_GiB);
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::offloads);
-  EXPECT_NE(outcome.cause.find("leave 7,777 for"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("leave 7,777 for"), std::string::npos) << say(outcome.causes);
 }
 
 TEST(Judge, AnUnknownModelIsUnknownUnlessSomethingElseIsKnownToGoWrong) {
@@ -60,7 +61,7 @@ TEST(Judge, AnUnknownModelIsUnknownUnlessSomethingElseIsKnownToGoWrong) {
   example.passes.weights[3].bytes_from = BytesFrom::unknown;
   Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
-  EXPECT_NE(outcome.cause.find("vae.safetensors"), std::string::npos);
+  EXPECT_NE(say(outcome.causes).find("vae.safetensors"), std::string::npos);
   example.timeline.steps[4].loads[0].full = false;
   example.timeline.steps[4].loads[0].offloaded_bytes = 1_GiB;
   outcome = judge(example.passes, example.timeline, example.machine);
@@ -72,7 +73,8 @@ TEST(Judge, ASamplerOfAnUnknownModelIsNeverSaidToFit) {
   example.passes.steps[9].kind = StepKind::sample;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
-  EXPECT_NE(outcome.cause.find("node 10 SaveImage"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("node 10 SaveImage"), std::string::npos)
+      << say(outcome.causes);
 }
 
 TEST(Judge, MoreThanTheCardSpillsOnWindowsAndMayRunOutOnLinux) {
@@ -101,8 +103,8 @@ TEST(Judge, AnUnknownMainModelIsUnknownWhateverElseGoesWrong) {
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
   EXPECT_EQ(outcome.known, Verdict::offloads);
   EXPECT_EQ(outcome.known_pass.at, 0);
-  EXPECT_NE(outcome.cause.find("high.safetensors"), std::string::npos) << outcome.cause;
-  EXPECT_NE(outcome.cause.find("pass 1: asked"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("high.safetensors"), std::string::npos) << say(outcome.causes);
+  EXPECT_NE(say(outcome.causes).find("pass 1: asked"), std::string::npos) << say(outcome.causes);
   example.passes.weights[1].bytes_from = BytesFrom::known;
   Step& sampler = example.passes.steps[4];
   sampler.model_known = false;
@@ -136,7 +138,7 @@ TEST(Judge, AnUnknownPartLeavesTheOthersTheirVerdicts) {
   EXPECT_EQ(outcome.passes[0].verdict, Verdict::fits);
   EXPECT_EQ(outcome.passes[3].verdict, Verdict::unknown);
   ASSERT_EQ(outcome.lacking.size(), 1u);
-  EXPECT_EQ(outcome.lacking[0], "the size of vae.safetensors is not known");
+  EXPECT_EQ(say(outcome.lacking[0]), "the size of vae.safetensors is not known");
 }
 
 TEST(Judge, AGgufFileThatPagedModelsLeaveForIsUnknown) {
@@ -160,17 +162,18 @@ TEST(Judge, AModelInNoPassAndAnOutputLeftOutAreUnknown) {
   unused.passes.unused = {3};
   Outcome outcome = judge(unused.passes, unused.timeline, unused.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
-  EXPECT_NE(outcome.cause.find("vae.safetensors"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("vae.safetensors"), std::string::npos) << say(outcome.causes);
   TwoPass left_out;
   left_out.passes.left_out = {"node 11 SaveImage"};
   outcome = judge(left_out.passes, left_out.timeline, left_out.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
-  EXPECT_EQ(outcome.cause, "node 11 SaveImage will not run");
+  EXPECT_EQ(say(outcome.causes), "node 11 SaveImage will not run");
   TwoPass unseen;
   unseen.passes.steps[0].loads_unseen = true;
   outcome = judge(unseen.passes, unseen.timeline, unseen.machine);
   EXPECT_EQ(outcome.verdict, Verdict::unknown);
-  EXPECT_NE(outcome.cause.find("node 1 CLIPLoader"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("node 1 CLIPLoader"), std::string::npos)
+      << say(outcome.causes);
 }
 
 TEST(Judge, TheCopiesThatStreamingTakesMayRunOut) {
@@ -183,7 +186,7 @@ TEST(Judge, TheCopiesThatStreamingTakesMayRunOut) {
   demand.cast_bytes = 32_GiB - demand.live.bytes;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::may_run_out);
-  EXPECT_NE(outcome.cause.find("to stream its largest weight"), std::string::npos);
+  EXPECT_NE(say(outcome.causes).find("to stream its largest weight"), std::string::npos);
 }
 
 TEST(Judge, APeakAboveTheCardAnywhereMayRunOut) {
@@ -191,7 +194,7 @@ TEST(Judge, APeakAboveTheCardAnywhereMayRunOut) {
   example.machine.os = Os::linux;
   example.timeline.steps[0].vram_peak_bytes = example.timeline.vram_limit_bytes + 1_GiB;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
-  EXPECT_EQ(outcome.verdict, Verdict::may_run_out) << outcome.cause;
+  EXPECT_EQ(outcome.verdict, Verdict::may_run_out) << say(outcome.causes);
 }
 
 TEST(Judge, FullRamIsTheTroubleBesideASmallOffload) {
@@ -213,7 +216,7 @@ TEST(Judge, TightWithinTheErrorBar) {
   example.passes.steps[4].demand.high = 4;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::tight);
-  EXPECT_NE(outcome.cause.find("fits unless"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("fits unless"), std::string::npos) << say(outcome.causes);
 }
 
 TEST(Judge, RamShort) {
@@ -222,7 +225,7 @@ TEST(Judge, RamShort) {
   example.machine.ram_total.bytes = 16_GiB;
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::ram_short);
-  EXPECT_NE(outcome.cause.find("of 16.0 GiB"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("of 16.0 GiB"), std::string::npos) << say(outcome.causes);
 }
 
 TEST(Judge, RankIsTheOrderOfBadness) {
@@ -256,12 +259,15 @@ TEST(Judge, APassAboveTheCardIsNamedBesideOneThatOffloads) {
   EXPECT_GT(above.above_bytes, 20_GiB);
   const std::string named =
       "; pass " + std::to_string(decode.number()) + ": the step allocates about";
-  EXPECT_NE(outcome.cause.find(named), std::string::npos) << outcome.cause;
-  EXPECT_NE(outcome.cause.find("ComfyUI will run out, then retry in tiles"), std::string::npos);
+  EXPECT_NE(say(outcome.causes).find(named), std::string::npos) << say(outcome.causes);
+  EXPECT_NE(say(outcome.causes).find("ComfyUI will run out, then retry in tiles"),
+            std::string::npos);
   demand.low = 0.1;
   outcome = judge(example.passes, example.timeline, example.machine);
-  EXPECT_NE(outcome.cause.find("(6,144 are possible)"), std::string::npos) << outcome.cause;
-  EXPECT_NE(outcome.cause.find("is likely to run out"), std::string::npos) << outcome.cause;
+  EXPECT_NE(say(outcome.causes).find("(6,144 are possible)"), std::string::npos)
+      << say(outcome.causes);
+  EXPECT_NE(say(outcome.causes).find("is likely to run out"), std::string::npos)
+      << say(outcome.causes);
   example.machine.os = Os::windows;
   outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.verdict, Verdict::spills);
@@ -276,11 +282,11 @@ TEST(Judge, WherePagesLeaveByThemselvesTheyTakeNoRoomFromTheStep) {
   example.timeline.policy.kind = Policy::paged;
   Load& load = example.timeline.steps[4].loads[0];
   load.usable_bytes = example.passes.weights[load.weights].bytes + 1_GiB;
-  EXPECT_EQ(judge(example.passes, example.timeline, example.machine).passes[1].cause, "");
+  EXPECT_EQ(say(judge(example.passes, example.timeline, example.machine).passes[1].causes), "");
   demand.high = 1.2;  // 4 GiB more than the 1 GiB that is spare
   const Outcome outcome = judge(example.passes, example.timeline, example.machine);
   EXPECT_EQ(outcome.passes[1].verdict, Verdict::tight);
-  EXPECT_EQ(outcome.passes[1].cause,
+  EXPECT_EQ(say(outcome.passes[1].causes),
             "stays whole unless the step takes more than 21,504 MiB; 20,480 are expected, up to "
             "24,576 possible. Then pages of its weights leave and are streamed");
 }

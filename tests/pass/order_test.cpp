@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ebb/pass.h"
+#include "ebb/report.h"
 #include "json/document.h"
 #include "tests/pass/prompt_json.h"
 #include "tests/support.h"
@@ -221,7 +222,7 @@ TEST(Order, ASwitchAsksOnlyForTheInputItNames) {
   const auto order = order_steps(unknown, {});
   EXPECT_EQ(order->nodes.size(), 4u);
   ASSERT_EQ(order->notes.size(), 1u);
-  EXPECT_NE(order->notes[0].find("lazy inputs"), std::string::npos);
+  EXPECT_NE(say(order->notes[0]).find("lazy inputs"), std::string::npos);
 }
 
 TEST(Order, LazyInputsAreReachedWhenTheirNodeIs) {
@@ -257,9 +258,9 @@ TEST(Order, SaysWhereTheOrderOfTheOutputsDecides) {
   ASSERT_TRUE(order.ok());
   EXPECT_TRUE(order->depends_on_outputs);
   ASSERT_EQ(order->notes.size(), 1u);
-  EXPECT_NE(order->notes[0].find("node 1 Load may run before or after node 3 Load"),
+  EXPECT_NE(say(order->notes[0]).find("node 1 Load may run before or after node 3 Load"),
             std::string::npos)
-      << order->notes[0];
+      << say(order->notes[0]);
   EXPECT_EQ(order_of(prompt), (Ids{"1", "2", "8", "3", "4", "9"}));
   EXPECT_EQ(order_of(prompt, {"9", "8"}), (Ids{"3", "4", "9", "1", "2", "8"}));
 }
@@ -295,8 +296,8 @@ TEST(Order, AMissingNodeDropsOnlyTheOutputsThatNeedIt) {
   EXPECT_EQ(order_of(prompt), (Ids{"2", "9"}));
   const auto order = order_steps(prompt, {});
   ASSERT_EQ(order->notes.size(), 1u);
-  EXPECT_NE(order->notes[0].find("node 8 Save"), std::string::npos);
-  EXPECT_NE(order->notes[0].find("input a is linked to node 77"), std::string::npos);
+  EXPECT_NE(say(order->notes[0]).find("node 8 Save"), std::string::npos);
+  EXPECT_NE(say(order->notes[0]).find("input a is linked to node 77"), std::string::npos);
 
   const auto none = order_steps(prompt_of("{" + broken + "}"), {});
   ASSERT_FALSE(none.ok());

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "ebb/report.h"
 #include "tests/pass/two_pass.h"
 
 namespace ebb {
@@ -81,7 +82,7 @@ TEST(Check, FindsAVerdictBetterThanItsNumbers) {
   EXPECT_NE(text.find("more RAM than there is"), std::string::npos) << text;
   text = findings([](TwoPass&, Prediction& p) {
     p.outcome.passes[1].verdict = Verdict::offloads;
-    p.outcome.passes[1].cause = "x";
+    p.outcome.passes[1].causes = {"x"};
   });
   EXPECT_NE(text.find("the run is called fits"), std::string::npos) << text;
 }

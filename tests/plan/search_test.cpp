@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "ebb/report.h"
 #include "tests/pass/two_pass.h"
 
 namespace ebb {
@@ -79,7 +80,8 @@ TEST(Search, AnUnloadNodeIsListedWhereItDoesNothing) {
   ASSERT_NE(unload, nullptr);
   EXPECT_FALSE(unload->helps);
   EXPECT_EQ(unload->vram_bytes, 0);
-  EXPECT_NE(unload->effect.find("would change VRAM by 0"), std::string::npos) << unload->effect;
+  EXPECT_NE(say(unload->effects).find("would change VRAM by 0"), std::string::npos)
+      << say(unload->effects);
 }
 
 /// A policy in which the card is tight, parking or dropping makes room, and dropping gives
@@ -147,7 +149,7 @@ TEST(Search, TheClassicManagerIsOfferedWherePagingMayRunOut) {
 
 /// The run as it is, but that the step at `index` is changed and needs nobody knows what.
 std::vector<Fix> asked_where(const std::function<void(Passes&, Step&)>& change, StepIndex index,
-                             const std::string& why) {
+                             const Message& why) {
   const Predict policy = [&](const Trial& trial) {
     auto prediction = predict(trial);
     Passes passes = *prediction->passes;
@@ -175,7 +177,7 @@ TEST(Search, WhereAKindIsUnknownTheFoldersOfModelsAreAskedFor) {
     const bool unread = from == BytesFrom::known;  // a file that was read says no more
     ASSERT_EQ(asked != nullptr, unread);
     ASSERT_EQ(none != nullptr, !unread);
-    const std::string& title = (unread ? asked : none)->title;
+    const std::string title = say((unread ? asked : none)->title);
     EXPECT_EQ(title.find("--models FOLDER") != std::string::npos, unread) << title;
     EXPECT_NE(title.find("high.safetensors"), std::string::npos) << title;
   }
@@ -199,8 +201,8 @@ TEST(Search, WhereAClassHasNoRuleItIsNamed) {
   const Fix* none = find(list, "no-option");
   ASSERT_NE(none, nullptr);
   EXPECT_FALSE(none->helps);
-  EXPECT_NE(none->title.find("no rule yet for node "), std::string::npos) << none->title;
-  EXPECT_NE(none->title.find(" Unheard"), std::string::npos) << none->title;
+  EXPECT_NE(say(none->title).find("no rule yet for node "), std::string::npos) << say(none->title);
+  EXPECT_NE(say(none->title).find(" Unheard"), std::string::npos) << say(none->title);
 }
 
 TEST(Search, WhatOnlyAPackManagesNoOptionTells) {
@@ -212,14 +214,15 @@ TEST(Search, WhatOnlyAPackManagesNoOptionTells) {
       4, "what the pack holds");
   const Fix* none = find(list, "no-option");
   ASSERT_NE(none, nullptr);
-  EXPECT_NE(none->title.find(" PackLoader"), std::string::npos) << none->title;
+  EXPECT_NE(say(none->title).find(" PackLoader"), std::string::npos) << say(none->title);
 }
 
 TEST(Search, WhatNoOptionTellsIsSaidSo) {
-  const auto list = asked_where([](Passes&, Step&) {}, 4, "the latent that node 9 X gives");
+  const Message why = {Say::output_not_known, {"latent", NodeName{"node 9 X"}}};
+  const auto list = asked_where([](Passes&, Step&) {}, 4, why);
   const Fix* none = find(list, "no-option");
   ASSERT_NE(none, nullptr);
-  EXPECT_EQ(none->title, "no option: the latent that node 9 X gives");
+  EXPECT_EQ(none->title, Message(Say::no_option, {Message(Say::some_of, {std::vector{why}})}));
 }
 
 TEST(Search, AMeasuredBudgetMovesTheLimit) {
@@ -228,7 +231,7 @@ TEST(Search, AMeasuredBudgetMovesTheLimit) {
   ASSERT_NE(budget, nullptr);
   EXPECT_TRUE(budget->helps);
   EXPECT_EQ(budget->kind, FixKind::node);
-  EXPECT_NE(budget->effect.find("limit 129 -> "), std::string::npos) << budget->effect;
+  EXPECT_NE(say(budget->effects).find("limit 129 -> "), std::string::npos) << say(budget->effects);
 }
 
 TEST(Search, FewerFramesIsTheMostThatFits) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "ebb/ebb.h"
+#include "ebb/report.h"
 #include "tests/support.h"
 
 namespace ebb {
@@ -114,7 +115,8 @@ TEST_F(Wan22Case, UnloadingBetweenThePassesChangesNothingInVram) {
   for (const Fix& fix : search_fixes(base, *before, predict_)) {
     if (fix.id != "unload") continue;
     EXPECT_FALSE(fix.helps);
-    EXPECT_NE(fix.effect.find("an unload node would change VRAM by 0 here"), std::string::npos);
+    EXPECT_NE(say(fix.effects).find("an unload node would change VRAM by 0 here"),
+              std::string::npos);
     const auto after = predict_(fix.trial);
     ASSERT_TRUE(after.ok());
     for (const PassIndex p : before->outcome.passes.indices()) {

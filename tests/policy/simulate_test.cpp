@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "ebb/policy.h"
+#include "ebb/report.h"
 #include "tests/policy/wan_case.h"
 #include "tests/support.h"
 
@@ -310,10 +311,8 @@ TEST(Simulate, WhatIsNotKnownOfAFileThatIsNotPagedIsSaid) {
   wan.machine.flags.disable_dynamic_vram = false;
   wan.passes.weights.at(1).files = {"high.gguf"};
   const auto said = [&] {
-    const std::vector<std::string> notes = simulate(wan.passes, wan.machine).notes;
-    return std::ranges::any_of(notes, [](const std::string& note) {
-      return note.find("beside paged models is not known") != std::string::npos;
-    });
+    const std::vector<Message> notes = simulate(wan.passes, wan.machine).notes;
+    return std::ranges::count(notes, Say::gguf_is_not_paged, &Message::code) > 0;
   };
   EXPECT_TRUE(said());
   wan.machine.flags.disable_dynamic_vram = true;
@@ -325,7 +324,9 @@ TEST(Simulate, WhatIsNotKnownYetOfAReleaseIsNamedInOneLine) {
   wan.machine.flags = {};
   const auto notes = [&](ComfyVersion version) {
     wan.machine.comfyui = version;
-    return simulate(wan.passes, wan.machine).notes;
+    std::vector<std::string> words;
+    for (const Message& note : simulate(wan.passes, wan.machine).notes) words.push_back(say(note));
+    return words;
   };
   const std::string newest = notes({0, 33, 0}).at(0);
   EXPECT_NE(newest.find("copies in RAM of weights that are on the card"), std::string::npos);

@@ -100,7 +100,7 @@ StepState random_state(Dice& dice, int weights) {
 PassOutcome random_outcome(Dice& dice) {
   PassOutcome o;
   o.verdict = static_cast<Verdict>(dice.number(0, 5));
-  o.cause = dice.text();
+  o.causes = {dice.text()};
   o.usable_bytes = dice.maybe(dice.bytes());
   o.loaded_bytes = dice.maybe(dice.bytes());
   o.offloaded_bytes = dice.maybe(dice.bytes());
@@ -161,7 +161,7 @@ Prediction random_prediction(Dice& dice) {
   p.timeline.ram_limit_bytes = dice.bytes();
   p.timeline.notes = {dice.text()};
   p.outcome.verdict = static_cast<Verdict>(dice.number(0, 5));
-  p.outcome.cause = dice.text(12);
+  p.outcome.causes = {dice.text(12)};
   p.outcome.offloaded_bytes = dice.bytes();
   p.outcome.read_bytes = dice.bytes();
   p.outcome.ram_peak_bytes = dice.bytes();
@@ -197,7 +197,7 @@ Report random_report(std::uint64_t seed) {
     r.fixes.push_back({dice.text(2),
                        static_cast<FixKind>(dice.number(0, 4)),
                        dice.text(20),
-                       dice.text(20),
+                       {dice.text(20)},
                        {{static_cast<Cost::Kind>(dice.number(0, 14)), dice.bytes()}},
                        dice.coin(),
                        dice.maybe(dice.bytes()),

@@ -165,14 +165,13 @@ class SampleBuilder {
     o.seconds = *state.read_seconds + *state.move_seconds + *state.compute_seconds;
     o.repeats = p.repeats;
     if (p.offloaded > 0) {
-      o.cause = "asked " + format_mib(load.minimum_bytes) + " + reserve " +
-                format_mib(load.reserve_bytes) + " of " + format_mib(load.free_bytes) +
-                " MiB free leave " + format_mib(load.usable_bytes) + " for " +
-                format_mib(load.loaded_bytes + load.offloaded_bytes) + " MiB of weights";
+      o.causes = {{Say::weights_offloaded,
+                   {load.minimum_bytes, load.reserve_bytes, load.free_bytes, load.usable_bytes,
+                    load.loaded_bytes + load.offloaded_bytes}}};
     }
     Outcome& all = r_.prediction.outcome;
     all.verdict = std::max(all.passes.empty() ? Verdict::fits : all.verdict, o.verdict);
-    if (!o.cause.empty()) all.cause = o.cause;
+    if (!o.causes.empty()) all.causes = o.causes;
     all.offloaded_bytes = std::max(all.offloaded_bytes, load.offloaded_bytes);
     all.vram_peak_bytes = std::max(all.vram_peak_bytes, state.vram_peak_bytes);
     all.ram_peak_bytes = std::max(all.ram_peak_bytes, state.ram_peak_bytes);
@@ -244,7 +243,7 @@ void add_wan_answers(Report& r) {
   r.fixes = {{"drop-reserve-vram",
               FixKind::flag,
               "start without --reserve-vram 4",
-              "offloaded 2,300 -> 0 MiB",
+              {"offloaded 2,300 -> 0 MiB"},
               {{Cost::own_reserve}},
               true,
               mib(2300),
@@ -254,7 +253,7 @@ void add_wan_answers(Report& r) {
              {"budget",
               FixKind::node,
               "measured budget on both models",
-              "limit 65 -> 117 frames",
+              {"limit 65 -> 117 frames"},
               {{Cost::pack_node}},
               true,
               mib(2300),
@@ -264,7 +263,7 @@ void add_wan_answers(Report& r) {
              {"drop-at-cut-3",
               FixKind::node,
               "drop high_noise at the cut",
-              "RAM peak -13.3 GiB",
+              {"RAM peak -13.3 GiB"},
               {{Cost::pack_node}, {Cost::read_again, mib(13629)}},
               true,
               0,
@@ -274,7 +273,7 @@ void add_wan_answers(Report& r) {
              {"unload-at-cut-3",
               FixKind::nothing,
               "unload node between the passes",
-              "VRAM: 0. ComfyUI already evicts high_noise.",
+              {"VRAM: 0. ComfyUI already evicts high_noise."},
               {},
               false,
               0,
@@ -330,7 +329,7 @@ Report wan_at_the_floor() {
   r.fixes = {{"budget",
               FixKind::node,
               "measured budget on both models",
-              "offloaded 13,505 -> 8,200 MiB",
+              {"offloaded 13,505 -> 8,200 MiB"},
               {{Cost::pack_node}},
               true,
               mib(5305),
@@ -367,8 +366,16 @@ Report picture_that_fits() {
   b.add({StepKind::decode, {{"8", "VAEDecode"}}, 2, 4600, 3900, 4200, 160, 0, {1560, 4897, 160},
          {0, 0, 0}, 17, 0, 0.5, 1, {}, "", 0});
   // clang-format on
-  r.fixes = {
-      {"nothing", FixKind::nothing, "nothing: it already fits", "-", {}, true, 0, 0, 0.0, r.trial}};
+  r.fixes = {{"nothing",
+              FixKind::nothing,
+              "nothing: it already fits",
+              {"-"},
+              {},
+              true,
+              0,
+              0,
+              0.0,
+              r.trial}};
   return r;
 }
 
@@ -385,10 +392,10 @@ Report picture_that_spills() {
   state.live_bytes = 6400_MiB;
   state.reserved_bytes = 7300_MiB;
   o.vram_peak_bytes = r.prediction.outcome.vram_peak_bytes = state.vram_peak_bytes;
-  o.cause = r.prediction.outcome.cause =
-      "weights and 7,300 MiB of demand are more than the 12,288 MiB of the card";
+  o.causes = r.prediction.outcome.causes = {
+      "weights and 7,300 MiB of demand are more than the 12,288 MiB of the card"};
   r.fixes[0] = {
-      "tile-vae",   FixKind::node, "decode in tiles", "peak 14,605 -> 8,900 MiB", {}, true, 0, 0,
+      "tile-vae",   FixKind::node, "decode in tiles", {"peak 14,605 -> 8,900 MiB"}, {}, true, 0, 0,
       std::nullopt, r.trial};
   return r;
 }
@@ -421,7 +428,7 @@ Report unknown_weights() {
   r.fixes = {{"give-bytes",
               FixKind::parameter,
               "give --bytes mystery_merge_v7.safetensors=SIZE",
-              "pass 2 can be predicted",
+              {"pass 2 can be predicted"},
               {},
               true,
               std::nullopt,

@@ -158,6 +158,7 @@ TEST(ReportText, every_pass_above_the_card_is_named_at_the_top) {
   PassOutcome& decode = report.prediction.outcome.passes.back();
   decode.verdict = Verdict::tight;
   decode.above_bytes = 900_MiB;
+  decode.then = Then::retries_in_tiles;
   const auto headline = [&] {
     const std::string text = one_line(to_text(report, false));
     return text.substr(text.find("OFFLOADS"), text.find("Asked") - text.find("OFFLOADS"));
@@ -167,6 +168,7 @@ TEST(ReportText, every_pass_above_the_card_is_named_at_the_top) {
                        "retried in tiles."))
       << headline();
   report.trial.machine.os = Os::windows;
+  decode.then = Then::spills;
   EXPECT_TRUE(contains(headline(),
                        "; pass 5, decode wan_2.1_vae, spills 900 MiB into shared "
                        "memory."))

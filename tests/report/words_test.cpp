@@ -113,10 +113,12 @@ TEST(ReportView, passes_that_repeat_are_folded_once_there_are_many) {
 TEST(ReportView, sentences_use_the_short_names_of_models_but_files_keep_theirs) {
   const Report report = test::wan_two_passes();
   const View view = make_view(report.prediction);
-  EXPECT_EQ(view.with_short_names("drop wan2.2_i2v_high_noise_14B_fp8_scaled."),
-            "drop high_noise_14B.");
-  EXPECT_EQ(view.with_short_names("--bytes umt5_xxl_fp8_e4m3fn_scaled.safetensors=6G"),
-            "--bytes umt5_xxl_fp8_e4m3fn_scaled.safetensors=6G");
+  const Message model = {Say::model, {"wan2.2_i2v_high_noise_14B_fp8_scaled"}};
+  EXPECT_EQ(view.say(Message(Say::release_model, {"drop", model})),
+            "drop high_noise_14B after its last pass");
+  const std::string file = "umt5_xxl_fp8_e4m3fn_scaled.safetensors";
+  EXPECT_EQ(view.say(Message(Say::size_in_no_table, {file})),
+            "the size of " + file + " is in no table");
 }
 
 TEST(ReportView, equal_crossings_are_counted) {

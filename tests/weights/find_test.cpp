@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "ebb/report.h"
 #include "ebb/weights.h"
 #include "tests/weights/model_headers.h"
 #include "weights/count.h"
@@ -79,7 +80,7 @@ TEST(Find, AHeaderGivesTheSameAsTheTable) {
   EXPECT_EQ(read.modules, known.modules);
   EXPECT_EQ(read.architecture, "wan-14b");
   EXPECT_EQ(read.stored_type, "fp8_e4m3fn_scaled");
-  EXPECT_TRUE(contains(read.source, "mine.safetensors")) << read.source;
+  EXPECT_TRUE(contains(say(read.source), "mine.safetensors")) << say(read.source);
 }
 
 TEST(Find, TheFoldersOfAServerTakeThePlaceOfModelFolders) {
@@ -113,11 +114,11 @@ TEST(Find, AnUnknownFileIsAnAnswer) {
   const Weights w = find(unet("mystery_model.safetensors"));
   EXPECT_EQ(w.bytes_from, BytesFrom::unknown);
   EXPECT_EQ(w.bytes, 0);
-  EXPECT_TRUE(contains(w.source, "mystery_model")) << w.source;
+  EXPECT_TRUE(contains(say(w.source), "mystery_model")) << say(w.source);
   const Weights guessed = find(unet("ltx-2-merge.safetensors"));
   EXPECT_EQ(guessed.bytes_from, BytesFrom::unknown);
   EXPECT_EQ(guessed.architecture, "ltxav");
-  EXPECT_TRUE(contains(guessed.source, "guessed")) << guessed.source;
+  EXPECT_TRUE(contains(say(guessed.source), "guessed")) << say(guessed.source);
   EXPECT_EQ(find(WeightsRequest{}).bytes_from, BytesFrom::unknown);
 }
 
@@ -139,13 +140,13 @@ TEST(Find, ABrokenFileIsAnErrorEvenIfItsNameIsKnown) {
 TEST(Find, AWeightDtypeOfFp8IsSaidInTheSource) {
   const Weights w = find(unet("flux1-dev.safetensors", "fp8_e4m3fn"));
   EXPECT_EQ(w.bytes, 11'901'448'320);  // as recorded for the fp8 file
-  EXPECT_TRUE(contains(w.source, "fp8_e4m3fn")) << w.source;
+  EXPECT_TRUE(contains(say(w.source), "fp8_e4m3fn")) << say(w.source);
   const test::TempDir dir;
   test::flux_header("BF16").write(dir, "unet/flux.safetensors");
   const Weights read =
       find(unet("flux.safetensors", "fp8_e4m3fn_fast"), {{dir.path().string()}, {}, {0, 3, 73}});
   EXPECT_EQ(read.bytes, 11'901'448'320);
-  EXPECT_TRUE(contains(read.source, "fp8_e4m3fn_fast")) << read.source;
+  EXPECT_TRUE(contains(say(read.source), "fp8_e4m3fn_fast")) << say(read.source);
 }
 
 TEST(Find, AFileThatIsCastToOneByteIsReadWhole) {
@@ -171,7 +172,7 @@ TEST(Find, PairsOfTextEncodersAreTheRecordedPair) {
   EXPECT_EQ(sum_of(three.modules), three.listed_bytes);
   const Weights half = find(clip({"clip_l.safetensors", "who.safetensors"}));
   EXPECT_EQ(half.bytes_from, BytesFrom::unknown);
-  EXPECT_TRUE(contains(half.source, "who.safetensors")) << half.source;
+  EXPECT_TRUE(contains(say(half.source), "who.safetensors")) << say(half.source);
 }
 
 TEST(Find, AnFp8EncoderIsJudgedByItsValuesInTwoBytes) {
@@ -219,7 +220,7 @@ TEST(Find, ACheckpointWithoutAPartSaysSo) {
   const Weights text =
       find(checkpoint("bare.safetensors", ".clip"), {{dir.path().string()}, {}, {}});
   EXPECT_EQ(text.bytes_from, BytesFrom::unknown);
-  EXPECT_TRUE(contains(text.source, "holds no text encoder")) << text.source;
+  EXPECT_TRUE(contains(say(text.source), "holds no text encoder")) << say(text.source);
 }
 
 TEST(Find, GgufCountsItsBlocksAsStored) {
@@ -328,7 +329,7 @@ TEST(Find, DiffusersFoldersByTheirHeaders) {
   const WeightsSearch search{{dir.path().string()}, {}, {0, 3, 73}};
 
   const Weights model = find(diffusers("sub/my-xl", ""), search);
-  EXPECT_EQ(model.bytes_from, BytesFrom::header) << model.source;
+  EXPECT_EQ(model.bytes_from, BytesFrom::header) << say(model.source);
   EXPECT_EQ(model.architecture, "sdxl");
   const std::int64_t values = 320 * 4 * 9 + 320 * 320 * 9 + 640 * 2048;
   EXPECT_EQ(model.parameters, values);
@@ -340,7 +341,8 @@ TEST(Find, DiffusersFoldersByTheirHeaders) {
   dir.write("models/diffusers/empty/model_index.json", "{}");
   const Weights none = find(diffusers("empty", ""), search);
   EXPECT_FALSE(none.known());
-  EXPECT_NE(none.source.find("holds no diffusion model"), std::string::npos) << none.source;
+  EXPECT_NE(say(none.source).find("holds no diffusion model"), std::string::npos)
+      << say(none.source);
   EXPECT_FALSE(find(diffusers("../../secret", ""), search).known());
   EXPECT_FALSE(find(diffusers("missing", ""), search).known());
   EXPECT_EQ(find(diffusers("stable-diffusion-xl-base-1.0", ""), search).architecture, "sdxl");
@@ -362,7 +364,7 @@ TEST(Find, ASizeStatedInTheWorkflowFillsWhatNoTableHas) {
   EXPECT_EQ(weights.bytes_from, BytesFrom::stated);
   EXPECT_EQ(weights.bytes, std::llround(19.53 * 1073741824));  // brackets: powers of 1024
   EXPECT_EQ(weights.architecture, "");
-  EXPECT_TRUE(contains(weights.source, "19.53 GB")) << weights.source;
+  EXPECT_TRUE(contains(say(weights.source), "19.53 GB")) << say(weights.source);
   EXPECT_EQ(find(unet(file), stating({{file, gigabytes(19.53, true)}})).bytes, 19530000000);
   // A table, a header and the user know better.
   const char* known = "flux1-dev.safetensors";
@@ -400,7 +402,7 @@ TEST(Find, StatedSizesAreHeldAsTheirTypeAndRoleSay) {
   const char* file = "all_in_one.safetensors";
   const Weights whole = find(checkpoint(file, ""), stating({{file, gigabytes(7)}}));
   EXPECT_FALSE(whole.known());
-  EXPECT_TRUE(contains(whole.source, "7.00 GB")) << whole.source;
+  EXPECT_TRUE(contains(say(whole.source), "7.00 GB")) << say(whole.source);
 }
 
 // Qwen-Image's name, a third of its size.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ebb/file.h"
+#include "ebb/report.h"
 #include "ebb/weights.h"
 #include "tests/support.h"
 #include "tests/weights/model_headers.h"
@@ -139,13 +140,13 @@ TEST(Torch, RunsNothingAndTakesUnknownObjectsAsOpaque) {
 TEST(Torch, SaysWhyNothingIsListed) {
   const auto object = read(test::torch_file(test::pickle("cmodel\nNet\n)\x81"), {}));
   ASSERT_TRUE(object) << message(object);
-  EXPECT_NE(object->note.find("Python objects"), std::string::npos);
+  EXPECT_NE(say(object->note).find("Python objects"), std::string::npos);
   const auto script = read(test::zip_file({{"x/constants.pkl", "."}, {"x/data.pkl", "."}}));
   ASSERT_TRUE(script) << message(script);
-  EXPECT_NE(script->note.find("TorchScript"), std::string::npos);
+  EXPECT_NE(say(script->note).find("TorchScript"), std::string::npos);
   const auto zip = read(test::zip_file({{"word/document.xml", "<x/>"}}), "a.pt");
   ASSERT_TRUE(zip) << message(zip);
-  EXPECT_NE(zip->note.find("did not write"), std::string::npos);
+  EXPECT_NE(say(zip->note).find("did not write"), std::string::npos);
   const auto onnx = read("\x08\x07onnx", "a.onnx");
   ASSERT_TRUE(onnx) << message(onnx);
   EXPECT_FALSE(onnx->note.empty());
