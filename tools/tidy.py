@@ -9,7 +9,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 SOURCE_MAX, HEADER_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 300, 70, 100
-BASE_HEADERS = {"result", "bytes", "file", "index", "message", "messages", "printable", "version"}
+BASE_HEADERS = {"result", "bytes", "file", "index", "message", "codes", "printable", "version"}
 BANNED = [
     (r"\bstd::cout\b|\bprintf\(|\bstd::cerr\b", "src/", "src/cli/", "the library never prints"),
     (r"\bexit\(|\babort\(", "src/", "src/cli/", "the library never exits"),
@@ -138,7 +138,7 @@ def check_sentences():
             found = list(sentences_of(path.read_text()))
             if len(found) != allowed.pop(name, 0):
                 report(path, 1, f"{len(found)} sentences, the last: {found[-1:]}; words of codes "
-                       "stand in include/ebb/messages.inc, others in tools/sentences.txt")
+                       "stand in src/report/messages.inc, others in tools/sentences.txt")
     for name in allowed:
         report(listed, 1, f"there is no {name}")
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a lower floor has to tell: a code and its arguments. ebb/messages.inc has the words of every
-// code, report/say.h puts them together; a program compares codes.
+// What a lower floor has to tell: a code and its arguments. report/ has the words of every code; a
+// program compares codes.
 #pragma once
 
 #include <concepts>
@@ -16,9 +16,9 @@ namespace ebb {
 /// The codes: stable names, as `--json` has them.
 enum class Say : std::uint16_t {
   nothing,
-#define EBB_SAY(code, words) code,
-#include "ebb/messages.inc"
-#undef EBB_SAY
+#include "ebb/codes.inc"
+  ,
+  count_of_codes
 };
 /// `size_unknown`.
 const char* to_string(Say code);

@@ -35,38 +35,12 @@ using Predict = std::function<Result<Prediction>(const Trial&)>;
 enum class FixKind { nothing, flag, node, parameter, order, version };
 const char* to_string(FixKind kind);
 
-/// One thing that a fix costs; report/costs.cpp has the words.
-struct Cost {
-  enum Kind {
-    none_known,        ///< a flag of the user's is left out
-    own_reserve,       ///< none known; ComfyUI's own reserve stays
-    own_headroom,      ///< none known; ComfyUI's own headroom stays
-    own_streams,       ///< none known; its default streams copy
-    own_attention,     ///< none known; PyTorch's attention needs less
-    pack_node,         ///< a node of Ebb's pack
-    page_cache,        ///< the file stays in the page cache
-    read_again,        ///< amount: bytes to be read if it runs again
-    slow_decode,       ///< seams are possible, too
-    older_manager,     ///< weights are loaded before a step, not as it runs
-    update,            ///< of ComfyUI
-    streamed_layer,    ///< room for one more
-    everything_again,  ///< every run reads and encodes it
-    fewer_frames,      ///< amount: frames
-    share_of_pixels,   ///< amount: per cent that are left
-  } kind = none_known;
-  std::int64_t amount = 0;
-
-  bool operator==(const Cost&) const = default;
-};
-/// `pack_node`: stable names.
-const char* to_string(Cost::Kind kind);
-
 struct Fix {
   std::string id;  ///< `drop-reserve-vram`, `budget`, `unload-at-cut-2`: stable names
   FixKind kind = FixKind::nothing;
-  Message title;                 ///< what to do
-  std::vector<Message> effects;  ///< what changes
-  std::vector<Cost> costs;
+  Message title;                           ///< what to do
+  std::vector<Message> effects;            ///< what changes
+  std::vector<Message> costs;              ///< `pack_node`, `read_again` with its bytes, ...
   bool helps = false;                      ///< false: listed because people would expect it to help
   std::optional<std::int64_t> vram_bytes;  ///< fewer bytes offloaded in the worst pass (+ = better)
   std::optional<std::int64_t> ram_bytes;   ///< lower RAM peak (+ = better)

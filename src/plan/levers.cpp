@@ -88,9 +88,9 @@ void note_limit(Lever& lever, const Trial& base, const Prediction& before, const
                            largest_resident_frames(lever.trial, before, predict));
 }
 
-Lever without_flag(const Trial& base, std::string id, std::string flag, Cost::Kind cost,
+Lever without_flag(const Trial& base, std::string id, std::string flag, Say cost,
                    void (*change)(ComfyFlags&)) {
-  Lever lever{std::move(id), FixKind::flag, {Say::start_without, {flag}}, {{cost}}, {}, true, base};
+  Lever lever{std::move(id), FixKind::flag, {Say::start_without, {flag}}, {cost}, {}, true, base};
   change(lever.trial.machine.flags);
   return lever;
 }
@@ -118,7 +118,7 @@ void add_update(std::vector<Lever>& levers, const Trial& base, const Prediction&
   Lever lever{"update",
               FixKind::version,
               {Say::update_to, {to_string(kReferencesCounted)}},
-              {{Cost::update}},
+              {Say::update},
               {},
               false,
               base};
@@ -143,12 +143,12 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
   if (before.outcome.offloaded_bytes > 0 && in_turn && rules.streams >= 2) {
     levers.push_back(without_flag(
         base, "drop-async-offload", fmt::format("--async-offload {}", *flags.async_offload),
-        Cost::own_streams, [](ComfyFlags& f) { f.async_offload.reset(); }));
+        Say::own_streams, [](ComfyFlags& f) { f.async_offload.reset(); }));
   } else if (before.outcome.offloaded_bytes > 0 && in_turn && version >= kAsyncOffload) {
     Lever lever{"async-offload",
                 FixKind::flag,
                 {Say::start_with, {"--async-offload"}},
-                {{Cost::streamed_layer}},
+                {Say::streamed_layer},
                 {},
                 false,
                 base};
@@ -162,7 +162,7 @@ void add_missing(std::vector<Lever>& levers, const Trial& base, const Prediction
     Lever lever{"cache-none",
                 FixKind::flag,
                 {Say::start_with, {"--cache-none"}},
-                {{Cost::everything_again}},
+                {Say::everything_again},
                 {},
                 false,
                 base};
@@ -180,38 +180,38 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
   if (flags.reserve_vram_gib) {
     levers.push_back(without_flag(
         base, "drop-reserve-vram", fmt::format("--reserve-vram {:g}", *flags.reserve_vram_gib),
-        Cost::own_reserve, [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
+        Say::own_reserve, [](ComfyFlags& f) { f.reserve_vram_gib.reset(); }));
   }
   if (flags.vram_headroom_gib) {
     levers.push_back(without_flag(
         base, "drop-vram-headroom", fmt::format("--vram-headroom {:g}", *flags.vram_headroom_gib),
-        Cost::own_headroom, [](ComfyFlags& f) { f.vram_headroom_gib.reset(); }));
+        Say::own_headroom, [](ComfyFlags& f) { f.vram_headroom_gib.reset(); }));
   }
   if (flags.vram_state != VramState::normal) {
     const char* name = flags.vram_state == VramState::high  ? "--highvram"
                        : flags.vram_state == VramState::low ? "--lowvram"
                                                             : "--novram";
-    levers.push_back(without_flag(base, fmt::format("drop-{}", name + 2), name, Cost::none_known,
+    levers.push_back(without_flag(base, fmt::format("drop-{}", name + 2), name, Say::none_known,
                                   [](ComfyFlags& f) { f.vram_state = VramState::normal; }));
   }
   if (flags.gpu_only) {
-    levers.push_back(without_flag(base, "drop-gpu-only", "--gpu-only", Cost::none_known,
+    levers.push_back(without_flag(base, "drop-gpu-only", "--gpu-only", Say::none_known,
                                   [](ComfyFlags& f) { f.gpu_only = false; }));
   }
   if (flags.disable_smart_memory) {
     levers.push_back(without_flag(base, "drop-disable-smart-memory", "--disable-smart-memory",
-                                  Cost::none_known,
+                                  Say::none_known,
                                   [](ComfyFlags& f) { f.disable_smart_memory = false; }));
   }
   if (flags.disable_async_offload) {
     levers.push_back(without_flag(base, "drop-disable-async-offload", "--disable-async-offload",
-                                  Cost::none_known,
+                                  Say::none_known,
                                   [](ComfyFlags& f) { f.disable_async_offload = false; }));
   }
   for (const std::string& flag : flags.other) {
     if (flag != "--use-split-cross-attention" && flag != "--use-quad-cross-attention") continue;
     levers.push_back(
-        without_flag(base, "drop-" + flag.substr(2), flag, Cost::own_attention, [](ComfyFlags& f) {
+        without_flag(base, "drop-" + flag.substr(2), flag, Say::own_attention, [](ComfyFlags& f) {
           std::erase_if(f.other, [](const std::string& other) {
             return other == "--use-split-cross-attention" || other == "--use-quad-cross-attention";
           });
@@ -226,7 +226,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
     Lever lever{"disable-dynamic-vram",
                 FixKind::flag,
                 {Say::start_with, {"--disable-dynamic-vram"}},
-                {{Cost::older_manager}},
+                {Say::older_manager},
                 {},
                 false,
                 base};
@@ -239,7 +239,7 @@ std::vector<Lever> flag_levers(const Trial& base, const Prediction& before,
 std::vector<Lever> budget_levers(const Trial& base, const Prediction& before,
                                  const Predict& predict) {
   if (before.outcome.offloaded_bytes == 0) return {};
-  Lever lever{"budget", FixKind::node, {}, {{Cost::pack_node}}, {}, false, base};
+  Lever lever{"budget", FixKind::node, {}, {Say::pack_node}, {}, false, base};
   lever.trial.levers.budgets = measured_budgets(before);
   if (lever.trial.levers.budgets.empty()) return {};
   std::vector<WeightsIndex> models;
@@ -257,9 +257,8 @@ std::vector<Lever> tile_levers(const Trial& base, const Prediction& before) {
   for (const PassIndex p : before.passes->passes.indices()) {
     if (before.passes->passes[p].kind != StepKind::decode) continue;
     if (before.outcome.passes[p].verdict == Verdict::fits) continue;
-    Lever lever{
-        "tile-vae", FixKind::parameter, Say::decode_in_tiles, {{Cost::slow_decode}}, {}, false,
-        base};
+    Lever lever{"tile-vae", FixKind::parameter, Say::decode_in_tiles, {Say::slow_decode}, {}, false,
+                base};
     lever.trial.sizes.tile_vae = true;
     return {lever};
   }
@@ -310,7 +309,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
   const std::string verb = to_string(action);
   std::vector<Lever> levers;
   for (const WeightsRole role : {WeightsRole::text_encoder, WeightsRole::diffusion}) {
-    Lever lever{"", FixKind::node, {}, {{Cost::pack_node}}, {}, false, base};
+    Lever lever{"", FixKind::node, {}, {Say::pack_node}, {}, false, base};
     std::vector<WeightsIndex> released;
     std::int64_t bytes = 0;
     for (const WeightsIndex w : before.passes->weights.indices()) {
@@ -331,7 +330,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
     const Say kind = encoder ? Say::text_encoders : Say::models;
     lever.title = {released.size() == 1 ? one : Say::release_each,
                    {verb, names(before, released, kind)}};
-    if (action == CutAction::drop) lever.costs.push_back({Cost::read_again, bytes});
+    if (action == CutAction::drop) lever.costs.push_back({Say::read_again, {bytes}});
     levers.push_back(std::move(lever));
   }
   return levers;
@@ -340,8 +339,7 @@ std::vector<Lever> release_levers(const Trial& base, const Prediction& before, C
 /// Reads the next model's file ahead while a sampling pass computes.
 std::vector<Lever> prefetch_levers(const Trial& base, const Prediction& before,
                                    const std::vector<PassIndex>& cuts) {
-  Lever lever{"prefetch", FixKind::node, {},  {{Cost::pack_node}, {Cost::page_cache}},
-              {},         false,         base};
+  Lever lever{"prefetch", FixKind::node, {}, {Say::pack_node, Say::page_cache}, {}, false, base};
   std::vector<WeightsIndex> models;
   for (const PassIndex cut : cuts) {
     const PassIndex next = cut + 1;
@@ -437,7 +435,7 @@ std::optional<Lever> smaller_picture(const Trial& base, const Prediction& before
       "fewer-pixels",
       FixKind::parameter,
       {Say::render_size, {*trial.sizes.width, *trial.sizes.height, picture.width, picture.height}},
-      {{Cost::share_of_pixels, std::llrint(100 * share)}},
+      {{Say::share_of_pixels, {std::llrint(100 * share)}}},
       {},
       false,
       trial};
@@ -458,7 +456,7 @@ std::vector<Lever> size_levers(const Trial& base, const Prediction& before,
     Lever lever{"fewer-frames",
                 FixKind::parameter,
                 {Say::render_frames, {*frames, before.passes->picture->frames}},
-                {{Cost::fewer_frames, before.passes->picture->frames - *frames}},
+                {{Say::fewer_frames, {before.passes->picture->frames - *frames}}},
                 {},
                 false,
                 base};

@@ -19,7 +19,7 @@ struct Lever {
   std::string id;
   FixKind kind = FixKind::nothing;
   Message title;
-  std::vector<Cost> costs;
+  std::vector<Message> costs;
   Message limit;          ///< the largest frame count that stays whole, where it moves
   bool expected = false;  ///< listed even if it changes nothing
   Trial trial;

@@ -21,27 +21,6 @@ constexpr double kSameShare = 0.02;          ///< of the run's seconds
 
 }  // namespace
 
-const char* to_string(Cost::Kind kind) {
-  switch (kind) {
-    case Cost::none_known: return "none_known";
-    case Cost::own_reserve: return "own_reserve";
-    case Cost::own_headroom: return "own_headroom";
-    case Cost::own_streams: return "own_streams";
-    case Cost::own_attention: return "own_attention";
-    case Cost::pack_node: return "pack_node";
-    case Cost::page_cache: return "page_cache";
-    case Cost::read_again: return "read_again";
-    case Cost::slow_decode: return "slow_decode";
-    case Cost::older_manager: return "older_manager";
-    case Cost::update: return "update";
-    case Cost::streamed_layer: return "streamed_layer";
-    case Cost::everything_again: return "everything_again";
-    case Cost::fewer_frames: return "fewer_frames";
-    case Cost::share_of_pixels: return "share_of_pixels";
-  }
-  return "none_known";
-}
-
 Say does(Verdict verdict) {
   switch (verdict) {
     case Verdict::fits: return Say::fits;

@@ -272,7 +272,7 @@ void Page::fixes() {
     number(fix.helps ? std::to_string(++count) : "");
     out_ += "<td><strong>" + prose(view_.say(fix.title)) + "</strong></td>";
     if (effects) cell(view_.say(fix.effects));
-    if (prices) cell(fix.costs.empty() ? "" : price_words(fix));
+    if (prices) cell(view_.say(fix.costs));
     out_ += "</tr>\n";
   }
   close();

@@ -383,11 +383,13 @@ void PlanWriter::fixes() {
     text("effect", fix.effects.empty() ? "-" : say(fix.effects));
     write_codes(json_, "does", {fix.title});
     write_codes(json_, "effects", fix.effects);
-    text("price", price_words(fix));
+    text("price", fix.costs.empty() ? "-" : say(fix.costs));
     json_.key("costs").begin_array();
-    for (const Cost& cost : fix.costs) {
-      json_.begin_object().member("kind", to_string(cost.kind));
-      json_.member("amount", cost.amount).end_object();
+    for (const Message& cost : fix.costs) {
+      const auto* amount =
+          cost.arguments.empty() ? nullptr : std::get_if<std::int64_t>(&cost.arguments[0].value);
+      json_.begin_object().member("kind", to_string(cost.code));
+      json_.member("amount", amount ? *amount : 0).end_object();
     }
     json_.end_array();
     json_.member("helps", fix.helps);

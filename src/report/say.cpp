@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "ebb/bytes.h"
@@ -12,15 +14,19 @@ namespace ebb {
 namespace {
 
 struct Words {
-  const char* code;
-  const char* text;
+  const char* code = nullptr;
+  const char* text = "";
 };
-constexpr Words kWords[] = {
-    {"nothing", ""},
-#define EBB_SAY(code, words) {#code, words},
-#include "ebb/messages.inc"
+constexpr std::array<Words, static_cast<std::size_t>(Say::count_of_codes)> kWords = [] {
+  std::array<Words, static_cast<std::size_t>(Say::count_of_codes)> all;
+  all[0].code = "nothing";
+#define EBB_SAY(its_code, words) all[static_cast<std::size_t>(Say::its_code)] = {#its_code, words};
+#include "report/messages.inc"
 #undef EBB_SAY
-};
+  return all;
+}();
+static_assert(std::ranges::all_of(kWords, [](const Words& words) { return words.code; }),
+              "a code of ebb/codes.inc has no words");
 
 const Words& words_of(Say code) { return kWords[static_cast<std::size_t>(code)]; }
 

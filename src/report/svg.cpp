@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "report/lanes.h"
 #include "report/picture.h"
 #include "report/sentences.h"

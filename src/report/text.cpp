@@ -141,7 +141,8 @@ void put_fixes(std::string& out, const Report& report, const View& view) {
   int number = 0;
   for (const Fix& fix : report.fixes) {
     table.row({fix.helps ? std::to_string(++number) : "*", view.say(fix.title),
-               fix.effects.empty() ? "-" : view.say(fix.effects), price_words(fix)});
+               fix.effects.empty() ? "-" : view.say(fix.effects),
+               fix.costs.empty() ? "-" : view.say(fix.costs)});
   }
   if (!table.empty()) out += table.layout(2, kColumns) + "\n";
 }

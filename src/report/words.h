@@ -11,7 +11,6 @@
 #include "base/utf8.h"
 #include "ebb/demand.h"
 #include "ebb/pass.h"
-#include "ebb/plan.h"
 #include "ebb/printable.h"
 #include "ebb/weights.h"
 
@@ -64,9 +63,6 @@ std::string bytes_from_words(BytesFrom from);
 const char* policy_word(Policy::Kind kind);
 /// The same with the release whose rules it goes by: `classic 0.3.73`.
 std::string policy_words(const Policy& policy);
-
-/// What a fix costs: `a node of Ebb's pack; ebb apply adds it`; `-` where it costs nothing.
-std::string price_words(const Fix& fix);
 
 /// A short name for each of the weights: without number types, without what the names of one role
 /// have in common, unique, at most 24 columns. `wan2.2_i2v_high_noise_14B_fp8` -> `high_noise_14B`.

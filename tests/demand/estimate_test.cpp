@@ -191,7 +191,7 @@ TEST(Estimate, ALoaderNobodyKnowsReadsWhatItsInputsName) {
   ASSERT_EQ(e.at("4").uses.size(), 1U) << "not known, and never left out";
   const Weights& vae = e.demand.weights[e.at("4").uses[0]];
   EXPECT_FALSE(vae.known());
-  EXPECT_EQ(vae.source, "which files node 1 SomePackLoader loads is not known to Ebb");
+  EXPECT_EQ(say(vae.source), "which files node 1 SomePackLoader loads is not known to Ebb");
 }
 
 NodeIndex position(const PromptBuilder& b, const char* id) { return b.prompt().position(id); }

@@ -104,7 +104,7 @@ TEST(Search, ADropThatGainsNoMoreThanParkingIsNotListed) {
   const Trial trial = trial_with(std::nullopt, 49);
   const auto list = search_fixes(trial, *tight_with(0)(trial), tight_with(0));
   ASSERT_NE(find(list, "park-text-encoder"), nullptr);
-  EXPECT_EQ(find(list, "park-text-encoder")->costs, std::vector<Cost>{{Cost::pack_node}});
+  EXPECT_EQ(find(list, "park-text-encoder")->costs, std::vector<Message>{Say::pack_node});
   EXPECT_EQ(find(list, "drop-text-encoder"), nullptr);
   const auto with_ram = search_fixes(trial, *tight_with(5_GiB)(trial), tight_with(5_GiB));
   EXPECT_NE(find(with_ram, "park-text-encoder"), nullptr);

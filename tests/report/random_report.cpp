@@ -198,7 +198,7 @@ Report random_report(std::uint64_t seed) {
                        static_cast<FixKind>(dice.number(0, 4)),
                        dice.text(20),
                        {dice.text(20)},
-                       {{static_cast<Cost::Kind>(dice.number(0, 14)), dice.bytes()}},
+                       {{Say::read_again, {dice.bytes()}}},
                        dice.coin(),
                        dice.maybe(dice.bytes()),
                        dice.maybe(dice.bytes()),

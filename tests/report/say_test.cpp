@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words of codes: every line of messages.inc can be said, and an argument is written as asked.
+// The words of codes: every code can be said, and an argument is written as asked.
 #include "report/say.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ struct Line {
 };
 const Line kLines[] = {
 #define EBB_SAY(code, words) {Say::code, words},
-#include "ebb/messages.inc"
+#include "report/messages.inc"
 #undef EBB_SAY
 };
 

@@ -62,7 +62,7 @@ std::string cut_node(const std::string& widgets) {
 
 TEST(OwnNodes, AnUnloadNodeDropsWhatNothingNeedsAndUnloadsTheRest) {
   EXPECT_EQ(cuts(two_passes(R"("class_type":"UnloadModels","inputs":{"anything":["6",0]})")),
-            "drop 1 3 after 2; unload all after 2");
+            "drop 1 3 after 2; unload_all after 2");
 }
 
 TEST(OwnNodes, ACutTakesWhatItsWidgetsName) {
