@@ -9,7 +9,8 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 SOURCE_MAX, HEADER_MAX, FUNCTION_MAX, COLUMNS_MAX = 600, 300, 70, 100
-BASE_HEADERS = {"result", "bytes", "file", "index", "message", "codes", "printable", "version"}
+BASE_HEADERS = {"result", "bytes", "file", "index", "message", "codes", "printable", "sum",
+                "version"}
 BANNED = [
     (r"\bstd::cout\b|\bprintf\(|\bstd::cerr\b", "src/", "src/cli/", "the library never prints"),
     (r"\bexit\(|\babort\(", "src/", "src/cli/", "the library never exits"),

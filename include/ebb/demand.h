@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "ebb/bytes.h"
 #include "ebb/index.h"
 #include "ebb/machine.h"
+#include "ebb/sum.h"
 #include "ebb/weights.h"
 #include "ebb/workflow.h"
 
@@ -31,6 +33,15 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 
+/// How a demand was computed, in MiB. Empty sums where nothing is known.
+struct DemandSums {
+  Sum area;  ///< latent values, where ComfyUI counts more than the pixels of the latent; else empty
+  Sum asked;  ///< Demand::minimum
+  Sum live;
+  double reserved_factor = 0;  ///< reserved divided by live
+  Message reserved_source;
+};
+
 /// What a step needs beside weights. Unknown parts say why in their source.
 struct Demand {
   Quantity asked;     ///< passed to the loader as memory required (two batches for a sampler)
@@ -46,6 +57,7 @@ struct Demand {
   int repeats = 1;                ///< denoising steps, twice as many for methods like heun
   int forwards = 1;               ///< conditionings that a repeat computes: 2 with CFG, else 1
   double flops = 0;               ///< of one repeat, all forwards; 0 if unknown
+  std::shared_ptr<const DemandSums> sums;  ///< null where nothing is known
 
   /// What ComfyUI takes off the budget for weights: its one-batch estimate.
   const Quantity& subtracted() const { return minimum.known() ? minimum : asked; }
@@ -139,42 +151,6 @@ Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& fi
 /// The flags that have a say in what estimate_demand answers; the others as by default. Two trials
 /// that agree in these, in sizes and in the version have the same demand.
 ComfyFlags demand_flags(ComfyFlags flags);
-
-/// One number of a sum, as it is printed: it is rounded first and added then, so that whoever adds
-/// up what is printed gets what is printed.
-struct Term {
-  std::int64_t hundredths = 0;  ///< of the sum's unit
-  std::string factors;          ///< `21 frames x 152 x 104`; empty where it is no product
-  std::string what;
-  NumberKind kind = NumberKind::computed;
-  Message source;
-};
-
-/// Terms and what they come to.
-struct Sum {
-  std::string key;    ///< `asked`, `live`: a stable name
-  std::string title;  ///< a phrase, with the ComfyUI file that has the formula
-  std::string unit;   ///< `MiB`
-  std::vector<Term> terms;
-  std::string result;  ///< what the sum is called
-
-  std::int64_t total() const;  ///< in hundredths
-};
-
-/// The arithmetic behind the demand of one node, in MiB. Empty sums where nothing is known.
-struct DemandTerms {
-  Sum area;   ///< latent pixels, where ComfyUI counts more than those of the latent; else empty
-  Sum asked;  ///< Demand::minimum
-  Sum live;
-  double reserved_factor = 0;  ///< reserved divided by live
-  std::string reserved_source;
-};
-
-/// The demand of the node at this position in prompt.nodes again, term by term. Errors: as
-/// estimate_demand, whose numbers these are.
-Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes,
-                                   NodeIndex node, const FindMedia& media = {});
 
 /// One call of a model as the tracer (tools/trace_demand.py) recorded it in a ComfyUI checkout.
 struct TracedCall {

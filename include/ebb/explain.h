@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "ebb/demand.h"
 #include "ebb/report.h"
+#include "ebb/sum.h"
 
 namespace ebb {
 
@@ -28,8 +28,8 @@ struct Explanation {
 /// if there is no pass.
 PassIndex worst_pass(const Outcome& outcome);
 
-/// `terms` are those of the main step of the pass. REQUIRES: the pass exists.
-Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms& terms);
+/// REQUIRES: the pass exists.
+Explanation explain_pass(const Report& report, PassIndex pass);
 
 /// At most 100 columns.
 std::string to_text(const Explanation& explanation);

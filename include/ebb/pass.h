@@ -11,6 +11,7 @@
 #include "ebb/demand.h"
 #include "ebb/machine.h"
 #include "ebb/message.h"
+#include "ebb/sum.h"
 #include "ebb/weights.h"
 #include "ebb/workflow.h"
 
@@ -161,6 +162,10 @@ struct Load {
   std::int64_t loaded_bytes = 0;
   std::int64_t offloaded_bytes = 0;  ///< as ComfyUI logs it: listed modules left out
   std::int64_t buffer_bytes = 0;     ///< kept free for streaming, 0.8.0 and later
+  std::int64_t size_bytes = 0;       ///< of all of it: loaded, offloaded, and the next two
+  std::int64_t unlisted_bytes = 0;   ///< neither loaded nor offloaded: ComfyUI does not list it
+  std::int64_t uncounted_bytes = 0;  ///< on the card, and not among the loaded
+  std::vector<Part> parts;           ///< that the manager added up: usable_bytes
   std::string log;                   ///< ComfyUI's own line
 };
 
@@ -178,6 +183,7 @@ struct StepState {
   std::int64_t vram_others_bytes = 0;
   std::int64_t live_bytes = 0;  ///< demand while it runs; 0 where unknown (see known)
   std::int64_t reserved_bytes = 0;
+  std::int64_t slack_bytes = 0;  ///< that the allocator would reserve beside, and gives back
   bool demand_known = true;
   std::int64_t ram_pinned_bytes = 0;  ///< of the weights' RAM, page-locked: it can't be paged out
   std::int64_t ram_file_bytes = 0;    ///< pages of files being read: the system drops them at need
@@ -185,6 +191,7 @@ struct StepState {
   std::int64_t vram_peak_bytes = 0;   ///< the most during the step, demand (reserved) included
   std::int64_t ram_peak_bytes = 0;    ///< the most during the step, transfers and others included
   std::int64_t ram_needed_bytes = 0;  ///< the same without pages of files, which can be given back
+  std::vector<Part> ram_parts;        ///< that make ram_needed_bytes
   std::int64_t read_bytes = 0;        ///< from disk
   std::int64_t moved_bytes = 0;       ///< over the link, both ways, before the step's work starts
   std::int64_t streamed_bytes = 0;    ///< over the link during the work, all repeats together
@@ -218,6 +225,10 @@ struct Timeline {
   /// Weights are paged in on demand: what nobody uses leaves by itself.
   bool paged() const { return policy.kind == Policy::paged; }
 };
+
+/// ComfyUI's decision for a pass's main weights: the last load of its main step, else of the pass;
+/// null if there is none.
+const Load* main_load(const Timeline& timeline, const Pass& pass);
 
 /// may_run_out: a step may need more than the card has, and nothing catches that.
 enum class Verdict { fits, tight, offloads, may_run_out, ram_short, spills, unknown };

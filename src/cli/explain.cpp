@@ -54,13 +54,7 @@ Result<Explanation> explain(const Arguments& arguments) {
   const Report& report = run->report;
   const auto pass = choose_pass(arguments, report);
   if (!pass) return pass.error();
-  const Passes& passes = *report.prediction.passes;
-  const Pass& chosen = passes.passes[*pass];
-  const Step& step = passes.steps[chosen.main_step];
-  const auto terms = explain_demand(*run->prompt, run->find, report.trial.machine,
-                                    report.trial.sizes, step.node, run->media);
-  if (!terms) return terms.error();
-  Explanation explanation = explain_pass(report, *pass, *terms);
+  Explanation explanation = explain_pass(report, *pass);
   explanation.notes.insert(explanation.notes.end(), options->notes.begin(), options->notes.end());
   return explanation;
 }

@@ -11,7 +11,6 @@
 #include "demand/memo.h"
 #include "demand/node_kinds.h"
 #include "demand/rules.h"
-#include "demand/terms.h"
 #include "demand/tiles.h"
 #include "demand/values.h"
 #include "demand/weights_of.h"
@@ -22,6 +21,7 @@ namespace {
 
 void set_unknown(Demand& demand, const Message& why) {
   demand.asked = demand.minimum = demand.live = demand.reserved = unknown_quantity(why);
+  demand.sums.reset();
 }
 
 /// Weights whose tensors are not of the type ComfyUI computes in.
@@ -45,11 +45,6 @@ class Estimate {
                  [this] { return architecture(); }, media}) {}
 
   Result<PromptDemand> run(const FindWeights& find);
-  /// To be called before run: keeps the arithmetic of this node.
-  void explain(NodeIndex node, DemandTerms& terms) {
-    explained_ = node;
-    explained_terms_ = &terms;
-  }
 
  private:
   const VaeRow* vae_row(NodeIndex node) const {
@@ -100,9 +95,6 @@ class Estimate {
   Memo<SampleCase> samples_;
   Memo<VaeCase> decodes_;
   std::vector<Message> notes_;
-  NodeIndex explained_;
-  DemandTerms* explained_terms_ = nullptr;
-  DemandTerms* terms_ = nullptr;  // not null while the node to be explained is estimated
 };
 
 void Estimate::assume(const Message& what) {
@@ -159,7 +151,6 @@ void Estimate::sample_known(const SamplerSettings& settings, const DiffusionRow&
   const int repeats = out.demand.repeats;
   out.demand = samples_.get(c, sample_demand);
   out.demand.repeats = repeats;
-  if (terms_) *terms_ = sample_terms(c);
 }
 
 /// A guider with two models loads the other one first, in a request of its own, unless cfg is 1.
@@ -249,7 +240,6 @@ void Estimate::decode(NodeIndex i, NodeDemand& out) {
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
   c.kl_times = card_.kl_vae_times;
   out.demand = decodes_.get(c, decode_demand);
-  if (terms_) *terms_ = decode_terms(c);
 }
 
 /// The pictures that a node encodes, as the VAE gets them.
@@ -317,7 +307,6 @@ void Estimate::encode_image(NodeIndex i, NodeDemand& out) {
   c.async_allocator = !machine_.flags.disable_cuda_malloc;
   c.kl_times = card_.kl_vae_times;
   out.demand = encode_demand(c);
-  if (terms_) *terms_ = encode_terms(c);
 }
 
 void Estimate::encode_text(NodeIndex i, NodeDemand& out) {
@@ -331,41 +320,30 @@ void Estimate::encode_text(NodeIndex i, NodeDemand& out) {
     out.demand =
         writing_demand(row, machine_.comfyui, element_bytes, static_cast<std::int64_t>(most));
     if (!out.demand.asked.known() && out.note.empty()) out.note = out.demand.asked.source;
-    if (terms_) *terms_ = text_terms(out.demand);
     return;
   }
-  if (terms_) *terms_ = text_terms(out.demand);
   const std::int64_t tokens = row ? row->tokens : 512, width = row ? row->width : 4096;
   out.demand.result_bytes = tokens * width * 4;
   if (!encodes_pictures(graph_, i)) return;
   NodeDemand picture;
-  const DemandTerms text = terms_ ? *terms_ : DemandTerms();
   encode_image(i, picture);
   out.uses.insert(out.uses.end(), picture.uses.begin(), picture.uses.end());
   if (out.note.empty()) out.note = picture.note;
   if (picture.demand.asked.known() && clip) {  // the pictures first, then the text
-    if (terms_) *terms_ = text;
     out.demand.flops += picture.demand.flops;
     out.earlier = EarlierWork{std::move(picture.uses), std::move(picture.demand)};
   } else {
-    if (terms_) *terms_ = larger(text, *terms_);
     out.demand = larger(out.demand, picture.demand);
   }
 }
 
 void Estimate::encode_vision(NodeIndex i, NodeDemand& out) {
   const auto vision = use(i, "CLIP_VISION", out);
-  out.demand = text_demand(nullptr, machine_.comfyui, 2);
+  out.demand = vision_demand(machine_.comfyui);
   if (vision && weights_[*vision].known()) {  // 729 tokens: the most that one picture makes
     const Weights& weights = weights_[*vision];
     out.demand.flops =
         2 * 729.0 * static_cast<double>(weights.bytes) / std::max(1, weights.compute_type_bytes);
-  }
-  out.demand.live.source = Say::vision_encoder_live;
-  out.demand.reserved.source = {Say::times_live, {"1.5", out.demand.live.source}};
-  if (terms_) {
-    *terms_ = text_terms(out.demand);
-    terms_->live.terms.front().source = "vision encoder: under 0.2 GiB for one picture, not traced";
   }
   out.demand.result_bytes = 3 * 257 * 1280 * 4;  // last and next to last hidden state, pooled
 }
@@ -394,7 +372,6 @@ void Estimate::upscale(NodeIndex i, NodeDemand& out) {
   c.weights_bytes = model ? weights_[*model].bytes : 0;
   c.rrdb = model && weights_[*model].architecture == "rrdb";
   out.demand = upscale_demand(c);
-  if (terms_) *terms_ = upscale_terms(c);
 }
 
 /// Weights are used in a way that Ebb has no formula for.
@@ -417,7 +394,6 @@ void Estimate::work(NodeIndex i, NodeDemand& out) {
       if (c.latent_values == 0) c.latent_values = element_count(value.shape);
     }
     out.demand = sound_demand(c);
-    if (terms_) *terms_ = text_terms(out.demand);
     return;
   }
   if (out.note.empty()) {
@@ -533,7 +509,6 @@ Result<PromptDemand> Estimate::run(const FindWeights& find) {
   PromptDemand demand;
   demand.nodes.resize(graph_.size());
   for (const NodeIndex i : graph_.nodes()) {
-    terms_ = i == explained_ ? explained_terms_ : nullptr;
     node(i, demand.nodes[i]);
     if (values_.error()) return *values_.error();
   }
@@ -552,17 +527,6 @@ Result<PromptDemand> estimate_demand(const Prompt& prompt, const FindWeights& fi
                                      const FindMedia& media) {
   if (auto ok = check_overrides(sizes); !ok) return ok.error();
   return Estimate(prompt, machine, sizes, media).run(find);
-}
-
-Result<DemandTerms> explain_demand(const Prompt& prompt, const FindWeights& find,
-                                   const Machine& machine, const SizeOverrides& sizes,
-                                   NodeIndex node, const FindMedia& media) {
-  if (auto ok = check_overrides(sizes); !ok) return ok.error();
-  DemandTerms terms;
-  Estimate estimate(prompt, machine, sizes, media);
-  estimate.explain(node, terms);
-  if (auto demand = estimate.run(find); !demand) return demand.error();
-  return terms;
 }
 
 // A reserve is only subtracted, a cache only keeps, and streams only hide time.

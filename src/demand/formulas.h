@@ -44,9 +44,6 @@ struct SampleCase {
 };
 Demand sample_demand(const SampleCase& c);
 
-/// Whether ComfyUI's estimate counts the reference latents; they are live in any case.
-bool counts_references(const SampleCase& c);
-
 /// Floating-point operations of one forward; 0 if the row lacks what it takes.
 double forward_flops(const DiffusionRow& row, const Shape& latent, double reference_area = 0);
 
@@ -68,6 +65,8 @@ Demand encode_demand(const VaeCase& c);
 
 /// A text encoder's call; `row` may be null.
 Demand text_demand(const TextRow* row, const ComfyVersion& version, int element_bytes);
+/// A vision encoder's: one picture.
+Demand vision_demand(const ComfyVersion& version);
 /// A sound's latent decoded, or (without one) a sound encoded, whose length no workflow tells.
 struct SoundCase {
   std::int64_t latent_values = 0;
@@ -86,47 +85,13 @@ struct UpscaleCase {
   double scale = 1;
   std::int64_t weights_bytes = 0;
   bool rrdb = false;  ///< an ESRGAN, whose kind was traced; others are assumed to need the same
-
-  double tile_pixels() const;
 };
 Demand upscale_demand(const UpscaleCase& c);
 
 /// The demand of a step that does two things one after the other: the larger of each.
 Demand larger(const Demand& a, const Demand& b);
 
-// ---- parts of the formulas, which terms.h writes out ---------------------------------------
-
-/// The factor of a version; where the version lacks the model, that of the first which has it.
-struct UsageFactor {
-  double value = 0;
-  int column = 0;
-  bool of_a_later_version = false;
-};
-UsageFactor usage_factor(const DiffusionRow& row, const ComfyVersion& version);
-
-/// Tokens of one item without text; a model with patches pads to whole ones.
-double picture_tokens(const DiffusionRow& row, const Shape& latent);
-const SampleLive& live_of(const SampleCase& c);
-/// What ControlNets add; null where there are none or nobody has traced them.
-const ControlRow* control_of(const SampleCase& c);
-const SampleLive& more_of(const SampleCase& c, const ControlRow& control);
-/// Reserved divided by live.
-double reserved_factor(const SampleCase& c);
-
-/// Of a VAE's estimate on this card: c.kl_times where the formula is the KL autoencoder's.
-double card_times(const VaeCase& c, const VaeFormula& formula);
-double frames_counted(Frames rule, const Shape& shape);
-double formula_scale(const VaeFormula& formula, const Shape& shape);
+/// The picture that a latent becomes.
 Shape decoded_picture(const VaeRow& row, const Shape& latent);
-
-/// The part of a picture that is in work at once.
-struct Tile {
-  double width = 0, height = 0;
-  double frames = 1;
-  double part = 1;  ///< of the whole
-
-  double pixels() const { return width * height; }
-};
-Tile tile_of(const VaeCase& c, const Shape& picture);
 
 }  // namespace ebb

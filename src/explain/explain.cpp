@@ -44,7 +44,7 @@ void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
     const StepState& state = it.report.prediction.timeline.steps[s];
     for (const Eviction& eviction : state.evictions) {
       left.push_back(
-          fmt::format("{} ({} MiB)", it.name(eviction.weights), format_mib(eviction.bytes)));
+          fmt::format("{} ({} MiB)", it.names[eviction.weights], format_mib(eviction.bytes)));
     }
   }
   if (!left.empty()) {
@@ -52,7 +52,7 @@ void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
   }
   const auto& outcome = it.report.prediction.outcome.passes[out.pass];
   const std::int64_t peak = outcome.vram_peak_bytes.value_or(0);
-  if (peak - vram.total() * (1_MiB / 100) > 2_MiB) {
+  if (static_cast<double>(peak - 2_MiB) > vram.total() * static_cast<double>(1_MiB)) {
     out.notes.push_back(fmt::format(
         "The peak of the pass, {} MiB of VRAM, is earlier: before weights of the pass before left.",
         format_mib(peak)));
@@ -62,7 +62,7 @@ void note_moves(Explanation& out, const ExplainedPass& it, const Sum& vram) {
 void add_loras(Explanation& out, const ExplainedPass& it) {
   if (it.step.loras.empty()) return;
   List<std::string, WeightsIndex> names;
-  for (const WeightsIndex w : it.step.loras) names.push_back(it.name(w));
+  for (const WeightsIndex w : it.step.loras) names.push_back(it.names[w]);
   out.notes.push_back(fmt::format(
       "{} {} applied: the originals of patched weights stay in RAM, which the RAM sum counts.",
       join_and(names), names.size() == 1 ? "is" : "are"));
@@ -86,43 +86,45 @@ PassIndex worst_pass(const Outcome& outcome) {
   return worst;
 }
 
-Explanation explain_pass(const Report& report, PassIndex pass, const DemandTerms& terms) {
+Explanation explain_pass(const Report& report, PassIndex pass) {
   const Passes& passes = *report.prediction.passes;
   const Pass& it_pass = passes.passes[pass];
   const StepIndex main = it_pass.main_step;
   const ExplainedPass it{report, it_pass, passes.steps[main],
                          report.prediction.timeline.steps[main], short_names(passes.weights)};
   const PassOutcome& outcome = report.prediction.outcome.passes[pass];
+  static const DemandSums kNone;
+  const DemandSums& demand = it.step.demand.sums ? *it.step.demand.sums : kNone;
   Explanation out;
   out.file = report.file;
   out.pass = pass;
   out.passes = static_cast<int>(passes.passes.size());
   out.work = work_words(it_pass.kind);
   for (const WeightsIndex w : it_pass.weights) {
-    out.work += (w == it_pass.weights[0] ? " " : ", ") + it.name(w);
+    out.work += (w == it_pass.weights[0] ? " " : ", ") + it.names[w];
   }
   out.nodes = working_nodes(it);
   out.machine = machine_line(report);
   out.verdict = outcome.verdict;
   out.cause = say(outcome.causes);
-  for (const Sum* sum : {&terms.area, &terms.asked, &terms.live}) {
+  for (const Sum* sum : {&demand.area, &demand.asked, &demand.live}) {
     if (!sum->terms.empty()) out.sums.push_back(*sum);
   }
-  if (terms.asked.terms.empty()) {
+  if (demand.asked.terms.empty()) {
     out.notes.push_back(
         as_sentence("What the step asks for is not known: " + say(it.step.demand.asked.source)));
   }
-  const Load* load = main_load(it);
-  if (load && it.weights(load->weights).known()) {
-    out.sums.push_back(usable_sum(it, *load, terms.asked));
+  const Load* load = main_load(report.prediction.timeline, it_pass);
+  if (load && passes.weights[load->weights].known()) {
+    out.sums.push_back(usable_sum(it, *load, demand));
     out.sums.push_back(weights_sum(it, *load));
   } else if (!it_pass.weights.empty()) {
-    const bool known = it.weights(it_pass.weights.front()).known();
-    const std::string& name = it.name(it_pass.weights.front());
+    const bool known = passes.weights[it_pass.weights.front()].known();
+    const std::string& name = it.names[it_pass.weights.front()];
     out.notes.push_back(known ? fmt::format("No memory of the card is asked for {}.", name)
                               : fmt::format("The size of {} is not known.", name));
   }
-  const Sum vram = vram_sum(it, terms);
+  const Sum vram = vram_sum(it, demand);
   out.sums.push_back(vram);
   out.sums.push_back(ram_sum(it));
   if (auto seconds = seconds_sum(it)) out.sums.push_back(*std::move(seconds));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "ebb/explain.h"
 #include "ebb/version.h"
+#include "explain/sums.h"
 #include "json/write.h"
 #include "report/sentences.h"
 #include "report/table.h"
@@ -27,10 +28,11 @@ std::string number(std::int64_t hundredths, bool whole) {
 
 /// `+ 15,298.60  one batch: 21 frames x 152 x 104 ... (computed; source)`. Lines break where a
 /// person would: the source goes to a line of its own if it must.
-void put_term(std::string& out, const Term& term, char sign, bool whole) {
+void put_term(std::string& out, const Term& term, const std::string& what, char sign, bool whole) {
+  const Shown it = shown(term);
   std::string text =
-      fmt::format("{} {:>11}  {}", sign, number(term.hundredths, whole), printable(term.what));
-  if (!term.factors.empty()) text += ": " + term.factors;
+      fmt::format("{} {:>11}  {}", sign, number(it.hundredths, whole), printable(what));
+  if (!it.factors.empty()) text += ": " + it.factors;
   std::string kind = to_string(term.kind);
   if (!term.source.empty()) kind += "; " + printable(say(term.source));
   const std::string together = fmt::format("{}  [{}]", text, kind);
@@ -51,22 +53,23 @@ void put_term(std::string& out, const Term& term, char sign, bool whole) {
 
 void put_sum(std::string& out, const Sum& sum) {
   if (!sum.title.empty()) {
-    put_wrapped(out, sum.title + (sum.unit.empty() ? "" : ", " + sum.unit), 0, 2, kColumns);
+    put_wrapped(out, say(sum.title) + (*sum.unit ? fmt::format(", {}", sum.unit) : ""), 0, 2,
+                kColumns);
   }
-  const bool whole = sum.unit.empty();
+  const bool whole = !*sum.unit;
   if (sum.terms.size() == 1) {
-    Term only = sum.terms.front();
-    only.what = sum.result + ", " + only.what;
-    put_term(out, only, '=', whole);
+    const Term& only = sum.terms.front();
+    put_term(out, only, say(sum.result) + ", " + say(only.what), '=', whole);
     return;
   }
   bool first = true;
   for (const Term& term : sum.terms) {
-    put_term(out, term, term.hundredths < 0 ? '-' : first ? ' ' : '+', whole);
+    put_term(out, term, say(term.what), term.product.value() < 0 ? '-' : first ? ' ' : '+', whole);
     first = false;
   }
-  const std::int64_t total = sum.total();
-  out += fmt::format("= {:>11}  {}\n", (total < 0 ? "-" : "") + number(total, whole), sum.result);
+  const std::int64_t total = shown_total(sum);
+  out +=
+      fmt::format("= {:>11}  {}\n", (total < 0 ? "-" : "") + number(total, whole), say(sum.result));
 }
 
 }  // namespace
@@ -115,21 +118,22 @@ std::string to_json(const Explanation& it) {
   json.key("sums").begin_array();
   for (const Sum& sum : it.sums) {
     json.begin_object().member("key", sum.key);
-    text("title", sum.title);
+    text("title", say(sum.title));
     text("unit", sum.unit);
     json.key("terms").begin_array();
     for (const Term& term : sum.terms) {
       json.begin_object();
-      value("value", term.hundredths);
-      text("factors", term.factors);
-      text("what", term.what);
+      const Shown as_printed = shown(term);
+      value("value", as_printed.hundredths);
+      text("factors", as_printed.factors);
+      text("what", say(term.what));
       json.member("kind", to_string(term.kind));
       text("source", say(term.source));
       json.end_object();
     }
     json.end_array();
-    value("total", sum.total());
-    text("result", sum.result);
+    value("total", shown_total(sum));
+    text("result", say(sum.result));
     json.end_object();
   }
   json.end_array();

@@ -4,298 +4,302 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
+#include <cstdlib>
+#include <utility>
 
-#include "demand/terms.h"
 #include "report/words.h"
 
 namespace ebb {
 namespace {
 
-constexpr NumberKind kComputed = NumberKind::computed;
+constexpr double kMib = 1024.0 * 1024.0;
 constexpr std::int64_t kSmallPart = 100;  // weights in RAM below 1/100 are told together
 
-Term minus(Term term) {
-  term.hundredths = -term.hundredths;
-  return term;
+std::int64_t to_hundredths(double value) {
+  constexpr double kMost = 1e17;  // of a MiB: more than any demand
+  return std::llround(std::clamp(value * 100, -kMost, kMost));
 }
 
-/// The rest that makes a sum come out at `bytes`; nothing where it does already.
-void make_up(Sum& sum, std::int64_t bytes, const std::string& what, const std::string& source) {
-  Term rest = bytes_term(bytes, what, kComputed, source);
-  rest.hundredths -= sum.total();
-  // The last digit of a few rounded terms is no reason for a line of its own.
-  if (std::abs(rest.hundredths) > static_cast<std::int64_t>(sum.terms.size())) {
-    sum.terms.push_back(std::move(rest));
-  }
+Term mib_term(double bytes, Message what, NumberKind kind = NumberKind::computed,
+              Message source = {}) {
+  return {Product().times(bytes / kMib), std::move(what), kind, std::move(source)};
+}
+Term mib_term(std::int64_t bytes, Message what) {
+  return mib_term(static_cast<double>(bytes), std::move(what));
+}
+Term mib_term(const Quantity& quantity, Message what) {
+  return mib_term(static_cast<double>(quantity.bytes), std::move(what), quantity.kind,
+                  quantity.source);
 }
 
-std::string weights_source(const Weights& weights) {
-  return weights.bytes_from == BytesFrom::known ? "table of known files"
-                                                : bytes_from_words(weights.bytes_from);
-}
-
-NumberKind weights_kind(const Weights& weights) {
+NumberKind kind_of(const Weights& weights) {
   switch (weights.bytes_from) {
     case BytesFrom::given: return NumberKind::given;
     case BytesFrom::stated:
     case BytesFrom::assumed: return NumberKind::assumed;
-    default: return kComputed;
+    default: return NumberKind::computed;
   }
 }
 
-Term reserve_term(const ExplainedPass& it, const Load& load) {
+/// Bytes of weights, whole or in part, are known as their size is.
+Term weights_term(const ExplainedPass& it, WeightsIndex w, double bytes, Say what = Say::model) {
+  return mib_term(bytes, {what, {it.names[w]}}, kind_of(it.passes().weights[w]));
+}
+
+/// A part as the memory manager added it, and where it has it from.
+Term part_term(const ExplainedPass& it, const Part& part) {
+  if (part.weights.exists()) return weights_term(it, part.weights, part.bytes, part.what);
   const Machine& machine = it.machine();
-  if (it.paged()) {
-    return bytes_term(load.reserve_bytes, "headroom", kComputed, "comfy-aimdo keeps it free");
+  const auto from = [&part](const Quantity& source) {
+    return mib_term(part.bytes, part.what, source.kind, source.source);
+  };
+  Term term = mib_term(part.bytes, part.what);
+  switch (part.what) {
+    case Say::free_before_any_model: return from(machine.vram_free);
+    case Say::others_in_ram: return from(machine.ram_others);
+    case Say::headroom: term.source = Say::aimdo_keeps_it_free; break;
+    case Say::least_for_a_step: term.source = Say::minimum_inference_memory; break;
+    case Say::reserve:
+      if (machine.flags.reserve_vram_gib) {
+        term.what = {Say::reserve_flag, {*machine.flags.reserve_vram_gib}};
+        term.kind = NumberKind::given;
+      } else {
+        term.source = machine.os == Os::windows ? Say::reserve_on_windows : Say::reserve_on_linux;
+      }
+      break;
+    default: break;
   }
-  if (machine.flags.reserve_vram_gib) {
-    return bytes_term(load.reserve_bytes,
-                      fmt::format("--reserve-vram {}", *machine.flags.reserve_vram_gib),
-                      NumberKind::given, "");
-  }
-  return bytes_term(
-      load.reserve_bytes, "reserve", kComputed,
-      fmt::format("EXTRA_RESERVED_VRAM on {}", machine.os == Os::windows ? "Windows" : "Linux"));
+  return term;
 }
 
-/// Other weights that were on the card when the budget was computed.
-void take_others(Sum& sum, const ExplainedPass& it, const Load& load) {
-  for (const WeightsIndex w : it.state.vram.indices()) {
-    const std::int64_t bytes = it.state.vram[w];
-    if (bytes <= 0 || w == load.weights) continue;
-    const Term term = minus(bytes_term(bytes, it.name(w) + ", still on the card", kComputed, ""));
-    const Term goal = bytes_term(load.free_bytes, "", kComputed, "");
-    if (sum.total() + term.hundredths < goal.hundredths - 1) continue;  // it came later
-    sum.terms.push_back(term);
+/// `21`, `1,048,576`, `2.30423042`: the digits that count.
+std::string digits_of(double value) {
+  constexpr double kExact = 1e15;
+  if (value == std::floor(value) && std::abs(value) < kExact) {
+    return format_count(static_cast<std::int64_t>(value));
   }
-  make_up(sum, load.free_bytes, "held by others then", "");
-}
-
-std::string usable_correction(const ExplainedPass& it, const Load& load, std::int64_t missing) {
-  if (it.paged()) return "cut to whole pages of 32 MiB";
-  if (it.machine().flags.vram_state == VramState::none) return "--novram loads nothing ahead";
-  if (missing < 0) return "what cannot be had";
-  return load.usable_bytes == 128_MiB ? "raised to ComfyUI's least of 128 MiB"
-                                      : "raised to 0, or to what is loaded already";
+  const std::string digits = fmt::format("{:.9g}", value);
+  const auto point = digits.find('.');
+  if (value < 1000 || point >= 9) return digits;
+  return format_count(static_cast<std::int64_t>(value)) + digits.substr(point);
 }
 
 }  // namespace
 
-bool ExplainedPass::paged() const { return report.prediction.timeline.paged(); }
-
-const Load* main_load(const ExplainedPass& it) {
-  const Load* found = nullptr;
-  const auto look = [&](StepIndex s) {
-    for (const Load& load : it.report.prediction.timeline.steps[s].loads) {
-      if (!it.pass.weights.empty() && load.weights == it.pass.weights.front()) found = &load;
-    }
-  };
-  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) look(s);
-  look(it.pass.main_step);
-  return found;
+Shown shown(const Term& term) {
+  const std::vector<Factor>& factors = term.product.factors();
+  if (factors.size() < 2) return {to_hundredths(term.product.value()), ""};
+  Shown out;
+  double value = 1;
+  for (const Factor& factor : factors) {
+    const std::string digits =
+        digits_of(factor.result ? std::round(factor.value * 100) / 100 : factor.value);
+    std::string plain = digits;
+    std::erase(plain, ',');
+    const double counts = std::strtod(plain.c_str(), nullptr);
+    value = factor.divides ? value / counts : value * counts;
+    if (!out.factors.empty()) out.factors += factor.divides ? " / " : " x ";
+    out.factors += digits;
+    if (*factor.unit) out.factors += fmt::format(" {}", factor.unit);
+  }
+  out.hundredths = to_hundredths(value);
+  return out;
 }
 
-Sum usable_sum(const ExplainedPass& it, const Load& load, const Sum& asked) {
-  const Quantity& free = it.machine().vram_free;
-  Sum sum{
-      "usable",
-      "What that leaves for weights (comfy/model_management.py; modules: comfy/model_patcher.py)",
-      "MiB",
-      {},
-      "usable"};
-  sum.terms.push_back(
-      bytes_term(free.bytes, "free before any model is loaded", free.kind, free.source));
-  take_others(sum, it, load);
+std::int64_t shown_total(const Sum& sum) {
+  std::int64_t total = 0;
+  double size = 0;
+  for (const Term& term : sum.terms) {
+    total += shown(term).hundredths;
+    size += std::abs(term.product.value());
+  }
+  constexpr double kDigits = 1e-7, kMost = 1e12;  // of factors with nine digits; absurd sizes
+  assert(size > kMost || std::abs(static_cast<double>(total) - sum.total() * 100) <=
+                             2.0 * static_cast<double>(sum.terms.size()) + size * kDigits);
+  static_cast<void>(size);
+  return total;
+}
+
+// ---- what is left for weights --------------------------------------------------------------
+
+Sum usable_sum(const ExplainedPass& it, const Load& load, const DemandSums& demand) {
   const bool limited = load.minimum_bytes > 0 || load.reserve_bytes > 0;
-  if (!limited) {
-    sum.result = "usable: this load has no limit";
-    return sum;
-  }
-  if (it.paged()) {
-    sum.title = "What that leaves for weights, page by page (comfy-aimdo)";
-    const std::int64_t buffer = load.buffer_bytes;
-    sum.terms.push_back(
-        minus(bytes_term(load.minimum_bytes - buffer, "reserved by the step", kComputed, "")));
-    if (buffer > 0) {
-      sum.terms.push_back(minus(bytes_term(buffer, "buffer to stream through", kComputed, "")));
+  Sum sum{"usable",
+          it.timeline().paged() && limited ? Say::title_usable_pages : Say::title_usable,
+          "MiB",
+          {},
+          limited ? Say::usable : Say::usable_without_limit};
+  for (const Part& part : load.parts) {
+    Term term = part_term(it, part);
+    if (part.weights.exists() && shown(term).hundredths == 0) continue;  // a few tables' bytes
+    sum.terms.push_back(std::move(term));
+    if (part.what != Say::asked) continue;
+    // As it is printed above, unless another step of the pass asked for these weights.
+    const double asked = static_cast<double>(shown_total(demand.asked)) / 100;
+    constexpr double kRounded = 0.05;
+    if (std::abs(asked + part.bytes / kMib) < kRounded) {
+      sum.terms.back().product = Product().times(-asked);
+    } else {
+      sum.terms.back().what = Say::asked_by_another_step;
     }
-  } else {
-    Term least = bytes_term(load.minimum_bytes, "ComfyUI's least for a step", kComputed,
-                            "minimum_inference_memory");
-    Term demand{asked.total(), "", "asked", kComputed, ""};
-    const bool raised = least.hundredths > demand.hundredths + 1;
-    sum.terms.push_back(minus(raised ? std::move(least) : std::move(demand)));
   }
-  sum.terms.push_back(minus(reserve_term(it, load)));
-  const std::int64_t missing =
-      load.usable_bytes - (load.free_bytes - load.minimum_bytes - load.reserve_bytes);
-  make_up(sum, load.usable_bytes, usable_correction(it, load, missing), "");
   return sum;
 }
 
 Sum weights_sum(const ExplainedPass& it, const Load& load) {
-  const Weights& weights = it.weights(load.weights);
-  Sum sum{"offloaded", "", "MiB", {}, "offloaded"};
-  Term all = bytes_term(weights.bytes, it.name(load.weights), weights_kind(weights),
-                        weights_source(weights));
-  Term usable = bytes_term(load.usable_bytes, "usable", kComputed, "");
-  if (load.offloaded_bytes == 0) {
+  const Weights& weights = it.passes().weights[load.weights];
+  Sum sum{"offloaded", {}, "MiB", {}, Say::offloaded};
+  const auto add = [&sum](std::int64_t bytes, Say what) {
+    Term term = mib_term(bytes, what);
+    if (shown(term).hundredths != 0) sum.terms.push_back(std::move(term));
+  };
+  const bool spare = load.offloaded_bytes == 0;
+  const double sign = spare ? -1 : 1;
+  Term all = weights_term(it, load.weights, sign * static_cast<double>(load.size_bytes));
+  all.source = weights.bytes_from == BytesFrom::known ? "table of known files"
+                                                      : bytes_from_words(weights.bytes_from);
+  Term usable = mib_term(-sign * static_cast<double>(load.usable_bytes), Say::usable);
+  if (spare) {
     sum.key = "spare";
-
-    sum.terms = {std::move(usable), minus(std::move(all))};
-    sum.result = "to spare";
+    sum.terms = {std::move(usable), std::move(all)};
+    sum.result = Say::to_spare;
     return sum;
   }
-  sum.terms = {std::move(all), minus(std::move(usable))};
-  const std::int64_t buffer = it.paged() ? 0 : load.buffer_bytes;
-  if (buffer > 0) {
-    sum.terms.push_back(bytes_term(buffer, "kept free to stream through", kComputed, ""));
-  }
-  Term gap = bytes_term(load.usable_bytes - buffer - load.loaded_bytes,
-                        "not filled: the next module does not fit", kComputed, "");
-  if (gap.hundredths < 0) gap.what = "loaded beyond it";
-  if (std::abs(gap.hundredths) > 2) sum.terms.push_back(std::move(gap));
-  make_up(sum, load.offloaded_bytes, "small weights that ComfyUI does not list", "");
+  sum.terms = {std::move(all), std::move(usable)};
+  const std::int64_t buffer = it.timeline().paged() ? 0 : load.buffer_bytes;
+  const std::int64_t gap = load.usable_bytes - buffer - load.loaded_bytes;
+  add(buffer, Say::kept_free_to_stream);
+  add(gap, gap < 0 ? Say::loaded_beyond_it : Say::next_module_does_not_fit);
+  add(-load.uncounted_bytes, Say::on_the_card_but_not_counted);
+  add(-load.unlisted_bytes, Say::small_weights_not_listed);
   return sum;
 }
 
-Sum vram_sum(const ExplainedPass& it, const DemandTerms& terms) {
-  const Timeline& timeline = it.report.prediction.timeline;
-  const Quantity& free = it.machine().vram_free;
-  Sum sum{"vram", "What the card holds while the step works", "MiB", {}, ""};
-  sum.terms.push_back(
-      bytes_term(it.state.vram_others_bytes, "held by others: total less free", free.kind, ""));
-  for (const WeightsIndex w : it.state.vram.indices()) {
-    if (it.state.vram[w] > 0) {
-      sum.terms.push_back(bytes_term(it.state.vram[w], it.name(w), kComputed, ""));
-    }
+// ---- VRAM, RAM -----------------------------------------------------------------------------
+
+Sum vram_sum(const ExplainedPass& it, const DemandSums& demand) {
+  const StepState& state = it.state;
+  Sum sum{"vram", Say::title_vram, "MiB", {}, {Say::of_vram, {it.timeline().vram_limit_bytes}}};
+  sum.terms.push_back(mib_term(static_cast<double>(state.vram_others_bytes), Say::total_less_free,
+                               it.machine().vram_free.kind));
+  for (const WeightsIndex w : state.vram.indices()) {
+    if (state.vram[w] <= 0) continue;
+    sum.terms.push_back(weights_term(it, w, static_cast<double>(state.vram[w])));
   }
-  const Quantity& reserved = it.step.demand.reserved;
-  if (it.state.reserved_bytes > 0 && terms.reserved_factor > 0) {
-    Product product;
-    product.times(static_cast<double>(terms.live.total()) / 100, "live")
-        .times(terms.reserved_factor);
-    sum.terms.push_back(product.term("reserved", reserved.kind, terms.reserved_source));
-  } else if (it.state.reserved_bytes > 0) {
-    sum.terms.push_back(bytes_term(reserved.bytes, "reserved", reserved.kind, reserved.source));
+  if (state.reserved_bytes <= 0) return sum;
+  const Demand& needs = it.step.demand;
+  Term reserved = mib_term(needs.reserved.known() ? needs.reserved : needs.live, Say::reserved);
+  if (demand.reserved_factor > 0) {
+    const double live = static_cast<double>(shown_total(demand.live)) / 100;
+    reserved.product = Product().times(live, "live").times(demand.reserved_factor);
+    reserved.source = demand.reserved_source;
   }
-  std::int64_t total = it.state.vram_others_bytes + it.state.reserved_bytes;
-  for (const std::int64_t bytes : it.state.vram) total += bytes;
-  make_up(sum, total, "slack that is given back before it runs out", "");
-  sum.result = fmt::format("of {} MiB of VRAM", format_mib(timeline.vram_limit_bytes));
+  sum.terms.push_back(std::move(reserved));
+  if (state.slack_bytes > 0) {
+    sum.terms.push_back(mib_term(-state.slack_bytes, Say::slack_given_back));
+  }
   return sum;
 }
 
 Sum ram_sum(const ExplainedPass& it) {
-  const auto& steps = it.report.prediction.timeline.steps;
   const StepState* peak = &it.state;
   for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const StepState& state = steps[s];
+    const StepState& state = it.timeline().steps[s];
     if (state.ram_needed_bytes > peak->ram_needed_bytes) peak = &state;
   }
-  const Quantity& others = it.machine().ram_others;
-  const bool open = it.report.prediction.timeline.ram_open;
   Sum sum{"ram",
-          open ? "What RAM holds at least at the peak of the pass"
-               : "What RAM holds at the peak of the pass",
+          it.timeline().ram_open ? Say::title_ram_at_least : Say::title_ram,
           "MiB",
           {},
-          ""};
-  sum.terms.push_back(bytes_term(others.bytes, "others", others.kind, others.source));
-  const std::int64_t least = peak->ram_needed_bytes / kSmallPart;
-  std::int64_t small = 0;
-  for (const WeightsIndex w : peak->ram.indices()) {
-    const std::int64_t bytes = peak->ram[w];
-    if (bytes < least) small += bytes;
-    if (bytes < least) continue;
-    sum.terms.push_back(bytes_term(bytes, it.name(w), kComputed, ""));
+          {Say::of_ram, {it.machine().ram_total.bytes}}};
+  const double least = static_cast<double>(peak->ram_needed_bytes / kSmallPart);
+  Term kept = mib_term(std::int64_t{0}, Say::results_in_cache);
+  double results = 0;
+  for (Part part : peak->ram_parts) {
+    const bool model = part.weights.exists();
+    if ((model && part.bytes < least) || part.what == Say::results_in_cache) {
+      results += part.bytes;
+      if (model) kept.what = Say::results_and_small_models;
+      continue;
+    }
+    if (model && part.bytes > static_cast<double>(peak->ram[part.weights])) {
+      part.what = Say::before_it_moves;
+    }
+    sum.terms.push_back(part_term(it, part));
   }
-  if (peak->ram_data_bytes + small > 0) {
-    sum.terms.push_back(bytes_term(peak->ram_data_bytes + small,
-                                   small > 0 ? "results that the cache keeps, and small models"
-                                             : "results that the cache keeps",
-                                   kComputed, ""));
-  }
-  make_up(sum, peak->ram_needed_bytes, "weights before they moved to the card", "");
-  sum.result = fmt::format("of {} MiB of RAM", format_mib(it.machine().ram_total.bytes));
+  kept.product = Product().times(results / kMib);
+  if (results > 0) sum.terms.push_back(std::move(kept));
   return sum;
 }
 
+// ---- seconds -------------------------------------------------------------------------------
+
 namespace {
 
-/// Bytes over a rate. A plain number where more than that went into it.
-Term transfer_term(std::int64_t bytes, double seconds, const Figure& rate, std::string what) {
-  const double per_second = std::round(rate.value / (1 << 20) * 100) / 100;
-  Term mib = bytes_term(bytes, "", kComputed, "");
-  Product product;
-  product.times(static_cast<double>(mib.hundredths) / 100, "MiB").over(per_second, "MiB/s");
-  Term term = product.term(what, rate.kind, rate.source);
-  const auto exact = std::llround(seconds * 100);
-  if (std::abs(term.hundredths - exact) > 1) term.factors.clear(), term.hundredths = exact;
+double two_decimals(double value) { return std::round(value * 100) / 100; }
+
+/// A quotient that comes to so many seconds; a plain number where more than that went into it.
+Term seconds_term(Product quotient, double seconds, double slack, const Figure& rate, Say what) {
+  Term term{std::move(quotient), what, rate.kind, rate.source};
+  const double hundredths = std::round(seconds * 100);
+  if (std::abs(static_cast<double>(shown(term).hundredths) - hundredths) >
+      std::max(1.0, hundredths * slack)) {
+    term.product = Product().times(seconds);
+  }
   return term;
 }
 
-struct PassTimes {
-  double read = 0, move = 0, stall = 0, compute = 0;
-  std::int64_t read_bytes = 0, moved_bytes = 0;
-  bool known = true;
-};
-
-PassTimes times_of(const ExplainedPass& it) {
-  PassTimes times;
-  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
-    const StepState& state = it.report.prediction.timeline.steps[s];
-    const bool works = it.passes().steps[s].kind == StepKind::sample;
-    times.known &= (state.read_bytes == 0 || state.read_seconds) &&
-                   (state.moved_bytes == 0 || state.move_seconds) &&
-                   (!works || state.compute_seconds);
-    times.read += state.read_seconds.value_or(0);
-    times.move += state.move_seconds.value_or(0);
-    times.stall += state.stall_seconds.value_or(0);
-    times.compute += state.compute_seconds.value_or(0);
-    times.read_bytes += state.read_bytes;
-    times.moved_bytes += state.moved_bytes;
-  }
-  return times;
+Term transfer_term(std::int64_t bytes, double seconds, const Figure& rate, Say what) {
+  Product quotient;
+  quotient.result(static_cast<double>(bytes) / kMib, "MiB")
+      .over(two_decimals(rate.value / kMib), "MiB/s");
+  return seconds_term(std::move(quotient), seconds, 0, rate, what);
 }
 
+/// Of several steps, or of one whose work is small, the quotient does not come out.
 Term compute_term(const ExplainedPass& it, double seconds) {
   const Figure& rate = it.machine().compute_flops_per_second;
   const Demand& demand = it.step.demand;
-  Product product;
-  product.count(std::max(demand.repeats, 1), "")
-      .times(std::round(demand.flops / 1e10) / 100)
-      .over(std::round(rate.value / 1e10) / 100, "TFLOP/s");
-  Term term = product.term("compute", rate.kind, rate.source);
-  const auto exact = std::llround(seconds * 100);
-  // Of several steps, or of one whose work is small, the quotient would not come out.
-  if (std::abs(term.hundredths - exact) > std::max<std::int64_t>(1, exact / 1000)) {
-    term.factors.clear();
-    term.hundredths = exact;
-  }
-  return term;
+  Product quotient;
+  quotient.count(std::max(demand.repeats, 1), "")
+      .times(two_decimals(demand.flops / 1e12))
+      .over(two_decimals(rate.value / 1e12), "TFLOP/s");
+  return seconds_term(std::move(quotient), seconds, 1e-3, rate, Say::compute);
 }
 
 }  // namespace
 
 std::optional<Sum> seconds_sum(const ExplainedPass& it) {
+  double read = 0, move = 0, stall = 0, compute = 0;
+  std::int64_t read_bytes = 0, moved_bytes = 0;
+  for (StepIndex s = it.pass.first_step; s <= it.pass.last_step; ++s) {
+    const StepState& state = it.timeline().steps[s];
+    const bool works = it.passes().steps[s].kind == StepKind::sample;
+    if ((state.read_bytes > 0 && !state.read_seconds) ||
+        (state.moved_bytes > 0 && !state.move_seconds) || (works && !state.compute_seconds)) {
+      return std::nullopt;
+    }
+    read += state.read_seconds.value_or(0);
+    move += state.move_seconds.value_or(0);
+    stall += state.stall_seconds.value_or(0);
+    compute += state.compute_seconds.value_or(0);
+    read_bytes += state.read_bytes;
+    moved_bytes += state.moved_bytes;
+  }
   const Machine& machine = it.machine();
-  const PassTimes times = times_of(it);
-  if (!times.known) return std::nullopt;
-  Sum sum{"seconds", "Where the time goes", "s", {}, "s in this pass"};
-  if (times.read > 0) {
+  const Figure& link = machine.link_bytes_per_second;
+  Sum sum{"seconds", Say::title_seconds, "s", {}, Say::seconds_in_this_pass};
+  if (read > 0) {
     sum.terms.push_back(
-        transfer_term(times.read_bytes, times.read, machine.disk_bytes_per_second, "reading"));
+        transfer_term(read_bytes, read, machine.disk_bytes_per_second, Say::reading));
   }
-  if (times.move > 0) {
+  if (move > 0) sum.terms.push_back(transfer_term(moved_bytes, move, link, Say::moving));
+  if (compute > 0) sum.terms.push_back(compute_term(it, compute));
+  if (stall > 0) {
     sum.terms.push_back(
-        transfer_term(times.moved_bytes, times.move, machine.link_bytes_per_second, "moving"));
-  }
-  if (times.compute > 0) sum.terms.push_back(compute_term(it, times.compute));
-  if (times.stall > 0) {
-    sum.terms.push_back({std::llround(times.stall * 100), "", "waiting for streamed weights",
-                         machine.link_bytes_per_second.kind, "what streaming adds to computing"});
+        {Product().times(stall), Say::waiting_for_streamed, link.kind, Say::streaming_adds});
   }
   if (sum.terms.empty()) return std::nullopt;
   return sum;

@@ -13,19 +13,6 @@ namespace {
 /// Free VRAM scatters by a few MiB between runs; closer than this a verdict is called tight.
 constexpr std::int64_t kSpareMin = 64_MiB;
 
-/// The decision for the pass's main weights: the last load of its main step, else of the pass.
-const Load* main_load(const Passes& passes, const Timeline& timeline, const Pass& pass) {
-  const Load* found = nullptr;
-  const auto look = [&](StepIndex s) {
-    for (const Load& load : timeline.steps[s].loads) {
-      if (!pass.weights.empty() && load.weights == pass.weights.front()) found = &load;
-    }
-  };
-  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) look(s);
-  look(pass.main_step);
-  return passes.weights.empty() ? nullptr : found;
-}
-
 std::string file_of(const Weights& weights) {
   return weights.files.empty() ? weights.name : weights.files.front();
 }
@@ -293,7 +280,7 @@ PassOutcome judge_pass(const Passes& passes, const Timeline& timeline, const Mac
   const Peaks peaks = find_peaks(timeline, pass);
   lack(outcome.lacking, unknown_sizes(passes, pass.weights));
   lack(outcome.lacking, beside_pages(passes, timeline, pass));
-  if (const Load* load = main_load(passes, timeline, pass)) {
+  if (const Load* load = main_load(timeline, pass)) {
     judge_load(outcome, *load, passes.weights[load->weights], step, timeline.paged());
   }
   outcome.ram_at_least_bytes = peaks.ram;
@@ -378,6 +365,18 @@ void add_causes_above(Outcome& run, const List<Message, PassIndex>& above, PassI
 }
 
 }  // namespace
+
+const Load* main_load(const Timeline& timeline, const Pass& pass) {
+  const Load* found = nullptr;
+  const auto look = [&](StepIndex s) {
+    for (const Load& load : timeline.steps[s].loads) {
+      if (!pass.weights.empty() && load.weights == pass.weights.front()) found = &load;
+    }
+  };
+  for (StepIndex s = pass.first_step; s <= pass.last_step; ++s) look(s);
+  look(pass.main_step);
+  return found;
+}
 
 bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram) {
   constexpr double kNearlyFull = 0.9;

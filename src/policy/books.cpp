@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <utility>
 
@@ -49,7 +50,7 @@ void Simulation::apply(const CallRecord& call) {
   }
   for (const LoadRecord& load : call.loads) {
     if (load.left_bytes > 0) {
-      ram_now_ = plus(ram_now_, load.copied_bytes);
+      add_ram(load.weights, load.copied_bytes);
       state_.moved_bytes = plus(state_.moved_bytes, load.copied_bytes);
       state_.evictions.push_back({load.weights, load.left_bytes, load.loaded_bytes > 0});
       peak_ram(0);
@@ -57,11 +58,11 @@ void Simulation::apply(const CallRecord& call) {
     state_.moved_bytes = plus(state_.moved_bytes, load.gained_bytes);
     add_load(load);
   }
-  ram_now_ = ram_of_weights();
+  count_ram();
 }
 
 void Simulation::apply(const Victim& victim) {
-  ram_now_ = plus(ram_now_, victim.copied_bytes);
+  add_ram(victim.weights, victim.copied_bytes);
   state_.moved_bytes = plus(state_.moved_bytes, victim.copied_bytes);
   if (victim.left_bytes > 0) {
     state_.evictions.push_back({victim.weights, victim.left_bytes, victim.partial});
@@ -85,6 +86,10 @@ void Simulation::add_load(const LoadRecord& record) {
   load.loaded_bytes = record.loaded_bytes;
   load.offloaded_bytes = record.offloaded_bytes;
   load.buffer_bytes = record.buffer_bytes;
+  load.size_bytes = manager_.managed(record.weights).size_bytes;
+  load.unlisted_bytes = record.unlisted_bytes;
+  load.uncounted_bytes = record.uncounted_bytes;
+  load.parts = record.parts;
   load.log = record.log;
   state_.loads.push_back(std::move(load));
 }
@@ -118,7 +123,9 @@ void Simulation::measure(const Step& step) {
   if (machine_.os == Os::linux) {
     // The allocator gives its slack back before it fails; on Windows it spills instead.
     const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - resident);
-    state_.reserved_bytes = std::max(state_.live_bytes, std::min(state_.reserved_bytes, room));
+    const std::int64_t wanted = state_.reserved_bytes;
+    state_.reserved_bytes = std::max(state_.live_bytes, std::min(wanted, room));
+    state_.slack_bytes = wanted - state_.reserved_bytes;
   }
   state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, state_.reserved_bytes));
 }
@@ -174,11 +181,40 @@ std::int64_t Simulation::ram_of_weights() const {
   return bytes;
 }
 
+void Simulation::count_ram() {
+  for (const WeightsIndex w : held_.indices()) ram_each_[w] = ram_bytes(w);
+  ram_now_ = ram_of_weights();
+}
+
+void Simulation::add_ram(WeightsIndex w, std::int64_t bytes) {
+  ram_each_[w] = plus(ram_each_[w], bytes);
+  ram_now_ = plus(ram_now_, bytes);
+}
+
+void Simulation::tell_ram(std::int64_t extra_bytes) {
+  std::vector<Part>& parts = state_.ram_parts;
+  parts.clear();
+  const auto tell = [&parts](Say what, std::int64_t bytes, WeightsIndex weights = {}) {
+    parts.push_back({what, static_cast<double>(bytes), weights});
+  };
+  tell(Say::others_in_ram, machine_.ram_others.bytes);
+  for (const WeightsIndex w : held_.indices()) {
+    if (ram_each_[w] != 0) tell(Say::model, ram_each_[w], w);
+  }
+  if (data_bytes_ > 0) tell(Say::results_in_cache, data_bytes_);
+  if (extra_bytes > 0) tell(Say::step_in_ram, extra_bytes);
+  assert(state_.ram_needed_bytes == kMostSummedBytes ||
+         comes_to(parts, static_cast<double>(state_.ram_needed_bytes)));
+}
+
 // `mapped_bytes`: pages of a file being read, which the system drops when somebody needs room.
 void Simulation::peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes) {
   const std::int64_t now =
       plus(plus(machine_.ram_others.bytes, ram_now_), plus(data_bytes_, extra_bytes));
-  state_.ram_needed_bytes = std::max(state_.ram_needed_bytes, now);
+  if (now > state_.ram_needed_bytes) {
+    state_.ram_needed_bytes = now;
+    tell_ram(extra_bytes);
+  }
   state_.ram_peak_bytes = std::max(state_.ram_peak_bytes, plus(now, mapped_bytes));
   state_.ram_file_bytes = std::max(state_.ram_file_bytes, mapped_bytes);
 }
@@ -245,7 +281,7 @@ void Simulation::relieve_ram(StepIndex index) {
 }
 
 void Simulation::cut(const CutStep& order) {
-  ram_now_ = ram_of_weights();
+  count_ram();
   if (order.action == CutAction::unload_all) {
     if (paged()) {
       apply_paged(pager_->unload_all());

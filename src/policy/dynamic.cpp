@@ -2,6 +2,7 @@
 #include "policy/dynamic.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string>
 
 #include "machine/versions.h"
@@ -266,7 +267,28 @@ PagedWork Pager::use(WeightsIndex weights, std::int64_t activation_bytes, bool o
   if (!model.spoiled) work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
   model.spoiled = false;
   work.streamed_bytes = bytes_below(model, work.span_pages, nullptr) - work.kept_bytes;
+  tell_room(work, activation_bytes);
   return work;
+}
+
+void Pager::tell_room(PagedWork& work, std::int64_t activation_bytes) const {
+  const auto tell = [&work](Say what, std::int64_t bytes, WeightsIndex weights = {}) {
+    work.parts.push_back({what, static_cast<double>(bytes), weights});
+  };
+  tell(Say::free_before_any_model, card_.total_bytes - card_.others_bytes + taken_bytes_);
+  if (taken_bytes_ != 0) tell(Say::held_by_a_node, -taken_bytes_);
+  for (const WeightsIndex w : models_.indices()) {
+    if (!models_[w].staged || models_[w].crumbs_bytes == 0) continue;
+    tell(w == work.weights ? Say::what_is_not_paged : Say::still_on_the_card,
+         -models_[w].crumbs_bytes, w);
+  }
+  tell(Say::reserved_by_the_step, -activation_bytes);
+  if (work.cast_buffer_bytes > 0) tell(Say::buffer_to_stream, -work.cast_buffer_bytes);
+  tell(Say::headroom, -kept_free_bytes());
+  const std::int64_t left =
+      work.free_bytes - activation_bytes - work.cast_buffer_bytes - kept_free_bytes();
+  if (left < 0) tell(Say::raised_to_nothing, -left);
+  assert(comes_to(work.parts, static_cast<double>(work.usable_bytes())));
 }
 
 std::vector<PagesLeft> Pager::unload_all() {

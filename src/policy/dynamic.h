@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ebb/machine.h"
+#include "ebb/sum.h"
 #include "ebb/weights.h"
 
 namespace ebb {
@@ -55,7 +56,13 @@ struct PagedWork {
   std::int64_t streamed_bytes = 0;      ///< in every repeat but the first, which may stream less
   std::int64_t free_bytes = 0;          ///< beside others and what can't be paged
   std::int64_t room_bytes = 0;          ///< for pages of all models together
+  std::vector<Part> parts;              ///< of the room without the buffer
   std::vector<PagesLeft> left;          ///< in order of removal; the model itself may be among them
+
+  /// For pages while it streams.
+  std::int64_t usable_bytes() const {
+    return std::max<std::int64_t>(room_bytes - cast_buffer_bytes, 0);
+  }
 };
 
 class Pager {
@@ -72,7 +79,7 @@ class Pager {
   std::vector<PagesLeft> unload_all();
   std::int64_t unload(WeightsIndex weights);  ///< the same for one model; its pages
   /// VRAM taken or given back by something that is not paged.
-  void take(std::int64_t bytes) { card_.others_bytes += bytes; }
+  void take(std::int64_t bytes) { card_.others_bytes += bytes, taken_bytes_ += bytes; }
   /// Makes pages leave until this much is free beside the headroom.
   std::vector<PagesLeft> make_room(std::int64_t bytes);
 
@@ -120,7 +127,10 @@ class Pager {
   // Bytes of modules that end at or below a page, and the largest range that does not.
   static std::int64_t bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest);
 
+  void tell_room(PagedWork& work, std::int64_t activation_bytes) const;
+
   PagedCard card_;
+  std::int64_t taken_bytes_ = 0;  // among its others'
   int streams_;
   List<Model, WeightsIndex> models_;
   std::vector<WeightsIndex> listed_;

@@ -251,21 +251,53 @@ std::int64_t Manager::forget(WeightsIndex weights) {
   return bytes;
 }
 
-// Rule 4: what may be brought beyond what is loaded; writes the terms into the record.
+// Rule 4: what may be brought beyond what is loaded.
 double Manager::budget_for(const State& state, double minimum_bytes, bool force_full,
                            LoadRecord& record) const {
   const Rules& rules = settings_.rules;
   if (state.weights.on_cpu) return kNoLimit;
   record.limited = true;
+  record.raised = Say::loads_nothing_ahead;
   if (settings_.vram_state == VramState::none) return kAlmostNothing;
   record.limited = settings_.vram_state != VramState::high && !force_full;
   if (!record.limited) return kNoLimit;
   const double free = static_cast<double>(record.free_bytes);
   const double share = std::min(free * settings_.weight_share, free - settings_.inference_bytes());
-  double budget = std::max({rules.floor_bytes, free - minimum_bytes, share}) -
-                  static_cast<double>(state.loaded_bytes);
-  if (!rules.unloads_below_budget) budget = std::max(kAlmostNothing, budget);
-  return budget == 0 ? kAlmostNothing : budget;
+  const double total = std::max({rules.floor_bytes, free - minimum_bytes, share});
+  record.raised = total == free - minimum_bytes ? Say::nothing
+                  : total == 0                  ? Say::raised_to_loaded
+                  : total == share              ? Say::raised_to_share
+                                                : Say::raised_to_least;
+  const double budget = total - static_cast<double>(state.loaded_bytes);
+  if (budget != 0 && (budget >= kAlmostNothing || rules.unloads_below_budget)) return budget;
+  record.raised = Say::raised_to_loaded;
+  return kAlmostNothing;
+}
+
+// The terms of the budget, as they are before anything moves.
+void Manager::tell_budget(LoadRecord& record) const {
+  const State& own = states_[record.weights];
+  if (own.weights.on_cpu) return;
+  std::vector<Part>& parts = record.parts;
+  const auto tell = [&parts](Say what, auto bytes, WeightsIndex weights = {}) {
+    if (bytes != 0) parts.push_back({what, static_cast<double>(bytes), weights});
+  };
+  parts.push_back({Say::free_before_any_model, static_cast<double>(settings_.free_bytes)});
+  for (const WeightsIndex w : states_.indices()) {
+    if (w != record.weights) tell(Say::still_on_the_card, -states_[w].device_bytes, w);
+  }
+  tell(Say::held_by_a_node, -taken_bytes_);
+  tell(Say::beyond_its_count, own.loaded_bytes - own.device_bytes, record.weights);
+  if (!record.limited) return assert(comes_to(parts, static_cast<double>(record.free_bytes)));
+  const double reserve = settings_.reserved_bytes;
+  const bool least = record.minimum_bytes == settings_.inference_bytes();
+  parts.push_back({least ? Say::least_for_a_step : Say::asked, reserve - record.minimum_bytes});
+  parts.push_back({Say::reserve, -reserve});
+  if (record.raised != Say::nothing) {
+    const double left = static_cast<double>(record.free_bytes) - record.minimum_bytes;
+    tell(record.raised, record.total_bytes - left);
+  }
+  assert(comes_to(parts, record.total_bytes));
 }
 
 // Rule 7. Another LoRA set than the loaded one: everything goes back before anything comes. True if
@@ -293,6 +325,7 @@ LoadRecord Manager::load_one(WeightsIndex weights, double minimum_bytes, bool fo
   record.minimum_bytes = minimum_bytes;
   record.budget_bytes = budget_for(state, minimum_bytes, force_full, record);
   record.total_bytes = static_cast<double>(state.loaded_bytes) + record.budget_bytes;
+  tell_budget(record);
 
   const std::int64_t before = state.device_bytes;
   const std::int64_t patched = patched_device_bytes(weights);
@@ -305,8 +338,14 @@ LoadRecord Manager::load_one(WeightsIndex weights, double minimum_bytes, bool fo
   if (!too_much && (state.lowvram || state.loaded_bytes == 0)) load_within(state, record);
   record.gained_bytes = state.device_bytes - between;
 
-  if (record.log.empty()) record.offloaded_bytes = streamed_bytes(weights);
   record.loaded_bytes = state.loaded_bytes;
+  if (record.log.empty()) {  // what is on the device counts, whatever ComfyUI counts
+    record.offloaded_bytes = streamed_bytes(weights);
+    record.uncounted_bytes = state.device_bytes - state.loaded_bytes;
+    record.unlisted_bytes = state.weights.size_bytes - state.device_bytes - record.offloaded_bytes;
+  }
+  assert(state.weights.size_bytes == record.loaded_bytes + record.offloaded_bytes +
+                                         record.uncounted_bytes + record.unlisted_bytes);
   record.lowvram = state.lowvram;
   record.full = !state.lowvram && state.loaded_bytes == state.weights.size_bytes;
   record.buffer_bytes = static_cast<std::int64_t>(state.buffer_bytes);

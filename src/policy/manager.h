@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ebb/machine.h"
+#include "ebb/sum.h"
 #include "ebb/weights.h"
 #include "machine/versions.h"
 
@@ -84,10 +85,14 @@ struct LoadRecord {
   std::int64_t loaded_bytes = 0;
   std::int64_t offloaded_bytes = 0;  ///< castable listed modules left out
   std::int64_t buffer_bytes = 0;
-  std::int64_t left_bytes = 0;    ///< moved off the GPU first: another LoRA set, or less room
-  std::int64_t copied_bytes = 0;  ///< of these, copied to RAM
-  std::int64_t gained_bytes = 0;  ///< moved to the GPU
-  std::string log;                ///< empty where ComfyUI prints nothing
+  std::int64_t unlisted_bytes = 0;   ///< left out beside: not castable, or not listed
+  std::int64_t uncounted_bytes = 0;  ///< on the device, but not counted as loaded
+  Say raised = Say::nothing;         ///< why total_bytes is more than the demand leaves
+  std::vector<Part> parts;           ///< of total_bytes, where it is limited; else of free_bytes
+  std::int64_t left_bytes = 0;       ///< moved off the GPU first: another LoRA set, or less room
+  std::int64_t copied_bytes = 0;     ///< of these, copied to RAM
+  std::int64_t gained_bytes = 0;     ///< moved to the GPU
+  std::string log;                   ///< empty where ComfyUI prints nothing
 };
 
 /// Everything that one load_models_gpu did, in order.
@@ -170,6 +175,7 @@ class Manager {
   void count_device(State& state);
   double budget_for(const State& state, double minimum_bytes, bool force_full,
                     LoadRecord& record) const;
+  void tell_budget(LoadRecord& record) const;
   bool swap_patches(State& state);
   LoadRecord load_one(WeightsIndex weights, double minimum_bytes, bool force_full);
   void load_within(State& state, LoadRecord& record);

@@ -51,6 +51,7 @@ void Manager::load_within(State& state, LoadRecord& record) {
   state.lowvram = record.lowvram;
   state.loaded_bytes = full ? state.weights.size_bytes : counted;
   if (full) state.outside_on_gpu = true;
+  if (!full) record.unlisted_bytes += state.weights.size_bytes - state.listed_bytes;
   if (full && !state.weights.stays_on_gpu) state.placed = false;
   record.buffer_bytes = static_cast<std::int64_t>(state.buffer_bytes);
   record.log = log_line(record, counted, patch_count);
@@ -71,6 +72,8 @@ void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadReco
       patch_count += static_cast<int>(left_out - state.wrapped[run]);
     }
     state.wrapped[run] = left_out;
+  } else {
+    record.unlisted_bytes += left_out * r.modules.bytes;
   }
   state.loaded[run] = std::max(state.loaded[run], fitting);
 }

@@ -2,6 +2,7 @@
 // The part of a simulated run that differs where weights are paged in on demand: files are mapped,
 // their bytes come from disk at first use, and what has no page is streamed in every repeat.
 #include <algorithm>
+#include <utility>
 
 #include "policy/simulation.h"
 
@@ -43,7 +44,7 @@ void Simulation::call_paged(const Step& step, WeightsIndex w) {
       demand.reserved.known() ? known_bytes(demand.reserved) : known_bytes(demand.live);
   const int repeats = std::max(demand.repeats, 1);
   patch_paged(step, w);
-  const PagedWork work = pager_->use(w, activations, repeats == 1);
+  PagedWork work = pager_->use(w, activations, repeats == 1);
   apply_paged(work.left);
   state_.moved_bytes = plus(state_.moved_bytes, work.kept_bytes - work.hit_bytes);
 
@@ -59,11 +60,14 @@ void Simulation::call_paged(const Step& step, WeightsIndex w) {
   load.full = work.streamed_bytes == 0;
   load.reserve_bytes = pager_->kept_free_bytes();
   load.minimum_bytes = plus(activations, work.cast_buffer_bytes);
-  load.usable_bytes = std::max<std::int64_t>(work.room_bytes - work.cast_buffer_bytes, 0);
+  load.usable_bytes = work.usable_bytes();
   load.free_bytes = work.free_bytes;
   load.loaded_bytes = load.full ? manager_.managed(w).size_bytes : work.kept_bytes;
   load.offloaded_bytes = work.streamed_bytes;
   load.buffer_bytes = work.cast_buffer_bytes;
+  load.size_bytes = manager_.managed(w).size_bytes;
+  load.unlisted_bytes = load.size_bytes - load.loaded_bytes - load.offloaded_bytes;
+  load.parts = std::move(work.parts);
   state_.loads.push_back(std::move(load));
 }
 

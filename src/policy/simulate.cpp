@@ -37,6 +37,7 @@ Timeline Simulation::run(StepIndex queued_at) {
   timeline_.ram_open = copies_resident();
   add_weights();
   pinned_.assign(held_.size(), 0);
+  ram_each_.assign(held_.size(), 0);
   in_use_.assign(held_.size(), false);
   find_last_steps(0, queued_at.exists() ? queued_at : passes_.steps.end_index());
   note_limits();
@@ -205,7 +206,7 @@ void Simulation::note(Message message) {
 void Simulation::play(StepIndex index) {
   const Step& step = passes_.steps[index];
   state_.vram_others_bytes = machine_.vram_others_bytes();
-  ram_now_ = ram_of_weights();
+  count_ram();
   state_.vram_peak_bytes =
       std::max(state_.vram_peak_bytes, machine_.vram_total.bytes - free_vram());
   peak_ram(0);
@@ -226,7 +227,7 @@ void Simulation::play(StepIndex index) {
     data_.emplace_back(last, result);
   }
   state_.ram_data_bytes = data_bytes_;
-  ram_now_ = ram_of_weights();
+  count_ram();
   peak_ram(0);
   in_use_.assign(held_.size(), false);
   for (const WeightsIndex w : held_.indices()) {
@@ -261,7 +262,7 @@ void Simulation::read(const Step& step) {
   for (WeightsIndex w : fresh) held(w).alive = true;
   if (paged()) return;  // the file is mapped; its bytes come when they are used
   place(fresh);         // where to is decided by the RAM that was free before
-  ram_now_ = ram_of_weights();
+  count_ram();
   peak_ram(0, mapped);
 }
 
@@ -393,14 +394,22 @@ void Simulation::call(const Step& step, const std::vector<WeightsIndex>& group) 
   if (step.demand.minimum.known()) minimum = static_cast<double>(known_bytes(step.demand.minimum));
   std::vector<Budget> budgets = passes_.own.budgets;
   budgets.insert(budgets.end(), levers_.budgets.begin(), levers_.budgets.end());
+  bool measured = false;
   for (const Budget& budget : budgets) {
     if (now_ != budget.step || budget.weights != group.front()) continue;
     asked = static_cast<double>(std::max<std::int64_t>(budget.minimum_bytes, 0));
     minimum = asked;
+    measured = true;
   }
   std::vector<WeightsIndex> request = group;
   if (manager_.settings().rules.last_loads_first) std::reverse(request.begin(), request.end());
-  apply(manager_.load(request, asked, minimum));
+  CallRecord done = manager_.load(request, asked, minimum);
+  for (LoadRecord& load : done.loads) {
+    for (Part& part : load.parts) {
+      if (measured && part.what == Say::asked) part.what = Say::asked_by_the_budget;
+    }
+  }
+  apply(done);
   const bool shared =
       step.demand.forwards < 2 ||
       conditionings_share_forward(static_cast<double>(known_bytes(step.demand.asked)),
@@ -418,7 +427,7 @@ void Simulation::bring_back(WeightsIndex w) {
   held(w).alive = true;
   if (paged() && !held(w).by_hand && weights(w).role != WeightsRole::lora) return;
   count_read(w, disk_bytes(w));
-  ram_now_ = plus(ram_now_, ram_bytes(w));
+  add_ram(w, ram_bytes(w));
   peak_ram(0, disk_bytes(w));
 }
 

@@ -92,6 +92,9 @@ class Simulation {
 
   std::int64_t ram_bytes(WeightsIndex w) const;
   std::int64_t ram_of_weights() const;
+  void count_ram();
+  void add_ram(WeightsIndex w, std::int64_t bytes);
+  void tell_ram(std::int64_t extra_bytes);
   void peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes = 0);
   std::int64_t disk_bytes(WeightsIndex w) const;
 
@@ -111,9 +114,10 @@ class Simulation {
   std::vector<WeightsIndex> ahead_;  // to be read while the next working step computes
   StepIndex now_;                    // the step being played
   std::int64_t ahead_bytes_ = 0;
-  std::int64_t warm_bytes_ = 0;  // read from the page cache
-  std::int64_t ram_now_ = 0;     // weights in RAM
-  std::int64_t data_bytes_ = 0;  // results in RAM
+  std::int64_t warm_bytes_ = 0;                // read from the page cache
+  List<std::int64_t, WeightsIndex> ram_each_;  // weights in RAM
+  std::int64_t ram_now_ = 0;                   // all of them
+  std::int64_t data_bytes_ = 0;                // results in RAM
   std::vector<std::pair<StepIndex, std::int64_t>>
       data_;  // (last consumer, bytes) where not all stay
 };

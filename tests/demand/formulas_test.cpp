@@ -53,7 +53,8 @@ TEST(Formulas, WanAsksHalfOfTwoBatchesForOneOf832x1216x81) {
   expect_prints(mib(demand.minimum), 15299, 0, "the user's case");
   EXPECT_NEAR(mib(demand.asked), 2 * mib(demand.minimum), 1e-5);
   EXPECT_EQ(demand.minimum.kind, NumberKind::computed);
-  EXPECT_NE(say(demand.minimum.source).find("usage factor of wan-14b in 0.3.73"), std::string::npos)
+  EXPECT_NE(say(demand.minimum.source).find("wan-14b in comfy/supported_models.py 0.3.73"),
+            std::string::npos)
       << say(demand.minimum.source);
 }
 

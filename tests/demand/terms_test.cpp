@@ -1,44 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sums of terms.cpp come to what formulas.cpp computes, for every row and version.
-#include "demand/terms.h"
-
+// The sums that formulas record, as `ebb explain` prints them, come to the demand.
 #include <gtest/gtest.h>
+
+#include "demand/formulas.h"
+#include "explain/sums.h"
 
 namespace ebb {
 namespace {
 
-/// Rounded terms may be off by half a hundredth each; nine digits of a factor by less.
+/// Printed terms may be off by half a hundredth each; nine digits of a factor by less.
 void expect_close(const Sum& sum, const Quantity& quantity, const char* row) {
   const double mib = static_cast<double>(quantity.bytes) / (1 << 20);
   const double slack = 0.005 * static_cast<double>(sum.terms.size()) + 0.02 + 1e-7 * mib;
-  EXPECT_NEAR(static_cast<double>(sum.total()) / 100, mib, slack) << row << " " << sum.title;
+  EXPECT_NEAR(static_cast<double>(shown_total(sum)) / 100, mib, slack) << row << " " << sum.key;
 }
 
-TEST(Terms, OfEverySamplerComeToItsDemand) {
+void expect_close(const Demand& demand, const char* row) {
+  if (!demand.asked.known()) return;
+  ASSERT_TRUE(demand.sums) << row;
+  expect_close(demand.sums->asked, demand.minimum, row);
+  expect_close(demand.sums->live, demand.live, row);
+}
+
+TEST(Terms, OfEverySamplerArePrintedAsItsDemand) {
   for (const DiffusionRow& row : diffusion_rows()) {
     for (const ComfyVersion& version : kColumns) {
-      SampleCase c;
-      c.row = &row;
-      c.version = version;
-      c.latent = {2, row.channels, row.temporal > 0 ? 21 : 1, 90, 161, row.temporal > 0};
-      for (const double references : {0.0, 4096.0}) {
-        c.controlnets = references > 0 ? 2 : 1;
-        for (const bool plain : {false, true}) {
-          c.reference_most = references;
-          c.plain_attention = plain;
-          c.quantised = !plain;
-          c.packed = references > 0 && plain;
-          c.audio_elements = c.packed ? 12345 : 0;
-          const Demand demand = sample_demand(c);
-          const DemandTerms terms = sample_terms(c);
-          expect_close(terms.asked, demand.minimum, row.key);
-          expect_close(terms.live, demand.live, row.key);
-          EXPECT_NEAR(terms.reserved_factor * static_cast<double>(demand.live.bytes),
-                      static_cast<double>(demand.reserved.bytes), 2.0);
-        }
+      for (const bool plain : {false, true}) {
+        SampleCase c;
+        c.row = &row;
+        c.version = version;
+        c.latent = {2, row.channels, row.temporal > 0 ? 21 : 1, 90, 161, row.temporal > 0};
+        c.plain_attention = plain;
+        c.quantised = !plain;
+        c.controlnets = plain ? 2 : 1;
+        c.reference_most = plain ? 4096 : 0;
+        c.packed = plain;
+        c.audio_elements = plain ? 12345 : 0;
+        expect_close(sample_demand(c), row.key);
       }
     }
   }
+}
+
+TEST(Terms, OfEveryVaeTextEncoderAndUpscalerArePrintedAsItsDemand) {
+  for (const VaeRow& row : vae_rows()) {
+    for (const ComfyVersion& version : kColumns) {
+      for (const std::int64_t tile : {0, 512}) {
+        VaeCase c{&row, {1, row.channels, 1, 90, 161, true}, version, 2, tile, 16, false};
+        if (row.temporal > 0) c.shape.frames = 21;
+        expect_close(decode_demand(c), row.key);
+        c.shape = decoded_picture(row, c.shape);
+        expect_close(encode_demand(c), row.key);
+      }
+    }
+  }
+  for (const TextRow& row : text_rows()) {
+    expect_close(text_demand(&row, kColumns.back(), 2), row.key);
+    expect_close(writing_demand(&row, kColumns.back(), 2, 2048), row.key);
+  }
+  expect_close(vision_demand(kColumns.back()), "vision");
+  expect_close(sound_demand({1'000'000, kColumns.back(), 4}), "sound");
+  expect_close(upscale_demand({{1, 3, 1, 1080, 300, false}, 4, 67'000'000, true}), "upscale");
 }
 
 TEST(Terms, ControlNetsAreATermOfTheirOwn) {
@@ -47,52 +69,19 @@ TEST(Terms, ControlNetsAreATermOfTheirOwn) {
   c.version = {0, 18, 2};
   c.latent = {1, 16, 1, 128, 128, false};
   c.controlnets = 1;
-  const Sum live = sample_terms(c).live;
+  const Demand demand = sample_demand(c);
+  const Sum& live = demand.sums->live;
   ASSERT_EQ(live.terms.size(), 3u);
-  EXPECT_EQ(live.terms[1].what, "a ControlNet's outputs");
-  EXPECT_EQ(live.terms[1].factors, "4,096 tokens x 3,072 x 2 bytes x 5.021 / 1,048,576");
-  EXPECT_EQ(live.terms[1].hundredths, 12050);
-}
-
-TEST(Terms, OfEveryVaeComeToItsDemand) {
-  for (const VaeRow& row : vae_rows()) {
-    for (const ComfyVersion& version : kColumns) {
-      for (const std::int64_t frames : {1, 5, 21}) {
-        for (const std::int64_t tile : {0, 512}) {
-          const Shape latent{1, row.channels, row.temporal > 0 ? frames : 1, 90, 161, true};
-          VaeCase c{&row, latent, version, 2, tile, tile > 0 ? 16 : 0, false};
-          expect_close(decode_terms(c).asked, decode_demand(c).asked, row.key);
-          expect_close(decode_terms(c).live, decode_demand(c).live, row.key);
-          c.shape = decoded_picture(row, latent);
-          expect_close(encode_terms(c).asked, encode_demand(c).asked, row.key);
-          expect_close(encode_terms(c).live, encode_demand(c).live, row.key);
-        }
-      }
-    }
-  }
-}
-
-TEST(Terms, OfTextEncodersAndUpscalersComeToTheirDemand) {
-  for (const TextRow& row : text_rows()) {
-    const ComfyVersion newest = kColumns.back();
-    const Demand demand = text_demand(&row, newest, 2);
-    expect_close(text_terms(demand).asked, demand.asked, row.key);
-    expect_close(text_terms(demand).live, demand.live, row.key);
-  }
-  for (const std::int64_t width : {1920, 300}) {
-    const UpscaleCase c{{1, 3, 1, 1080, width, false}, 4, 67'000'000, width < 512};
-    const Demand demand = upscale_demand(c);
-    expect_close(upscale_terms(c).asked, demand.asked, "upscale");
-    expect_close(upscale_terms(c).live, demand.live, "upscale");
-  }
+  EXPECT_EQ(live.terms[1].what.code, Say::outputs_of_a_controlnet);
+  const Shown term = shown(live.terms[1]);
+  EXPECT_EQ(term.factors, "4,096 tokens x 3,072 x 2 bytes x 5.021 / 1,048,576");
+  EXPECT_EQ(term.hundredths, 12050);
 }
 
 TEST(Terms, CountWithTheDigitsTheyShow) {
-  const Term term = Product()
-                        .times(21, "frames")
-                        .times(2.30423042304)
-                        .over(3)
-                        .term("x", NumberKind::computed, "");
+  Product product;
+  product.times(21, "frames").times(2.30423042304).over(3);
+  const Shown term = shown({product, "x"});
   EXPECT_EQ(term.factors, "21 frames x 2.30423042 / 3");
   EXPECT_EQ(term.hundredths, 1613);
 }

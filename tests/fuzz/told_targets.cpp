@@ -43,11 +43,7 @@ void explain_workflow(std::string_view bytes) {
   constexpr PassIndex kPassesMax = 8;
   for (const PassIndex p : passes.passes.indices()) {
     if (p >= kPassesMax) break;
-    const Step& step = passes.steps[passes.passes[p].main_step];
-    const auto terms = explain_demand(*run->prompt, run->find, run->report.trial.machine,
-                                      run->report.trial.sizes, step.node);
-    if (!terms) continue;
-    const Explanation explanation = explain_pass(run->report, p, *terms);
+    const Explanation explanation = explain_pass(run->report, p);
     static_cast<void>(to_text(explanation));
     static_cast<void>(to_json(explanation));
   }

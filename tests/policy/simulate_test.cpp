@@ -2,6 +2,7 @@
 // Whole runs: what is where at every step, what moves, and what levers change.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 
@@ -206,6 +207,54 @@ TEST(Simulate, ABudgetReplacesTheEstimate) {
   EXPECT_EQ(load_at(timeline, WanCase::kSampleHigh).offloaded_bytes, 0);
   EXPECT_EQ(load_at(timeline, WanCase::kSampleHigh).minimum_bytes, 8_GiB);
   EXPECT_GT(load_at(timeline, WanCase::kSampleLow).offloaded_bytes, 13_GiB);
+}
+
+std::vector<Say> codes(const std::vector<Part>& parts) {
+  std::vector<Say> all;
+  for (const Part& part : parts) all.push_back(part.what);
+  return all;
+}
+
+TEST(Simulate, TheTermsOfABudgetAreThoseThatTheManagerAdded) {
+  const WanCase wan(81);
+  Levers levers;
+  levers.budgets.push_back({WanCase::high, 8_GiB, WanCase::kSampleHigh});
+  const Timeline stock = simulate(wan.passes, wan.machine);
+  const Timeline measured = simulate(wan.passes, wan.machine, levers);
+  using enum Say;
+  EXPECT_EQ(codes(load_at(stock, WanCase::kSampleHigh).parts),
+            (std::vector{free_before_any_model, asked, reserve}));
+  EXPECT_EQ(codes(load_at(measured, WanCase::kSampleHigh).parts),
+            (std::vector{free_before_any_model, still_on_the_card, asked_by_the_budget, reserve}));
+  for (const Timeline* timeline : {&stock, &measured}) {
+    for (const StepState& state : timeline->steps) {
+      EXPECT_TRUE(comes_to(state.ram_parts, static_cast<double>(state.ram_needed_bytes)));
+      for (const Load& load : state.loads) {
+        EXPECT_TRUE(comes_to(load.parts, static_cast<double>(load.usable_bytes)));
+        EXPECT_EQ(load.size_bytes, load.loaded_bytes + load.offloaded_bytes + load.unlisted_bytes +
+                                       load.uncounted_bytes);
+      }
+    }
+  }
+}
+
+TEST(Simulate, ABudgetThatALimitRaisesSaysWhich) {
+  WanCase wan(81);
+  wan.machine.vram_free.bytes = 10_GiB;  // less than a step asks for
+  wan.machine.vram_total.bytes = 11_GiB;
+  const Load load = load_at(simulate(wan.passes, wan.machine), WanCase::kSampleHigh);
+  EXPECT_EQ(load.parts.back().what,
+            load.usable_bytes == 0 ? Say::raised_to_loaded : Say::raised_to_least);
+  EXPECT_GT(load.parts.back().bytes, 0);
+}
+
+TEST(Simulate, WhatCannotBePagedIsATermOfItsOwn) {
+  WanCase wan(81, {0, 18, 2});
+  wan.machine.flags.disable_dynamic_vram = false;
+  const Load load = load_at(simulate(wan.passes, wan.machine), WanCase::kSampleHigh);
+  const auto own = std::ranges::find(load.parts, Say::what_is_not_paged, &Part::what);
+  ASSERT_NE(own, load.parts.end());
+  EXPECT_EQ(own->weights, WanCase::high);
 }
 
 TEST(Simulate, OffloadedWeightsAreStreamedOncePerForward) {

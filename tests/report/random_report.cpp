@@ -90,8 +90,20 @@ StepState random_state(Dice& dice, int weights) {
   s.stall_seconds = dice.maybe(dice.real());
   s.compute_seconds = dice.maybe(dice.real());
   for (int i = dice.number(0, 2); i > 0; --i) {
-    s.loads.push_back({dice.of(weights), dice.coin(), dice.bytes(), dice.bytes(), dice.bytes(),
-                       dice.bytes(), dice.bytes(), dice.bytes(), 0, dice.text()});
+    s.loads.push_back({dice.of(weights),
+                       dice.coin(),
+                       dice.bytes(),
+                       dice.bytes(),
+                       dice.bytes(),
+                       dice.bytes(),
+                       dice.bytes(),
+                       dice.bytes(),
+                       0,
+                       0,
+                       0,
+                       0,
+                       {},
+                       dice.text()});
     s.evictions.push_back({dice.of(weights), dice.bytes(), dice.coin()});
   }
   return s;
