@@ -169,8 +169,6 @@ class Manager {
   FreeRecord free_memory(double required_bytes, bool everything);
   bool unload_for(State& state, double to_free_bytes);
   std::int64_t unload_part(State& state, double to_free_bytes);
-  std::int64_t unload_listed(State& state, double to_free_bytes);
-  std::int64_t unload_buffered(State& state, double to_free_bytes);
   void detach(State& state);
   void count_device(State& state);
   double budget_for(const State& state, double minimum_bytes, bool force_full,
@@ -179,8 +177,7 @@ class Manager {
   bool swap_patches(State& state);
   LoadRecord load_one(WeightsIndex weights, double minimum_bytes, bool force_full);
   void load_within(State& state, LoadRecord& record);
-  void choose_first_fit(State& state, LoadRecord& record, int& patch_count);
-  void choose_buffered(State& state, LoadRecord& record, int& patch_count);
+  void choose(State& state, LoadRecord& record, int& patch_count);
   static void keep(State& state, std::size_t run, std::int64_t fitting, LoadRecord& record,
                    int& patch_count);
   std::string log_line(const LoadRecord& record, std::int64_t counted_bytes, int patches) const;

@@ -42,11 +42,7 @@ void Manager::load_within(State& state, LoadRecord& record) {
   record.lowvram = false;
   record.loaded_bytes = 0;
   state.buffer_bytes = 0;
-  if (settings_.rules.streaming_buffer) {
-    choose_buffered(state, record, patch_count);
-  } else {
-    choose_first_fit(state, record, patch_count);
-  }
+  choose(state, record, patch_count);
   counted = record.loaded_bytes;
   state.lowvram = record.lowvram;
   state.loaded_bytes = full ? state.weights.size_bytes : counted;
@@ -78,23 +74,14 @@ void Manager::keep(State& state, std::size_t run, std::int64_t fitting, LoadReco
   state.loaded[run] = std::max(state.loaded[run], fitting);
 }
 
-// Rule 4 before 0.3.76: modules in order, each that stays strictly below the budget.
-void Manager::choose_first_fit(State& state, LoadRecord& record, int& patch_count) {
-  for (std::size_t i = 0; i < state.weights.runs.size(); ++i) {
-    const ModuleGroup& run = state.weights.runs[i].modules;
-    const std::int64_t fitting = record.full
-                                     ? run.count
-                                     : fitting_modules(static_cast<double>(record.loaded_bytes),
-                                                       run.bytes, run.count, record.total_bytes);
-    keep(state, i, fitting, record, patch_count);
-  }
-}
-
-// Rule 5. From 0.3.76: whatever is left out must be streamed, so room for the largest such module
-// is kept free, once for each stream and once more; from 0.4.0 the others are those that come after
-// it.
-void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count) {
+// Rules 4 and 5. Modules in order, each that stays strictly below the budget: a small one still
+// slips in after a large one did not fit. From 0.3.76 what is left out must be streamed, so a
+// module stays only beside the buffer that leaving it out would take: for a copy of it, and for
+// each stream a module more, from 0.4.0 the ones that come after it. The buffer grows with the
+// largest such sum of what was left out so far, and never shrinks.
+void Manager::choose(State& state, LoadRecord& record, int& patch_count) {
   const std::vector<ManagedGroup>& runs = state.weights.runs;
+  const bool looks_ahead = settings_.rules.looks_ahead;
   double buffer = 0;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const ModuleGroup& run = runs[i].modules;
@@ -103,14 +90,13 @@ void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count
       continue;
     }
     // Only the last modules of a run look beyond it; all others see the same room ahead.
-    const bool looks_ahead = settings_.rules.looks_ahead;
     const std::int64_t alike =
         looks_ahead ? std::max<std::int64_t>(run.count - settings_.streams, 0) : run.count;
     std::int64_t fitting = 0;
     bool open = true;
     const auto try_next = [&](std::int64_t modules, double ahead) {
-      const double potential =
-          std::max(buffer, static_cast<double>(run.bytes + run.extra_offload_bytes) + ahead);
+      const double own = static_cast<double>(run.bytes + run.extra_offload_bytes);
+      const double potential = settings_.rules.streaming_buffer ? std::max(buffer, own + ahead) : 0;
       const double used = static_cast<double>(record.loaded_bytes + fitting * run.bytes);
       const std::int64_t fit =
           open ? fitting_modules(used + potential, run.bytes, modules, record.total_bytes) : 0;
@@ -138,45 +124,14 @@ void Manager::choose_buffered(State& state, LoadRecord& record, int& patch_count
   state.buffer_bytes = buffer;
 }
 
+// Rule 6: smallest modules first, until strictly more than asked is free. From 0.3.76 what leaves
+// must be streamed later, so the growth of the buffer is freed as well. Going backwards, the
+// modules that come after one are those that were looked at last; before the first, ComfyUI takes
+// them to be of the buffer's share or of the last module's size, whichever is smaller.
 std::int64_t Manager::unload_part(State& state, double to_free_bytes) {
-  const std::int64_t freed = settings_.rules.streaming_buffer
-                                 ? unload_buffered(state, to_free_bytes)
-                                 : unload_listed(state, to_free_bytes);
-  state.lowvram = true;
-  state.loaded_bytes -= freed;
-  count_device(state);
-  return freed;
-}
-
-// Rule 6: smallest modules first, until strictly more than asked is free.
-std::int64_t Manager::unload_listed(State& state, double to_free_bytes) {
-  std::int64_t freed = 0;
-  for (std::size_t i = state.weights.runs.size(); i-- > 0;) {
-    const ManagedGroup& run = state.weights.runs[i];
-    if (run.patched && !run.modules.castable) continue;
-    std::int64_t leaving = state.loaded[i];
-    if (run.modules.bytes > 0) {
-      const double missing = to_free_bytes - static_cast<double>(freed);
-      if (missing < 0) break;
-      const double modules = std::floor(missing / static_cast<double>(run.modules.bytes)) + 1;
-      if (modules < static_cast<double>(leaving)) leaving = static_cast<std::int64_t>(modules);
-    } else if (to_free_bytes < static_cast<double>(freed)) {
-      break;
-    }
-    state.loaded[i] -= leaving;
-    freed += leaving * run.modules.bytes;
-    state.wrapped[i] = std::max(state.wrapped[i], run.modules.count - state.loaded[i]);
-  }
-  return freed;
-}
-
-// Rule 6 from 0.3.76: what leaves must be streamed later, so the growth of the buffer is freed as
-// well.
-std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
   const std::vector<ManagedGroup>& runs = state.weights.runs;
-  const bool looks_ahead = settings_.rules.looks_ahead;
   const double old_buffer = state.buffer_bytes;
-  double buffer = old_buffer;
+  double& buffer = state.buffer_bytes;
   double ahead = 0;
   std::deque<double> recent;
   const auto last = std::find_if(runs.rbegin(), runs.rend(),
@@ -191,11 +146,13 @@ std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
   for (std::size_t i = runs.size(); i-- > 0;) {
     const ModuleGroup& run = runs[i].modules;
     if (runs[i].patched && !run.castable) continue;
+    const double room = static_cast<double>(run.bytes + run.extra_offload_bytes);
     while (state.loaded[i] > 0) {
       if (to_free_bytes + buffer - old_buffer < static_cast<double>(freed)) break;
       --state.loaded[i];
       freed += run.bytes;
-      const double room = static_cast<double>(run.bytes + run.extra_offload_bytes);
+      if (!settings_.rules.streaming_buffer) continue;
+      const bool looks_ahead = settings_.rules.looks_ahead;
       buffer = std::max(buffer, looks_ahead ? room + ahead : room * (settings_.streams + 1));
       recent.push_back(static_cast<double>(run.bytes));
       ahead += recent.back() - recent.front();
@@ -203,7 +160,9 @@ std::int64_t Manager::unload_buffered(State& state, double to_free_bytes) {
     }
     state.wrapped[i] = std::max(state.wrapped[i], run.count - state.loaded[i]);
   }
-  state.buffer_bytes = buffer;
+  state.lowvram = true;
+  state.loaded_bytes -= freed;
+  count_device(state);
   return freed;
 }
 
