@@ -118,9 +118,13 @@ void JsonWriter::separate() {
     after_key_ = false;
     return;
   }
-  text_ += has_members_.back() ? ",\n" : "\n";
-  text_.append(2 * has_members_.size(), ' ');
+  if (has_members_.back()) text_ += one_line_ ? ", " : ",";
+  next_line();
   has_members_.back() = true;
+}
+
+void JsonWriter::next_line() {
+  if (!one_line_) text_.append(1, '\n').append(2 * has_members_.size(), ' ');
 }
 
 JsonWriter& JsonWriter::open(char bracket) {
@@ -134,10 +138,7 @@ JsonWriter& JsonWriter::close(char bracket) {
   assert(!has_members_.empty());
   const bool had_members = has_members_.back();
   has_members_.pop_back();
-  if (had_members) {
-    text_ += '\n';
-    text_.append(2 * has_members_.size(), ' ');
-  }
+  if (had_members) next_line();
   text_ += bracket;
   return *this;
 }

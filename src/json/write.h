@@ -22,9 +22,10 @@ std::string json_unquote(std::string_view text);
 /// gives it: `1`, `0.1`, `1e-7`, `1e+22`; NaN and infinities become `null`, as JSON.stringify does.
 std::string json_number(double value);
 
-/// Builds a document member by member, indented by two spaces.
+/// Builds a document member by member, indented by two spaces, or all of it on one line.
 class JsonWriter {
  public:
+  explicit JsonWriter(bool one_line = false) : one_line_(one_line) {}
   JsonWriter& begin_object() { return open('{'); }
   JsonWriter& end_object() { return close('}'); }
   JsonWriter& begin_array() { return open('['); }
@@ -55,7 +56,9 @@ class JsonWriter {
   JsonWriter& open(char bracket);
   JsonWriter& close(char bracket);
   void separate();
+  void next_line();
 
+  bool one_line_;
   std::string text_;
   std::vector<bool> has_members_;
   bool after_key_ = false;
