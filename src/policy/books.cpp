@@ -13,12 +13,6 @@
 namespace ebb {
 namespace {
 
-std::int64_t whole(double bytes) {
-  if (!(bytes > 0)) return 0;
-  return bytes >= static_cast<double>(kMostSummedBytes) ? kMostSummedBytes
-                                                        : static_cast<std::int64_t>(bytes);
-}
-
 std::optional<double> seconds(double amount, const Figure& rate) {
   if (amount == 0) return 0.0;
   if (!rate.known() || !(rate.value > 0)) return {};
@@ -27,72 +21,30 @@ std::optional<double> seconds(double amount, const Figure& rate) {
 
 }  // namespace
 
-std::int64_t plus(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? kMostSummedBytes : std::min(sum, kMostSummedBytes);
-}
-
-std::int64_t times(std::int64_t a, std::int64_t b) {
-  std::int64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? kMostSummedBytes
-                                                : std::min(product, kMostSummedBytes);
-}
-
 std::int64_t known_bytes(const Quantity& q) {
   return q.known() ? std::clamp<std::int64_t>(q.bytes, 0, kMostSummedBytes) : 0;
 }
 
 // ---- what a request did --------------------------------------------------------------------
 
-void Simulation::apply(const CallRecord& call) {
-  for (const FreeRecord& free : call.frees) {
-    for (const Victim& victim : free.victims) apply(victim);
-  }
-  for (const LoadRecord& load : call.loads) {
-    if (load.left_bytes > 0) {
-      add_ram(load.weights, load.copied_bytes);
-      state_.moved_bytes = plus(state_.moved_bytes, load.copied_bytes);
-      state_.evictions.push_back({load.weights, load.left_bytes, load.loaded_bytes > 0});
-      peak_ram(0);
+void Simulation::apply(const Moves& moves) {
+  for (const Left& left : moves.left) {
+    const Eviction& gone = left.eviction;
+    const auto same = std::ranges::find(state_.evictions, gone.weights, &Eviction::weights);
+    if (left.adds_up && same != state_.evictions.end()) {
+      *same = {gone.weights, plus(same->bytes, gone.bytes), gone.partial};
+    } else {
+      state_.evictions.push_back(gone);
     }
-    state_.moved_bytes = plus(state_.moved_bytes, load.gained_bytes);
-    add_load(load);
+    if (left.copied_bytes <= 0) continue;
+    add_ram(left.eviction.weights, left.copied_bytes);
+    state_.moved_bytes = plus(state_.moved_bytes, left.copied_bytes);
+    peak_ram(0);
   }
-  count_ram();
+  state_.moved_bytes = plus(state_.moved_bytes, moves.gained_bytes);
+  state_.loads.insert(state_.loads.end(), moves.loads.begin(), moves.loads.end());
 }
 
-void Simulation::apply(const Victim& victim) {
-  add_ram(victim.weights, victim.copied_bytes);
-  state_.moved_bytes = plus(state_.moved_bytes, victim.copied_bytes);
-  if (victim.left_bytes > 0) {
-    state_.evictions.push_back({victim.weights, victim.left_bytes, victim.partial});
-  }
-  peak_ram(0);
-}
-
-void Simulation::add_load(const LoadRecord& record) {
-  if (manager_.managed(record.weights).on_cpu) return;  // takes nothing from the GPU
-  Load load;
-  load.weights = record.weights;
-  load.full = record.full;
-  load.free_bytes = record.free_bytes;
-  load.usable_bytes = std::max<std::int64_t>(record.free_bytes, 0);
-  if (record.limited) {
-    const double reserve = manager_.settings().reserved_bytes;
-    load.reserve_bytes = whole(reserve);
-    load.minimum_bytes = whole(std::ceil(record.minimum_bytes - reserve));
-    load.usable_bytes = whole(record.total_bytes);
-  }
-  load.loaded_bytes = record.loaded_bytes;
-  load.offloaded_bytes = record.offloaded_bytes;
-  load.buffer_bytes = record.buffer_bytes;
-  load.size_bytes = manager_.managed(record.weights).size_bytes;
-  load.unlisted_bytes = record.unlisted_bytes;
-  load.uncounted_bytes = record.uncounted_bytes;
-  load.parts = record.parts;
-  load.log = record.log;
-  state_.loads.push_back(std::move(load));
-}
 
 // ---- bands, peaks, seconds -----------------------------------------------------------------
 
@@ -102,14 +54,14 @@ void Simulation::measure(const Step& step) {
   state_.ram.assign(held_.size(), 0);
   for (const WeightsIndex w : held_.indices()) {
     const std::int64_t by_hand = state_.vram[w];
-    if (!held(w).by_hand) state_.vram[w] = device_bytes(w);
+    if (!held(w).by_hand) state_.vram[w] = memory_->vram(w);
     state_.ram[w] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
   }
   const std::vector<WeightsIndex> uses = valid(step.uses);
   if (!step.uses.empty()) {
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
-  if (!uses.empty() && manager_.managed(uses.front()).on_cpu) {
+  if (!uses.empty() && memory_->on_cpu(uses.front())) {
     peak_ram(known_bytes(demand.live));
   } else if (!step.uses.empty()) {
     state_.live_bytes = known_bytes(demand.live);
@@ -117,9 +69,7 @@ void Simulation::measure(const Step& step) {
         demand.reserved.known() ? known_bytes(demand.reserved) : state_.live_bytes;
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
-  if (!paged()) pins_.update(manager_);
-  state_.ram_pinned_bytes = paged() ? pinned_paged() : pins_.bytes();
-  const std::int64_t resident = machine_.vram_total.bytes - free_vram();
+  const std::int64_t resident = machine_.vram_total.bytes - memory_->free_bytes();
   if (machine_.os == Os::linux) {
     // The allocator gives its slack back before it fails; on Windows it spills instead.
     const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - resident);
@@ -134,7 +84,7 @@ void Simulation::compute_seconds(const Step& step) {
   const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
   const std::vector<WeightsIndex> uses = valid(step.uses);
   const bool works = !step.uses.empty();
-  const bool on_cpu = !uses.empty() && manager_.managed(uses.front()).on_cpu;
+  const bool on_cpu = !uses.empty() && memory_->on_cpu(uses.front());
   if (!works) {
     state_.compute_seconds = 0;
   } else if (flops > 0 && !on_cpu) {  // how fast the CPU is, nobody has said
@@ -162,17 +112,11 @@ void Simulation::compute_seconds(const Step& step) {
 std::int64_t Simulation::ram_bytes(WeightsIndex w) const {
   if (!held_[w].alive) return 0;
   if (weights(w).role == WeightsRole::lora) return disk_bytes(w);
-  // Mapped files: RAM must hold what a step streams, and what is locked.
-  if (paged() && !held_[w].by_hand) {
-    return std::max(pinned_[w], in_use_[w] ? weights(w).bytes - device_bytes(w) : 0);
-  }
-  return manager_.managed(w).size_bytes - manager_.device_bytes(w) +
-         manager_.patched_device_bytes(w);
+  return memory_->ram(w);
 }
 
-std::int64_t Simulation::device_bytes(WeightsIndex w) const {
-  if (!pager_ || manager_.managed(w).on_cpu) return manager_.device_bytes(w);
-  return std::min(pager_->device_bytes(w), manager_.managed(w).size_bytes);
+std::int64_t Simulation::ram_for_weights() const {
+  return machine_.ram_total.bytes - machine_.ram_others.bytes - data_bytes_;
 }
 
 std::int64_t Simulation::ram_of_weights() const {
@@ -232,8 +176,7 @@ void Simulation::drop_unneeded(StepIndex index) {
   if (machine_.flags.cache != CacheKind::none) return;
   for (const WeightsIndex w : held_.indices()) {
     if (held(w).alive && held(w).last_step <= index) {
-      drop_pins(w);
-      manager_.forget(w);
+      memory_->forget(w);
       held(w).alive = false;
     }
   }
@@ -249,17 +192,15 @@ void Simulation::drop_unneeded(StepIndex index) {
 // results half. What a node still waits for is struck off as well, but lives on with that node.
 void Simulation::relieve_ram(StepIndex index) {
   if (machine_.flags.cache != CacheKind::ram || !machine_.ram_total.known()) return;
-  if (manager_.settings().rules.ram_cache) return;  // whose rules are others
+  const Rules& rules = rules_for(machine_.comfyui);
+  if (rules.ram_cache) return;  // whose rules are others
   constexpr double kTenthMore = 1.1;
   const double gib = machine_.flags.cache_ram_gib;
   const double total = static_cast<double>(machine_.ram_total.bytes);
-  const double usual = std::clamp(manager_.settings().rules.cache_ram_share * total,
-                                  static_cast<double>(4_GiB), static_cast<double>(32_GiB));
+  const double usual = std::clamp(rules.cache_ram_share * total, static_cast<double>(4_GiB),
+                                  static_cast<double>(32_GiB));
   const double headroom = gib > 0 ? gib * static_cast<double>(1_GiB) : usual;
-  const auto free = [&] {
-    return static_cast<double>(machine_.ram_total.bytes - machine_.ram_others.bytes -
-                               ram_of_weights() - data_bytes_);
-  };
+  const auto free = [&] { return static_cast<double>(ram_for_weights() - ram_of_weights()); };
   if (free() > headroom) return;
   std::vector<std::pair<std::int64_t, int>> entries;  // size; weights, or results below zero
   for (const WeightsIndex w : held_.indices()) {
@@ -282,13 +223,7 @@ void Simulation::relieve_ram(StepIndex index) {
 
 void Simulation::cut(const CutStep& order) {
   count_ram();
-  if (order.action == CutAction::unload_all) {
-    if (paged()) {
-      apply_paged(pager_->unload_all());
-      pinned_.assign(held_.size(), 0);
-    }
-    for (const Victim& victim : manager_.unload_all().victims) apply(victim);
-  }
+  if (order.action == CutAction::unload_all) apply(memory_->unload_all());
   if (order.action == CutAction::prefetch) ahead_ = valid(order.weights);
   if (order.action != CutAction::park && order.action != CutAction::drop) return;
   const auto& named =
@@ -296,10 +231,8 @@ void Simulation::cut(const CutStep& order) {
   for (const WeightsIndex w : valid(named)) {
     if (order.action == CutAction::drop) {
       drop(w);
-    } else if (paged()) {
-      apply_paged({{w, pager_->unload(w)}});
-    } else if (const auto victim = manager_.unload(w)) {
-      apply(*victim);
+    } else {
+      apply(memory_->unload(w));
     }
   }
 }
@@ -323,9 +256,8 @@ void Simulation::read_ahead() {
 
 void Simulation::drop(WeightsIndex w) {
   if (!held(w).alive) return;
-  const std::int64_t bytes = paged() ? device_bytes(w) : manager_.forget(w);
+  const std::int64_t bytes = memory_->forget(w);
   if (bytes > 0) state_.evictions.push_back({w, bytes, false});
-  drop_pins(w);
   held(w).alive = false;
 }
 

@@ -69,6 +69,22 @@ void sort_for_streaming(std::vector<ManagedGroup>& runs) {
   });
 }
 
+std::vector<ManagedGroup> patched_runs(const std::vector<ModuleGroup>& modules,
+                                       const std::vector<std::int64_t>& unpatched,
+                                       bool streaming_buffer) {
+  std::vector<ManagedGroup> runs;
+  for (const ModuleGroup& module : modules) {
+    const bool patched =
+        module.castable && module.bytes > 0 && !std::ranges::count(unpatched, module.bytes);
+    ManagedGroup& run = runs.emplace_back(ManagedGroup{module, patched});
+    // Streaming a patched weight takes two copies in the type it is computed in.
+    std::int64_t& extra = run.modules.extra_offload_bytes;
+    if (patched) extra = 2 * usable_size(extra > 0 ? extra : module.bytes);
+  }
+  if (streaming_buffer) sort_for_streaming(runs);
+  return runs;
+}
+
 Manager::Manager(const ManagerSettings& settings) : settings_(settings) {}
 
 WeightsIndex Manager::add(Managed weights) {

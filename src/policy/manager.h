@@ -51,6 +51,11 @@ struct Managed {
 
 /// `runs` in the order in which a version with a streaming buffer loads them.
 void sort_for_streaming(std::vector<ManagedGroup>& runs);
+/// Modules as a LoRA patches them, in load order: all that can be streamed but those of these
+/// sizes.
+std::vector<ManagedGroup> patched_runs(const std::vector<ModuleGroup>& modules,
+                                       const std::vector<std::int64_t>& unpatched,
+                                       bool streaming_buffer);
 
 /// Weights that left the GPU, whole or in part.
 struct Victim {

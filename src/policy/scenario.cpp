@@ -53,9 +53,6 @@ class Reader {
     scenario.id = json_.find("id").text_or(fmt::format("line {}", line_));
     scenario.dynamic = json_.find("mode").is("dynamic");
     scenario.machine = machine(scenario.dynamic);
-    if (const auto streams = json_.find("settings").find("num_streams").integer()) {
-      scenario.streams = static_cast<int>(std::clamp<std::int64_t>(*streams, 0, 64));
-    }
     if (!json_.find("events").is_array()) fail("events", "a scenario needs a list of events");
     if (json_.find("events").size() > kMostEvents) fail("events", "too many events");
     if (error_) return *error_;
@@ -102,7 +99,9 @@ class Reader {
     m.flags.vram_headroom_gib = s.find("vram_headroom_gb").number();
     m.flags.disable_smart_memory = s.find("disable_smart_memory").boolean().value_or(false);
     m.flags.disable_dynamic_vram = !dynamic;
-    m.flags.disable_async_offload = s.find("num_streams").integer_or(1) == 0;
+    if (const auto streams = s.find("num_streams").integer()) {
+      m.flags.async_offload = static_cast<int>(std::clamp<std::int64_t>(*streams, 0, 64));
+    }
     m.flags.disable_pinned_memory = !s.find("pinned").boolean().value_or(true);
     const std::string state = s.find("vram_state").text_or("normal");
     if (state == "lowvram") {
@@ -119,8 +118,7 @@ class Reader {
   }
 
   WeightsIndex model(Scenario& scenario, const std::string& name) {
-    const auto known = std::find_if(scenario.models.begin(), scenario.models.end(),
-                                    [&](const ScenarioModel& m) { return m.name == name; });
+    const auto known = std::ranges::find(scenario.models, name, &Weights::id);
     if (known != scenario.models.end()) return WeightsIndex::of(known - scenario.models.begin());
     auto weights = find_table_weights(std::string_view(name).substr(0, name.find(':')),
                                       scenario.machine.comfyui);
@@ -129,7 +127,8 @@ class Reader {
            "docs/weights.md lists the models whose modules were recorded.");
       return -1;
     }
-    scenario.models.push_back({name, *std::move(weights)});
+    weights->id = name;
+    scenario.models.push_back(*std::move(weights));
     return scenario.models.end_index() - 1;
   }
 
@@ -188,7 +187,7 @@ class Reader {
   }
 
   void add_parts(Scenario& scenario, Event& event) {
-    const std::string& name = scenario.models[event.model].name;
+    const std::string& name = scenario.models[event.model].id;
     for (const CheckpointParts& parts : kCheckpointParts) {
       if (parts.model == name.substr(0, name.find(':'))) {
         event.clip = model(scenario, std::string(parts.clip));
@@ -225,10 +224,6 @@ Result<std::string> unpacked(const std::string& text, const std::string& file) {
   return out;
 }
 
-std::vector<EventResult> play(const Scenario& scenario) {
-  return scenario.dynamic ? play_dynamic(scenario) : play_classic(scenario);
-}
-
 }  // namespace
 
 Result<Scenario> read_scenario(JsonValue json, const std::string& file, std::int64_t line) {
@@ -252,12 +247,12 @@ Result<ScenarioReport> simulate_scenarios(const std::string& text, ScenarioMode 
     }
     const auto scenario = read_scenario(document->root(), file, line);
     if (!scenario) return scenario.error();
-    const std::vector<EventResult> results = play(*scenario);
+    const std::string played = play(*scenario);
     if (mode == ScenarioMode::play) {
-      report.text += write_scenario(*scenario, results) + "\n";
+      report.text += played;
       continue;
     }
-    const Differences differences = check_scenario(*scenario, results);
+    const Differences differences = check_scenario(*scenario, played);
     for (const std::string& difference : differences.lines) report.text += difference + "\n";
     report.equal += differences.equal;
     report.different += static_cast<int>(differences.lines.size());

@@ -10,28 +10,32 @@
 namespace ebb {
 namespace {
 
-constexpr double kToleranceMib = 1;
-constexpr std::int64_t kTolerancePages = 1;
+std::string shown(JsonValue value) { return value.exists() ? std::string(value.raw()) : "nothing"; }
 
-double mib(double bytes) { return bytes / kBytesPerMib; }
+std::vector<std::string> strings(JsonValue list) {
+  std::vector<std::string> strings;
+  for (JsonValue value : list) strings.push_back(value.string());
+  return strings;
+}
 
 class Check {
  public:
-  Check(const Scenario& scenario, const std::vector<EventResult>& results)
-      : scenario_(scenario), results_(results) {}
+  explicit Check(const Scenario& scenario) : scenario_(scenario) {}
 
-  Differences run() {
-    for (std::size_t i = 0; i < results_.size(); ++i) {
-      event_ = &scenario_.events[i];
-      number_ = i + 1;
+  Differences run(JsonValue played) {
+    const JsonValue all = scenario_.json.find("events");
+    auto recorded = all.begin();
+    for (JsonValue mine : played.find("events")) {
+      event_ = mine.find("event").string();
+      ++number_;
       if (scenario_.dynamic) {
-        compare_dynamic(results_[i]);
+        compare_dynamic(mine, *recorded);
       } else {
-        compare_classic(results_[i]);
+        compare_classic(mine, *recorded);
       }
+      ++recorded;
     }
-    const std::size_t recorded = scenario_.json.find("events").size();
-    if (results_.size() < recorded) {
+    if (number_ < all.size()) {
       what_ = "capacity";
       differ("over capacity", "", "the run goes on");
       close();
@@ -42,7 +46,7 @@ class Check {
  private:
   // One thing compared may differ in several values: they are told on one line.
   void open(std::string what) { what_ = std::move(what), details_.clear(); }
-  void differ(std::string_view name, const std::string& mine, const std::string& recorded) {
+  void differ(std::string_view name, std::string_view mine, std::string_view recorded) {
     if (!details_.empty()) details_ += "; ";
     details_ += fmt::format("{} {}, recorded {}", name, mine, recorded);
   }
@@ -51,210 +55,172 @@ class Check {
       ++differences_.equal;
       return;
     }
-    differences_.lines.push_back(fmt::format("{}: event {} {}: {}: {}", scenario_.id, number_,
-                                             event_->json.find("event").string(), what_, details_));
+    differences_.lines.push_back(
+        fmt::format("{}: event {} {}: {}: {}", scenario_.id, number_, event_, what_, details_));
   }
 
-  void bytes(std::string_view name, double mine_bytes, JsonValue recorded) {
-    const auto value = recorded.number();
-    if (!value || !(std::abs(mib(mine_bytes) - *value) <= kToleranceMib)) {
-      differ(name, fmt::format("{:.3f}", mib(mine_bytes)),
-             recorded.exists() ? std::string(recorded.raw()) : "nothing");
-    }
+  void bytes(std::string_view name, JsonValue mine, JsonValue recorded) {
+    constexpr double kToleranceMib = 1;
+    const auto a = mine.number(), b = recorded.number();
+    if (a && b && std::abs(*a - *b) <= kToleranceMib) return;
+    differ(name, a ? fmt::format("{:.3f}", *a) : shown(mine), shown(recorded));
+  }
+  void pages(std::string_view what, JsonValue mine, JsonValue recorded) {
+    constexpr std::int64_t kTolerancePages = 1;
+    const auto a = mine.integer(), b = recorded.integer();
+    if (!a || !b || std::abs(*a - *b) > kTolerancePages) differ(what, shown(mine), shown(recorded));
   }
   void words(std::string_view name, const std::string& mine, const std::string& recorded) {
     if (mine != recorded) differ(name, mine, recorded);
   }
-  std::string name(WeightsIndex model) const { return scenario_.models[model].name; }
-
-  void compare_classic(const EventResult& result) {
-    const JsonValue json = event_->json;
-    const EventKind kind = event_->kind;
-    if (kind == EventKind::load_te || kind == EventKind::load_checkpoint) {
-      open("placement");
-      words("device", result.on_gpu.value_or(false) ? "cuda" : "cpu",
-            json.find(kind == EventKind::load_te ? "device" : "unet_device").string());
-      close();
-    }
-    if (kind == EventKind::unload_all) compare(result.frees, json.find("frees"));
-    compare_calls(result, json.find("calls"));
-    if (kind == EventKind::sample) {
-      open("asked");
-      bytes("required", result.asked_bytes.value_or(0), json.find("model_memory_required"));
-      bytes("minimum", result.minimum_bytes.value_or(0), json.find("model_minimum"));
-      close();
-      compare("forwards", result.forward_batches, json.find("forward_batches"));
-    } else if (result.asked_bytes) {
-      open("asked");
-      bytes("estimate", *result.asked_bytes, json.find("estimate"));
-      close();
-      compare("VAE batches", result.vae_batches, json.find("vae_batches"));
-    }
-    compare_state(result, json);
+  void models(std::string_view name, JsonValue mine, JsonValue recorded) {
+    words(name, fmt::format("[{}]", fmt::join(strings(mine), ", ")),
+          fmt::format("[{}]", fmt::join(strings(recorded), ", ")));
   }
-
-  void compare(const char* what, const std::vector<int>& mine, JsonValue recorded) {
-    open(what);
-    std::vector<int> values;
-    for (JsonValue value : recorded) values.push_back(static_cast<int>(value.integer_or(-1)));
-    if (values != mine) {
-      differ("items", fmt::format("{}", fmt::join(mine, ",")), std::string(recorded.raw()));
+  void sizes(std::string_view name, JsonValue mine, JsonValue recorded) {
+    if (mine.size() != recorded.size()) {
+      differ(name, std::to_string(mine.size()), std::to_string(recorded.size()));
     }
+  }
+  /// Element by element; another number of them is one difference more.
+  template <class Compare>
+  void each(const char* what, const char* name, JsonValue mine, JsonValue recorded,
+            Compare compare) {
+    auto a = mine.begin(), b = recorded.begin();
+    for (std::size_t i = 0; i < std::min(mine.size(), recorded.size()); ++i, ++a, ++b) {
+      open(what);
+      compare(*a, *b);
+    }
+    if (mine.size() == recorded.size()) return;
+    open(what);
+    sizes(name, mine, recorded);
     close();
   }
 
-  void compare_calls(const EventResult& result, JsonValue calls) {
-    if (calls.size() != result.calls.size()) {
-      open("calls");
-      differ("calls", std::to_string(result.calls.size()), std::to_string(calls.size()));
+  void compare_classic(JsonValue mine, JsonValue recorded) {
+    for (const char* key : {"device", "unet_device"}) {
+      if (!mine.find(key).exists()) continue;
+      open("placement");
+      words("device", mine.find(key).string(), recorded.find(key).string());
       close();
     }
-    auto recorded = calls.begin();
-    for (std::size_t i = 0; i < std::min(calls.size(), result.calls.size()); ++i, ++recorded) {
-      const CallResult& call = result.calls[i];
-      open("call");
-      bytes("required", call.required_bytes, (*recorded).find("memory_required"));
-      const JsonValue minimum = (*recorded).find("minimum_memory_required");
-      if (call.minimum_bytes) {
-        bytes("minimum", *call.minimum_bytes, minimum);
-      } else if (minimum.is_number()) {
-        differ("minimum", "none", std::string(minimum.raw()));
-      }
+    if (event_ == "unload_all") compare_frees(mine.find("frees"), recorded.find("frees"));
+    each("calls", "calls", mine.find("calls"), recorded.find("calls"),
+         [&](JsonValue a, JsonValue b) { compare_call(a, b); });
+    if (mine.find("model_memory_required").exists()) {
+      open("asked");
+      bytes("required", mine.find("model_memory_required"), recorded.find("model_memory_required"));
+      bytes("minimum", mine.find("model_minimum"), recorded.find("model_minimum"));
       close();
-      compare(call.record.frees, (*recorded).find("frees"));
-      compare(call.record.loads, (*recorded).find("loads"));
+      compare_list("forwards", mine.find("forward_batches"), recorded.find("forward_batches"));
+    } else if (mine.find("estimate").exists()) {
+      open("asked");
+      bytes("estimate", mine.find("estimate"), recorded.find("estimate"));
+      close();
+      compare_list("VAE batches", mine.find("vae_batches"), recorded.find("vae_batches"));
     }
+    compare_state(mine, recorded);
   }
 
-  void compare(const std::vector<FreeRecord>& mine, JsonValue frees) {
-    auto recorded = frees.begin();
-    for (std::size_t i = 0; i < std::max(mine.size(), frees.size()); ++i) {
-      open("eviction");
-      if (i >= mine.size() || i >= frees.size()) {
-        differ("requests", std::to_string(mine.size()), std::to_string(frees.size()));
-        close();
-        return;
-      }
-      const JsonValue free = *recorded;
-      ++recorded;
-      if (!free.find("required").is("all")) {
-        bytes("required", mine[i].required_bytes, free.find("required"));
-      }
-      std::vector<std::string> evicted, expected;
-      std::size_t partial = 0;
-      for (const Victim& victim : mine[i].victims) {
-        if (!victim.partial) continue;
-        ++partial;
-        bytes(name(victim.weights) + " left with", double(victim.loaded_after_bytes),
-              free.find("partial").find(name(victim.weights)).at(1));
-      }
-      if (partial != free.find("partial").size()) {
-        differ("partly unloaded", std::to_string(partial),
-               std::to_string(free.find("partial").size()));
-      }
-      for (WeightsIndex model : mine[i].removed) evicted.push_back(name(model));
-      for (JsonValue model : free.find("evicted")) expected.push_back(model.string());
-      if (evicted != expected) {
-        differ("evicted", fmt::format("[{}]", fmt::join(evicted, ", ")),
-               fmt::format("[{}]", fmt::join(expected, ", ")));
-      }
-      close();
-    }
+  void compare_list(const char* what, JsonValue mine, JsonValue recorded) {
+    open(what);
+    std::vector<std::int64_t> a, b;
+    for (JsonValue value : mine) a.push_back(value.integer_or(-1));
+    for (JsonValue value : recorded) b.push_back(value.integer_or(-1));
+    if (a != b) differ("items", fmt::format("{}", fmt::join(a, ",")), recorded.raw());
+    close();
   }
 
-  void compare(const std::vector<LoadRecord>& mine, JsonValue loads) {
-    auto recorded = loads.begin();
-    for (std::size_t i = 0; i < std::max(mine.size(), loads.size()); ++i) {
-      open("load");
-      if (i >= mine.size() || i >= loads.size()) {
-        differ("loads", std::to_string(mine.size()), std::to_string(loads.size()));
-        close();
-        return;
-      }
-      const JsonValue load = *recorded;
-      ++recorded;
-      const LoadRecord& record = mine[i];
-      words("model", name(record.weights), load.find("model").string());
-      const bool full = record.budget_bytes >= kEverythingBytes;
-      if (full != load.find("budget").is("full")) {
-        differ("budget", full ? "full" : "limited", std::string(load.find("budget").raw()));
-      } else if (!full) {
-        bytes("budget", record.budget_bytes, load.find("budget"));
-      }
-      bytes("loaded before", double(record.loaded_before_bytes), load.find("loaded_before"));
-      bytes("loaded", double(record.loaded_bytes), load.find("loaded"));
-      bytes("buffer", double(record.buffer_bytes), load.find("buffer"));
-      if (load.find("offloaded_logged").exists()) {
-        bytes("offloaded", double(record.offloaded_bytes), load.find("offloaded_logged"));
-      }
-      words("lowvram", record.lowvram ? "true" : "false", std::string(load.find("lowvram").raw()));
-      close();
+  void compare_call(JsonValue mine, JsonValue recorded) {
+    open("call");
+    bytes("required", mine.find("memory_required"), recorded.find("memory_required"));
+    const JsonValue minimum = mine.find("minimum_memory_required");
+    const JsonValue other = recorded.find("minimum_memory_required");
+    if (minimum.is_number()) {
+      bytes("minimum", minimum, other);
+    } else if (other.is_number()) {
+      differ("minimum", "none", other.raw());
     }
+    close();
+    compare_frees(mine.find("frees"), recorded.find("frees"));
+    each("load", "loads", mine.find("loads"), recorded.find("loads"),
+         [&](JsonValue a, JsonValue b) { compare_load(a, b); });
   }
 
-  void compare_state(const EventResult& result, JsonValue json) {
+  void compare_frees(JsonValue mine, JsonValue recorded) {
+    each("eviction", "requests", mine, recorded, [&](JsonValue a, JsonValue b) {
+      if (!b.find("required").is("all")) bytes("required", a.find("required"), b.find("required"));
+      for (JsonValue partial : a.find("partial")) {
+        bytes(partial.key() + " left with", partial.at(1),
+              b.find("partial").find(partial.key()).at(1));
+      }
+      sizes("partly unloaded", a.find("partial"), b.find("partial"));
+      models("evicted", a.find("evicted"), b.find("evicted"));
+      close();
+    });
+  }
+
+  void compare_load(JsonValue mine, JsonValue recorded) {
+    words("model", mine.find("model").string(), recorded.find("model").string());
+    const JsonValue budget = recorded.find("budget");
+    const bool full = mine.find("budget").is("full");
+    if (full != budget.is("full")) {
+      differ("budget", full ? "full" : "limited", budget.raw());
+    } else if (!full) {
+      bytes("budget", mine.find("budget"), budget);
+    }
+    bytes("loaded before", mine.find("loaded_before"), recorded.find("loaded_before"));
+    bytes("loaded", mine.find("loaded"), recorded.find("loaded"));
+    bytes("buffer", mine.find("buffer"), recorded.find("buffer"));
+    const JsonValue offloaded = recorded.find("offloaded_logged");
+    if (offloaded.exists()) bytes("offloaded", mine.find("offloaded_logged"), offloaded);
+    words("lowvram", shown(mine.find("lowvram")), shown(recorded.find("lowvram")));
+    close();
+  }
+
+  void compare_state(JsonValue mine, JsonValue recorded) {
     open("resident");
-    const JsonValue resident = json.find("resident");
-    for (const auto& [model, loaded] : result.resident) {
-      bytes(name(model), double(loaded), resident.find(name(model)));
+    const JsonValue resident = recorded.find("resident");
+    for (JsonValue model : mine.find("resident")) {
+      bytes(model.key(), model, resident.find(model.key()));
     }
     for (JsonValue model : resident) {
-      const std::string other = model.key();
-      if (std::none_of(result.resident.begin(), result.resident.end(),
-                       [&](const auto& mine) { return name(mine.first) == other; })) {
-        differ(other, "absent", std::string(model.raw()));
-      }
+      if (mine.find("resident").find(model.key()).exists()) continue;
+      differ(model.key(), "absent", model.raw());
     }
-    bytes("weights", double(result.weights_bytes), json.find("vram_weights"));
-    bytes("free", double(result.free_bytes), json.find("vram_free"));
-    const bool over = json.find("over_capacity").boolean().value_or(false);
-    if (over != result.over_capacity) {
-      differ("over capacity", result.over_capacity ? "yes" : "no", over ? "yes" : "no");
+    bytes("weights", mine.find("vram_weights"), recorded.find("vram_weights"));
+    bytes("free", mine.find("vram_free"), recorded.find("vram_free"));
+    const bool over = recorded.find("over_capacity").boolean().value_or(false);
+    if (over != mine.find("over_capacity").exists()) {
+      differ("over capacity", over ? "no" : "yes", over ? "yes" : "no");
     }
     close();
     open("pinned");
-    bytes("bytes", double(result.pinned_bytes), json.find("pinned"));
+    bytes("bytes", mine.find("pinned"), recorded.find("pinned"));
     close();
   }
 
-  void compare_dynamic(const EventResult& result) {
-    const JsonValue json = event_->json;
-    if (const auto& work = result.work) {
+  void compare_dynamic(JsonValue mine, JsonValue recorded) {
+    if (mine.find("resident_pages").exists()) {
       open("use");
-      pages("resident", work->resident_pages, json.find("resident_pages"));
-      pages("watermark", work->watermark_pages, json.find("watermark_pages"));
-      pages("span", work->span_pages, json.find("span_pages"));
+      for (const char* what : {"resident", "watermark", "span"}) {
+        const std::string key = fmt::format("{}_pages", what);
+        pages(what, mine.find(key), recorded.find(key));
+      }
       close();
     }
     open("pages");
-    for (const auto& [model, count] : result.pages) {
-      pages(name(model), count, json.find("vbars").find(name(model)));
-    }
-    if (result.pages.size() != json.find("vbars").size()) {
-      differ("models", std::to_string(result.pages.size()),
-             std::to_string(json.find("vbars").size()));
-    }
+    const JsonValue counts = mine.find("vbars"), others = recorded.find("vbars");
+    for (JsonValue model : counts) pages(model.key(), model, others.find(model.key()));
+    sizes("models", counts, others);
     close();
     open("order");
-    std::vector<std::string> mine, recorded;
-    for (WeightsIndex model : result.listed) mine.push_back(name(model));
-    for (JsonValue model : json.find("listed")) recorded.push_back(model.string());
-    words("models", fmt::format("[{}]", fmt::join(mine, ", ")),
-          fmt::format("[{}]", fmt::join(recorded, ", ")));
+    models("models", mine.find("listed"), recorded.find("listed"));
     close();
-  }
-
-  void pages(std::string_view what, std::int64_t mine, JsonValue recorded) {
-    const auto value = recorded.integer();
-    if (!value || std::abs(mine - *value) > kTolerancePages) {
-      differ(what, std::to_string(mine),
-             recorded.exists() ? std::string(recorded.raw()) : "nothing");
-    }
   }
 
   const Scenario& scenario_;
-  const std::vector<EventResult>& results_;
-  const Event* event_ = nullptr;
+  std::string event_;
   std::size_t number_ = 0;
   std::string what_, details_;
   Differences differences_;
@@ -262,8 +228,9 @@ class Check {
 
 }  // namespace
 
-Differences check_scenario(const Scenario& scenario, const std::vector<EventResult>& results) {
-  return Check(scenario, results).run();
+Differences check_scenario(const Scenario& scenario, const std::string& played) {
+  const auto document = JsonDocument::parse(played);
+  return Check(scenario).run(document->root());
 }
 
 }  // namespace ebb

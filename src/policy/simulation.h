@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run of a prompt through the memory manager, classic or paged, step by step, with everybody
-// who holds weights or results in RAM. Behind ebb/policy.h.
+// One run of a prompt through a memory manager, step by step, with everybody who holds weights or
+// results in RAM. Behind ebb/policy.h.
 #pragma once
 
 #include <map>
@@ -10,18 +10,15 @@
 #include <vector>
 
 #include "ebb/pass.h"
-#include "policy/dynamic.h"
-#include "policy/manager.h"
-#include "policy/pins.h"
+#include "policy/memory.h"
 
 namespace ebb {
 
-// Sizes in sums that absurd input may make absurd: they stop at kMostSummedBytes.
-constexpr std::int64_t kMostSummedBytes = std::int64_t{1} << 60;
-std::int64_t plus(std::int64_t a, std::int64_t b);
-std::int64_t times(std::int64_t a, std::int64_t b);
 /// 0 where unknown or negative.
 std::int64_t known_bytes(const Quantity& quantity);
+/// What of this machine and these passes is not played as ComfyUI does it, or not known of it.
+std::vector<Message> limits(const Passes& passes, const Machine& machine, const Levers& levers,
+                            const Timeline& timeline);
 
 class Simulation {
  public:
@@ -42,33 +39,23 @@ class Simulation {
   bool valid(WeightsIndex w) const { return held_.has(w); }
   std::vector<WeightsIndex> valid(const std::vector<WeightsIndex>& list) const;
 
-  void add_weights();
-  ComfyVersion rules_known() const;
-  bool copies_resident() const;
-  bool given(std::string_view word) const;  // among the flags that change nothing by themselves
-  void note_version();
-  void note_limits();
   void find_last_steps(StepIndex begin, StepIndex end);
   void start_prompt(StepIndex first_step);
-  void note(Message message);
+  void note(const Message& message);
 
   void play(StepIndex index);
   void read(const Step& step);
   void count_read(WeightsIndex w, std::int64_t bytes);
   void read_ahead();
   void place(const std::vector<WeightsIndex>& reads);
-  void place_diffusion(WeightsIndex w, bool checkpoint);
-  void place_text_encoder(WeightsIndex w, bool checkpoint);
   void work_earlier(const Step& step);
   void use(const Step& step);
   void use_by_hand(const Step& step, WeightsIndex w);
-  void call(const Step& step, const std::vector<WeightsIndex>& group);
+  void request(const Step& step, const std::vector<WeightsIndex>& group);
   void bring_back(WeightsIndex w);
-  void set_loras(const Step& step);
   int lora_set(const Step& step);
-  void apply(const CallRecord& call);
-  void apply(const Victim& victim);
-  void add_load(const LoadRecord& record);
+  void apply(const Moves& moves);
+  void count_ram();
   void measure(const Step& step);
   void compute_seconds(const Step& step);
   void drop_unneeded(StepIndex index);
@@ -76,20 +63,7 @@ class Simulation {
   void cut(const CutStep& order);
   void drop(WeightsIndex w);
 
-  // Where weights are paged (paged_run.cpp); the rest is common.
-  bool paged() const { return pager_.has_value(); }
-  void purge_paged(const std::vector<WeightsIndex>& keep);
-  void call_paged(const Step& step, WeightsIndex w);
-  void patch_paged(const Step& step, WeightsIndex w);
-  void apply_paged(const std::vector<PagesLeft>& left);
-  void pin_paged(WeightsIndex w, std::int64_t streamed_bytes);
-  std::int64_t pinned_paged() const;
-  void drop_pins(WeightsIndex w);
-
-  std::int64_t free_vram() const { return pager_ ? pager_->free_bytes() : manager_.free_bytes(); }
-  std::int64_t device_bytes(WeightsIndex w) const;
-  void take(std::int64_t bytes) { paged() ? pager_->take(bytes) : manager_.take(bytes); }
-
+  std::int64_t ram_for_weights() const;
   std::int64_t ram_bytes(WeightsIndex w) const;
   std::int64_t ram_of_weights() const;
   void count_ram();
@@ -101,12 +75,7 @@ class Simulation {
   const Passes& passes_;
   const Machine& machine_;
   const Levers& levers_;
-  Manager manager_;
-  std::optional<Pager> pager_;
-  Pins pins_;
-  List<std::int64_t, WeightsIndex> pinned_;  // paged
-  std::map<WeightsIndex, int> paged_set_;    // paged: the LoRA set in their pages
-  List<bool, WeightsIndex> in_use_;          // paged: by the step being played
+  std::unique_ptr<Memory> memory_;
   Timeline timeline_;
   List<Holding, WeightsIndex> held_;
   std::map<std::vector<WeightsIndex>, int> lora_sets_;

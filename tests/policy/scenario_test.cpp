@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "ebb/policy.h"
 #include "json/document.h"
+#include "policy/manager.h"
 #include "tests/support.h"
 
 namespace ebb {
@@ -36,8 +37,7 @@ std::map<std::string, Tally> check_all() {
       ADD_FAILURE() << to_string(scenario.error());
       continue;
     }
-    const auto results = scenario->dynamic ? play_dynamic(*scenario) : play_classic(*scenario);
-    const Differences differences = check_scenario(*scenario, results);
+    const Differences differences = check_scenario(*scenario, play(*scenario));
     Tally& tally = tallies[document->root().find("version").string() + " " +
                            document->root().find("mode").string()];
     ++tally.scenarios;
@@ -78,7 +78,9 @@ TEST(Scenario, LoraPatchesAsManyWeightsAsRecorded) {
     for (const Event& event : scenario->events) {
       if (event.kind != EventKind::lora) continue;
       int patched = 0;
-      for (const ManagedGroup& run : lora_runs(scenario->models[event.model], true)) {
+      const Weights& weights = scenario->models[event.model];
+      for (const ManagedGroup& run :
+           patched_runs(weights.modules, unpatched_sizes(weights.name), true)) {
         if (run.patched) patched += run.modules.count;
       }
       EXPECT_EQ(patched, event.patched_weights) << scenario->id;
