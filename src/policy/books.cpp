@@ -45,6 +45,10 @@ void Simulation::apply(const Moves& moves) {
   state_.loads.insert(state_.loads.end(), moves.loads.begin(), moves.loads.end());
 }
 
+// After a request. Where files are mapped, what a step needs of them counts as it ends.
+void Simulation::count_moved() {
+  if (!memory_->maps_files()) count_ram();
+}
 
 // ---- bands, peaks, seconds -----------------------------------------------------------------
 
@@ -67,17 +71,22 @@ void Simulation::measure(const Step& step) {
     state_.live_bytes = known_bytes(demand.live);
     state_.reserved_bytes =
         demand.reserved.known() ? known_bytes(demand.reserved) : state_.live_bytes;
-    state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
+  const std::int64_t wanted = state_.reserved_bytes;
+  state_.reserved_bytes = within_room(state_.live_bytes, wanted);
+  state_.slack_bytes = wanted - state_.reserved_bytes;
+  peak_vram(state_.reserved_bytes);
+}
+
+// The allocator gives its slack back before it fails; on Windows it spills instead.
+std::int64_t Simulation::within_room(std::int64_t live, std::int64_t reserved) const {
+  if (machine_.os != Os::linux) return reserved;
+  return std::max(live, std::min(reserved, std::max<std::int64_t>(0, memory_->free_bytes())));
+}
+
+void Simulation::peak_vram(std::int64_t taken_bytes) {
   const std::int64_t resident = machine_.vram_total.bytes - memory_->free_bytes();
-  if (machine_.os == Os::linux) {
-    // The allocator gives its slack back before it fails; on Windows it spills instead.
-    const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - resident);
-    const std::int64_t wanted = state_.reserved_bytes;
-    state_.reserved_bytes = std::max(state_.live_bytes, std::min(wanted, room));
-    state_.slack_bytes = wanted - state_.reserved_bytes;
-  }
-  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, state_.reserved_bytes));
+  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(resident, taken_bytes));
 }
 
 void Simulation::compute_seconds(const Step& step) {

@@ -99,8 +99,7 @@ void Simulation::play(StepIndex index) {
   const Step& step = passes_.steps[index];
   state_.vram_others_bytes = machine_.vram_others_bytes();
   count_ram();
-  state_.vram_peak_bytes =
-      std::max(state_.vram_peak_bytes, machine_.vram_total.bytes - memory_->free_bytes());
+  peak_vram(0);
   peak_ram(0);
   read(step);
   now_ = index;
@@ -186,13 +185,8 @@ void Simulation::work_earlier(const Step& step) {
   part.demand = step.earlier->demand;
   part.loras.clear();
   use(part);
-  const std::int64_t used = machine_.vram_total.bytes - memory_->free_bytes();
-  const std::int64_t reserved = known_bytes(part.demand.reserved);
-  const std::int64_t room = std::max<std::int64_t>(0, machine_.vram_total.bytes - used);
-  const std::int64_t taken = machine_.os == Os::linux
-                                 ? std::max(known_bytes(part.demand.live), std::min(reserved, room))
-                                 : std::max(known_bytes(part.demand.live), reserved);
-  state_.vram_peak_bytes = std::max(state_.vram_peak_bytes, plus(used, taken));
+  const std::int64_t live = known_bytes(part.demand.live);
+  peak_vram(std::max(live, within_room(live, known_bytes(part.demand.reserved))));
 }
 
 void Simulation::use(const Step& step) {
@@ -264,8 +258,7 @@ void Simulation::request(const Step& step, const std::vector<WeightsIndex>& grou
   }
   const Moves moves = memory_->use(request);
   apply(moves);
-  // Of mapped files a step is only known to need what it used when it is over.
-  if (!memory_->maps_files()) count_ram();
+  count_moved();
   const bool shared =
       demand.forwards < 2 ||
       conditionings_share_forward(double(known_bytes(demand.asked)), memory_->free_bytes());

@@ -55,7 +55,7 @@ class Simulation {
   void bring_back(WeightsIndex w);
   int lora_set(const Step& step);
   void apply(const Moves& moves);
-  void count_ram();
+  void count_moved();
   void measure(const Step& step);
   void compute_seconds(const Step& step);
   void drop_unneeded(StepIndex index);
@@ -69,6 +69,8 @@ class Simulation {
   void count_ram();
   void add_ram(WeightsIndex w, std::int64_t bytes);
   void tell_ram(std::int64_t extra_bytes);
+  std::int64_t within_room(std::int64_t live, std::int64_t reserved) const;
+  void peak_vram(std::int64_t taken_bytes);
   void peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes = 0);
   std::int64_t disk_bytes(WeightsIndex w) const;
 

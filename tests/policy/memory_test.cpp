@@ -13,7 +13,8 @@ namespace {
 
 using test::known_weights;
 
-/// A card of 24 GiB whose four models take 32 GiB, and the last one more than the card.
+/// A card of 24 GiB: two of these models fit on it, or three, or none; the first is no whole number
+/// of pages, and has a parameter that no module lists.
 class AnyMemory : public testing::TestWithParam<Policy::Kind> {
  protected:
   AnyMemory() {
@@ -22,7 +23,8 @@ class AnyMemory : public testing::TestWithParam<Policy::Kind> {
     machine_.vram_free = {23_GiB, NumberKind::given, "test"};
     machine_.ram_total = {128_GiB, NumberKind::given, "test"};
     machine_.os = Os::linux;
-    models_ = {known_weights("text", WeightsRole::text_encoder, 6_GiB, {{64_MiB, 0, 96, true}}),
+    models_ = {known_weights("text", WeightsRole::text_encoder, 6_GiB,
+                             {{64_MiB, 0, 95, true}, {3_MiB, 0, 21, true}}),
                known_weights("high", WeightsRole::diffusion, 13_GiB, {{64_MiB, 0, 208, true}}),
                known_weights("low", WeightsRole::diffusion, 13_GiB, {{64_MiB, 0, 208, true}}),
                known_weights("huge", WeightsRole::diffusion, 32_GiB, {{64_MiB, 0, 512, true}})};
@@ -83,7 +85,7 @@ TEST_P(AnyMemory, NeverHoldsMoreThanTheCardBesideWhatTheWorkTakes) {
     for (const WeightsIndex w : {kText, kHigh, kLow, kHuge, kHigh, kText}) {
       use(w, taken);
       EXPECT_LE(on_card() + taken, machine_.vram_free.bytes) << w.at << " beside " << taken;
-      EXPECT_EQ(on_card(), machine_.vram_free.bytes - memory_->free_bytes());
+      EXPECT_LE(on_card(), machine_.vram_free.bytes - memory_->free_bytes());
     }
   }
 }
@@ -107,7 +109,9 @@ TEST_P(AnyMemory, WhatLeavesWasThere) {
     for (const WeightsIndex m : models_.indices()) {
       EXPECT_LE(left(moves, m), before[size_t(m.at)]);
       if (m == w) continue;
-      EXPECT_EQ(memory_->vram(m), before[size_t(m.at)] - left(moves, m)) << m.at << " for " << w.at;
+      const std::int64_t stays = before[size_t(m.at)] - left(moves, m);
+      EXPECT_GE(memory_->vram(m), stays) << m.at << " for " << w.at;
+      EXPECT_LT(memory_->vram(m), stays + kPageBytes) << "a last page is never quite full";
     }
     for (const Left& it : moves.left) EXPECT_LE(it.copied_bytes, it.eviction.bytes);
   }
@@ -251,13 +255,16 @@ TEST_P(AnyMemory, WhatWorksOnTheCpuTakesNothingFromTheCard) {
   EXPECT_GE(memory_->ram(kHigh), models_[kHigh].bytes);
 }
 
-// While a model works, every byte of it is on the card or in RAM.
+// While a model works, every byte of it is on the card or in RAM, locked there or not.
 TEST_P(AnyMemory, NothingOfAModelAtWorkIsNowhere) {
-  for (const WeightsIndex w : {kText, kHigh, kHuge, kHigh}) {
-    use(w);
-    EXPECT_GE(memory_->vram(w) + memory_->ram(w), models_[w].bytes) << w.at;
-    memory_->end();
-    EXPECT_LE(memory_->pinned(), models_[kText].bytes + 3 * models_[kHuge].bytes);
+  for (const bool locks : {true, false}) {
+    machine_.flags.disable_pinned_memory = !locks;
+    start();
+    for (const WeightsIndex w : {kText, kHigh, kHuge, kHigh}) {
+      use(w);
+      EXPECT_GE(memory_->vram(w) + memory_->ram(w), models_[w].bytes) << w.at;
+      memory_->end();
+    }
   }
 }
 
@@ -275,11 +282,15 @@ TEST_P(AnyMemory, LockedRamIsWhatIsStreamedAndNothingWhereNothingMayBe) {
 TEST_P(AnyMemory, AbsurdSizesStayFinite) {
   constexpr std::int64_t kHugeSize = std::int64_t{1} << 62;
   models_.push_back(known_weights("absurd", WeightsRole::diffusion, kHugeSize, {}));
-  models_.back().modules = {{kHugeSize, kHugeSize, 1 << 30, true}, {-5, -5, -1, true}};
+  models_.back().modules = {
+      {kHugeSize, kHugeSize, 1 << 30, true}, {-5, -5, -1, true}, {kHugeSize, 0, 5, true}};
   start();
   const WeightsIndex absurd = 4;
   const std::int64_t empty = memory_->free_bytes();
-  EXPECT_GE(use(absurd, kHugeSize).streamed_bytes, 0);
+  const Moves moves = use(absurd, kHugeSize);
+  EXPECT_GE(moves.streamed_bytes, 0);
+  EXPECT_LE(moves.streamed_bytes, kMostSummedBytes);
+  EXPECT_GE(moves.loads.at(0).loaded_bytes, 0);
   EXPECT_LE(on_card(), machine_.vram_free.bytes);
   memory_->make_room(kHugeSize);
   memory_->unload_all();
