@@ -200,22 +200,12 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
   const std::vector<WeightsIndex> before = registered_;
   for (const auto& candidate : candidates) {
     const WeightsIndex w = std::get<3>(candidate);
-    State& state = states_[w];
     double to_free = kNoLimit;
     if (settings_.smart_memory && !everything) {
       to_free = required_bytes - static_cast<double>(free_bytes());
       if (to_free < 0 || (to_free == 0 && !settings_.rules.frees_when_just_enough)) break;
     }
-    Victim victim{w, state.loaded_bytes, 0, device_bytes(w), 0, true};
-    const std::int64_t patched = patched_device_bytes(w);
-    if (unload_for(state, to_free)) {
-      victim.partial = false;
-      std::erase(registered_, w);
-    }
-    victim.loaded_after_bytes = state.loaded_bytes;
-    victim.left_bytes -= device_bytes(w);
-    victim.copied_bytes = victim.left_bytes - (patched - patched_device_bytes(w));
-    record.victims.push_back(victim);
+    record.victims.push_back(evict(w, to_free));
   }
   // Struck off from the end of the list: least recently used first, whoever gave room first.
   for (auto it = before.rbegin(); it != before.rend(); ++it) {
@@ -226,14 +216,20 @@ FreeRecord Manager::free_memory(double required_bytes, bool everything) {
   return record;
 }
 
-// True if the weights left completely and are forgotten by the manager.
-bool Manager::unload_for(State& state, double to_free_bytes) {
-  if (to_free_bytes < static_cast<double>(state.loaded_bytes) &&
-      static_cast<double>(unload_part(state, to_free_bytes)) >= to_free_bytes) {
-    return false;
+Victim Manager::evict(WeightsIndex w, double to_free_bytes) {
+  State& state = states_[w];
+  Victim victim{w, state.loaded_bytes, 0, device_bytes(w), 0, false};
+  const std::int64_t patched = patched_device_bytes(w);
+  victim.partial = to_free_bytes < static_cast<double>(state.loaded_bytes) &&
+                   static_cast<double>(unload_part(state, to_free_bytes)) >= to_free_bytes;
+  if (!victim.partial) {
+    detach(state);
+    std::erase(registered_, w);
   }
-  detach(state);
-  return true;
+  victim.loaded_after_bytes = state.loaded_bytes;
+  victim.left_bytes -= device_bytes(w);
+  victim.copied_bytes = victim.left_bytes - (patched - patched_device_bytes(w));
+  return victim;
 }
 
 void Manager::detach(State& state) {
@@ -249,14 +245,8 @@ void Manager::detach(State& state) {
 }
 
 std::optional<Victim> Manager::unload(WeightsIndex weights) {
-  if (std::erase(registered_, weights) == 0) return {};
-  State& state = states_[weights];
-  Victim victim{weights, state.loaded_bytes, 0, device_bytes(weights), 0, false};
-  const std::int64_t patched = patched_device_bytes(weights);
-  detach(state);
-  victim.left_bytes -= device_bytes(weights);
-  victim.copied_bytes = victim.left_bytes - patched;
-  return victim;
+  if (std::ranges::count(registered_, weights) == 0) return {};
+  return evict(weights, kNoLimit);
 }
 
 std::int64_t Manager::forget(WeightsIndex weights) {

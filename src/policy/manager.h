@@ -172,7 +172,7 @@ class Manager {
   };
 
   FreeRecord free_memory(double required_bytes, bool everything);
-  bool unload_for(State& state, double to_free_bytes);
+  Victim evict(WeightsIndex weights, double to_free_bytes);
   std::int64_t unload_part(State& state, double to_free_bytes);
   void detach(State& state);
   void count_device(State& state);
