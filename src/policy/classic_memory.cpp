@@ -100,8 +100,7 @@ void ClassicMemory::patch(WeightsIndex w, int set, const std::vector<std::int64_
 Moves ClassicMemory::use(const Request& request) {
   std::vector<WeightsIndex> order = request.weights;
   if (manager_.settings().rules.last_loads_first) std::reverse(order.begin(), order.end());
-  CallRecord done =
-      manager_.load(order, request.asked_bytes, request.minimum_bytes, request.full);
+  CallRecord done = manager_.load(order, request.asked_bytes, request.minimum_bytes, request.full);
   for (LoadRecord& load : done.loads) {
     for (Part& part : load.parts) {
       if (request.measured && part.what == Say::asked) part.what = Say::asked_by_the_budget;

@@ -122,6 +122,7 @@ std::int64_t Pager::room_for_pages(std::int64_t beside_bytes) const {
   return std::max<std::int64_t>(beside_crumbs() - kept_free_bytes() - beside_bytes, 0);
 }
 
+// Rule 3 of paging.
 void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) {
   std::int64_t pages = 0;
   for (const Model& model : models_) pages += model.pages;
@@ -135,8 +136,9 @@ void Pager::shrink_to(std::int64_t pages_allowed, std::vector<PagesLeft>& left) 
   }
 }
 
-// From the second repeat on: the lowest addresses stay, the rest is streamed through buffers, which
-// take room of pages themselves.
+// Rule 4 of paging, from the second repeat on: the lowest addresses stay, the rest is streamed
+// through buffers. These take room of pages themselves, so that more is streamed, perhaps something
+// larger: hence several rounds.
 Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
   Repeat repeat;
   repeat.pages = std::min(span_pages(model.span_bytes), room_bytes / kPageBytes);
@@ -152,10 +154,10 @@ Pager::Repeat Pager::settle(const Model& model, std::int64_t room_bytes) const {
   return repeat;
 }
 
-// When the modules of each range run, from 0 to 1. Modules of one size have their addresses in the
-// order of their names as texts (block 10 before block 2) and run in that of their numbers. Names
-// are not in the module table: a range is taken to be spread evenly over numbered blocks, as many
-// as the smallest range that may be one module of each block.
+// Rule 7 of paging: when the modules of each range run, from 0 to 1. Modules of one size have their
+// addresses in the order of their names as texts (block 10 before block 2) and run in that of their
+// numbers. Names are not in the module table: a range is taken to be spread evenly over numbered
+// blocks, as many as the smallest range that may be one module of each block.
 std::vector<std::vector<double>> Pager::run_times(const Model& model) {
   constexpr std::int64_t kFewestBlocks = 8, kMostBlocks = 64;
   std::int64_t usual = kMostBlocks;
@@ -177,7 +179,10 @@ std::vector<std::vector<double>> Pager::run_times(const Model& model) {
   return times;
 }
 
-// A single repeat, layer by layer.
+// A single repeat, layer by layer: it is over before anything settles (rules 3, 4 and 7 of paging
+// in docs/policy.md). Room for a page comes from the other models first, then from this one's
+// highest page; that one was in use, so what lies above it is streamed from then on, whether there
+// would be room or not. Streaming takes a buffer, which leaves less room to the layers that follow.
 Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
                               std::int64_t others_pages) const {
   struct Layer {
@@ -237,7 +242,6 @@ Pager::Repeat Pager::run_once(const Model& model, std::int64_t room_bytes,
 PagedWork Pager::use(WeightsIndex weights, std::int64_t activation_bytes, bool once) {
   Model& model = models_[weights];
   PagedWork work;
-  work.weights = weights;
   model.staged = true;
   std::erase(listed_, weights);
   listed_.insert(listed_.begin(), weights);
@@ -267,11 +271,11 @@ PagedWork Pager::use(WeightsIndex weights, std::int64_t activation_bytes, bool o
   if (!model.spoiled) work.hit_bytes = bytes_below(model, std::min(before, repeat.pages), nullptr);
   model.spoiled = false;
   work.streamed_bytes = bytes_below(model, work.span_pages, nullptr) - work.kept_bytes;
-  tell_room(work, activation_bytes);
+  tell_room(work, weights, activation_bytes);
   return work;
 }
 
-void Pager::tell_room(PagedWork& work, std::int64_t activation_bytes) const {
+void Pager::tell_room(PagedWork& work, WeightsIndex used, std::int64_t activation_bytes) const {
   const auto tell = [&work](Say what, std::int64_t bytes, WeightsIndex weights = {}) {
     work.parts.push_back({what, static_cast<double>(bytes), weights});
   };
@@ -279,8 +283,7 @@ void Pager::tell_room(PagedWork& work, std::int64_t activation_bytes) const {
   if (taken_bytes_ != 0) tell(Say::held_by_a_node, -taken_bytes_);
   for (const WeightsIndex w : models_.indices()) {
     if (!models_[w].staged || models_[w].crumbs_bytes == 0) continue;
-    tell(w == work.weights ? Say::what_is_not_paged : Say::still_on_the_card,
-         -models_[w].crumbs_bytes, w);
+    tell(w == used ? Say::what_is_not_paged : Say::still_on_the_card, -models_[w].crumbs_bytes, w);
   }
   tell(Say::reserved_by_the_step, -activation_bytes);
   if (work.cast_buffer_bytes > 0) tell(Say::buffer_to_stream, -work.cast_buffer_bytes);

@@ -44,7 +44,6 @@ struct PagesLeft {
 
 /// One node's use of one model, from its first repeat to its last.
 struct PagedWork {
-  WeightsIndex weights = 0;
   std::int64_t span_pages = 0;
   std::int64_t resident_pages = 0;  ///< at the end
   std::int64_t watermark_pages = 0;
@@ -127,7 +126,7 @@ class Pager {
   // Bytes of modules that end at or below a page, and the largest range that does not.
   static std::int64_t bytes_below(const Model& model, std::int64_t pages, std::int64_t* largest);
 
-  void tell_room(PagedWork& work, std::int64_t activation_bytes) const;
+  void tell_room(PagedWork& work, WeightsIndex used, std::int64_t activation_bytes) const;
 
   PagedCard card_;
   std::int64_t taken_bytes_ = 0;  // among its others'

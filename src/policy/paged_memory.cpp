@@ -77,15 +77,16 @@ void PagedMemory::add(const Weights& weights) {
   models_.push_back(std::move(model));
 }
 
-// LoRAs are added to a weight when its page is filled, and to a streamed one every time. Another
-// set than before leaves the pages where they are, with nothing in them that can be used.
+// Rule 6 of paging: LoRAs are added to a weight when its page is filled, and to a streamed one
+// every time. Another set than before leaves the pages where they are, with nothing in them that
+// can be used.
 void PagedMemory::patch(WeightsIndex w, int set, const std::vector<std::int64_t>& /*unpatched*/) {
   std::optional<int>& last = models_[w].set;
   if (last && *last != set) pager_.spoil(w);
   last = set;
 }
 
-// --disable-smart-memory: each node's first request empties everything else.
+// Rule 8 of paging. A node's own models stay, though it asks for them one after the other.
 Moves PagedMemory::begin(const std::vector<WeightsIndex>& uses) {
   std::vector<PagesLeft> left;
   for (const WeightsIndex w : models_.indices()) {

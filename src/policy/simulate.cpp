@@ -84,7 +84,7 @@ void Simulation::start_prompt(StepIndex first_step) {
 std::vector<WeightsIndex> Simulation::valid(const std::vector<WeightsIndex>& list) const {
   std::vector<WeightsIndex> result;
   for (WeightsIndex w : list) {
-    if (valid(w) && std::find(result.begin(), result.end(), w) == result.end()) result.push_back(w);
+    if (held_.has(w) && std::ranges::count(result, w) == 0) result.push_back(w);
   }
   return result;
 }
@@ -163,8 +163,7 @@ void Simulation::count_read(WeightsIndex w, std::int64_t bytes) {
 
 void Simulation::place(const std::vector<WeightsIndex>& reads) {
   const auto has = [&](WeightsRole role) {
-    return std::any_of(reads.begin(), reads.end(),
-                       [&](WeightsIndex w) { return weights(w).role == role; });
+    return std::ranges::any_of(reads, [&](WeightsIndex w) { return weights(w).role == role; });
   };
   const bool checkpoint =
       has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));

@@ -36,7 +36,6 @@ class Simulation {
 
   const Weights& weights(WeightsIndex w) const { return passes_.weights[w]; }
   Holding& held(WeightsIndex w) { return held_[w]; }
-  bool valid(WeightsIndex w) const { return held_.has(w); }
   std::vector<WeightsIndex> valid(const std::vector<WeightsIndex>& list) const;
 
   void find_last_steps(StepIndex begin, StepIndex end);
