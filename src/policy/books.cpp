@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the books of a simulated run: bytes in VRAM and RAM, over disk and link, seconds, cuts.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 #include <utility>
 
 #include "ebb/bytes.h"
@@ -61,11 +58,10 @@ void Simulation::measure(const Step& step) {
     if (!held(w).by_hand) state_.vram[w] = memory_->vram(w);
     state_.ram[w] = std::max<std::int64_t>(ram_bytes(w) - by_hand, 0);
   }
-  const std::vector<WeightsIndex> uses = valid(step.uses);
   if (!step.uses.empty()) {
     state_.demand_known = demand.asked.known() && (demand.live.known() || demand.reserved.known());
   }
-  if (!uses.empty() && memory_->on_cpu(uses.front())) {
+  if (on_cpu(step)) {
     peak_ram(known_bytes(demand.live));
   } else if (!step.uses.empty()) {
     state_.live_bytes = known_bytes(demand.live);
@@ -76,6 +72,11 @@ void Simulation::measure(const Step& step) {
   state_.reserved_bytes = within_room(state_.live_bytes, wanted);
   state_.slack_bytes = wanted - state_.reserved_bytes;
   peak_vram(state_.reserved_bytes);
+}
+
+bool Simulation::on_cpu(const Step& step) const {
+  const std::vector<WeightsIndex> uses = valid(step.uses);
+  return !uses.empty() && memory_->on_cpu(uses.front());
 }
 
 // The allocator gives its slack back before it fails; on Windows it spills instead.
@@ -91,12 +92,9 @@ void Simulation::peak_vram(std::int64_t taken_bytes) {
 
 void Simulation::compute_seconds(const Step& step) {
   const double flops = step.demand.flops * std::max(step.demand.repeats, 1);
-  const std::vector<WeightsIndex> uses = valid(step.uses);
-  const bool works = !step.uses.empty();
-  const bool on_cpu = !uses.empty() && memory_->on_cpu(uses.front());
-  if (!works) {
+  if (step.uses.empty()) {
     state_.compute_seconds = 0;
-  } else if (flops > 0 && !on_cpu) {  // how fast the CPU is, nobody has said
+  } else if (flops > 0 && !on_cpu(step)) {  // how fast the CPU is, nobody has said
     state_.compute_seconds = seconds(flops, machine_.compute_flops_per_second);
   }
   const Figure& disk = machine_.disk_bytes_per_second;

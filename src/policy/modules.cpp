@@ -36,14 +36,13 @@ double mib(double bytes) { return bytes / (1024.0 * 1024.0); }
 
 void Manager::load_within(State& state, LoadRecord& record) {
   const bool full = record.total_bytes > static_cast<double>(state.weights.size_bytes);
-  std::int64_t counted = 0;
   int patch_count = 0;
   record.full = full;
   record.lowvram = false;
   record.loaded_bytes = 0;
   state.buffer_bytes = 0;
   choose(state, record, patch_count);
-  counted = record.loaded_bytes;
+  const std::int64_t counted = record.loaded_bytes;
   state.lowvram = record.lowvram;
   state.loaded_bytes = full ? state.weights.size_bytes : counted;
   if (full) state.outside_on_gpu = true;

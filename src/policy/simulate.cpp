@@ -151,7 +151,16 @@ void Simulation::read(const Step& step) {
     mapped = plus(mapped, bytes);
     count_read(parts.front(), bytes);
   }
-  place(fresh);  // where to is decided by the RAM that was free before
+  const auto has = [&](WeightsRole role) {
+    return std::ranges::any_of(fresh, [&](WeightsIndex w) { return weights(w).role == role; });
+  };
+  const bool checkpoint =
+      has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));
+  for (const WeightsIndex w : fresh) {  // where to is decided by the RAM that was free before
+    if (!memory_->place(w, checkpoint, ram_for_weights() - ram_now_)) continue;
+    apply(memory_->use({.weights = {w}, .full = true}));
+    count_moved();
+  }
   count_ram();
   peak_ram(0, mapped);
 }
@@ -159,20 +168,6 @@ void Simulation::read(const Step& step) {
 void Simulation::count_read(WeightsIndex w, std::int64_t bytes) {
   std::int64_t& total = held(w).cached ? warm_bytes_ : state_.read_bytes;
   total = plus(total, bytes);
-}
-
-void Simulation::place(const std::vector<WeightsIndex>& reads) {
-  const auto has = [&](WeightsRole role) {
-    return std::ranges::any_of(reads, [&](WeightsIndex w) { return weights(w).role == role; });
-  };
-  const bool checkpoint =
-      has(WeightsRole::diffusion) && (has(WeightsRole::text_encoder) || has(WeightsRole::vae));
-  for (WeightsIndex w : reads) {
-    if (memory_->place(w, checkpoint, ram_for_weights() - ram_now_)) {
-      apply(memory_->use({.weights = {w}, .full = true}));
-      count_ram();
-    }
-  }
 }
 
 // A request of its own, which the later one finds on the card.

@@ -46,7 +46,6 @@ class Simulation {
   void read(const Step& step);
   void count_read(WeightsIndex w, std::int64_t bytes);
   void read_ahead();
-  void place(const std::vector<WeightsIndex>& reads);
   void work_earlier(const Step& step);
   void use(const Step& step);
   void use_by_hand(const Step& step, WeightsIndex w);
@@ -68,6 +67,7 @@ class Simulation {
   void count_ram();
   void add_ram(WeightsIndex w, std::int64_t bytes);
   void tell_ram(std::int64_t extra_bytes);
+  bool on_cpu(const Step& step) const;
   std::int64_t within_room(std::int64_t live, std::int64_t reserved) const;
   void peak_vram(std::int64_t taken_bytes);
   void peak_ram(std::int64_t extra_bytes, std::int64_t mapped_bytes = 0);
