@@ -218,7 +218,7 @@ void Simulation::use(const Step& step) {
 // The node frees what it thinks it needs, moves the model over, and back when it is done.
 void Simulation::use_by_hand(const Step& step, WeightsIndex w) {
   apply(memory_->make_room(known_bytes(step.demand.asked)));
-  count_ram();
+  count_moved();
   if (memory_->on_cpu(w)) return;
   const std::int64_t size = std::clamp<std::int64_t>(weights(w).bytes, 0, kMostSummedBytes);
   memory_->take(size);
