@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/names.h"
 #include "base/text.h"
 
 namespace ebb {
@@ -96,15 +97,8 @@ std::string gib_digits(std::int64_t bytes) {
 std::string format_gib(std::int64_t bytes) { return gib_digits(bytes) + " GiB"; }
 
 const char* to_string(NumberKind kind) {
-  switch (kind) {
-    case NumberKind::unknown: return "unknown";
-    case NumberKind::computed: return "computed";
-    case NumberKind::measured: return "measured";
-    case NumberKind::assumed: return "assumed";
-    case NumberKind::given: return "given";
-    case NumberKind::probed: return "probed";
-  }
-  return "unknown";
+  return name_in<NumberKind::probed>(
+      {"unknown", "computed", "measured", "assumed", "given", "probed"}, kind);
 }
 
 }  // namespace ebb

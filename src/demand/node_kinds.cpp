@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "demand/classes.h"
 #include "demand/link_types.h"
@@ -261,18 +262,9 @@ SamplerSettings sampler_settings(const PromptGraph& graph, NodeIndex node, Promp
 }
 
 const char* to_string(StepKind kind) {
-  switch (kind) {
-    case StepKind::other: return "other";
-    case StepKind::load: return "load";
-    case StepKind::encode_text: return "encode_text";
-    case StepKind::encode_vision: return "encode_vision";
-    case StepKind::encode_image: return "encode_image";
-    case StepKind::sample: return "sample";
-    case StepKind::decode: return "decode";
-    case StepKind::upscale: return "upscale";
-    case StepKind::use: return "use";
-  }
-  return "other";
+  return name_in<StepKind::use>({"other", "load", "encode_text", "encode_vision", "encode_image",
+                                 "sample", "decode", "upscale", "use"},
+                                kind);
 }
 
 }  // namespace ebb

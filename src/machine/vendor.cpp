@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/names.h"
 #include "base/text.h"
 
 namespace ebb {
@@ -167,14 +168,7 @@ std::optional<Card> card_by_name(std::string_view name) {
 }
 
 const char* to_string(GpuVendor vendor) {
-  switch (vendor) {
-    case GpuVendor::nvidia: return "NVIDIA";
-    case GpuVendor::amd: return "AMD";
-    case GpuVendor::intel: return "Intel";
-    case GpuVendor::apple: return "Apple";
-    case GpuVendor::other: return "other";
-  }
-  return "other";
+  return name_in<GpuVendor::other>({"NVIDIA", "AMD", "Intel", "Apple", "other"}, vendor);
 }
 
 CardRules card_rules(const Machine& machine) {

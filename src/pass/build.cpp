@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/names.h"
 #include "demand/link_types.h"
 #include "ebb/pass.h"
 #include "pass/own_nodes.h"
@@ -228,14 +229,7 @@ Passes build_passes(const Prompt& prompt, const Order& order, PromptDemand deman
 }
 
 const char* to_string(CutAction action) {
-  switch (action) {
-    case CutAction::keep: return "keep";
-    case CutAction::unload_all: return "unload_all";
-    case CutAction::park: return "park";
-    case CutAction::drop: return "drop";
-    case CutAction::prefetch: return "prefetch";
-  }
-  return "keep";
+  return name_in<CutAction::prefetch>({"keep", "unload_all", "park", "drop", "prefetch"}, action);
 }
 
 }  // namespace ebb

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "ebb/pass.h"
 
@@ -387,26 +388,13 @@ bool nearly_full(std::int64_t ram_peak_bytes, const Quantity& ram) {
 int rank(Verdict verdict) { return static_cast<int>(verdict); }
 
 const char* to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::fits: return "fits";
-    case Verdict::tight: return "tight";
-    case Verdict::offloads: return "offloads";
-    case Verdict::may_run_out: return "may_run_out";
-    case Verdict::ram_short: return "ram_short";
-    case Verdict::spills: return "spills";
-    case Verdict::unknown: return "unknown";
-  }
-  return "unknown";
+  return name_in<Verdict::unknown>(
+      {"fits", "tight", "offloads", "may_run_out", "ram_short", "spills", "unknown"}, verdict);
 }
 
 const char* to_string(Then then) {
-  switch (then) {
-    case Then::nothing: return "nothing";
-    case Then::spills: return "spills";
-    case Then::may_run_out: return "may_run_out";
-    case Then::retries_in_tiles: return "retries_in_tiles";
-  }
-  return "nothing";
+  return name_in<Then::retries_in_tiles>({"nothing", "spills", "may_run_out", "retries_in_tiles"},
+                                         then);
 }
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/names.h"
 #include "plan/levers.h"
 #include "plan/questions.h"
 
@@ -22,16 +23,10 @@ constexpr double kSameShare = 0.02;          ///< of the run's seconds
 }  // namespace
 
 Say does(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::fits: return Say::fits;
-    case Verdict::tight: return Say::fits_tightly;
-    case Verdict::offloads: return Say::offloads;
-    case Verdict::may_run_out: return Say::may_run_out_of_memory;
-    case Verdict::ram_short: return Say::is_short_of_ram;
-    case Verdict::spills: return Say::spills_into_shared_memory;
-    case Verdict::unknown: return Say::is_unknown;
-  }
-  return Say::is_unknown;
+  return name_in<Verdict::unknown>(
+      {Say::fits, Say::fits_tightly, Say::offloads, Say::may_run_out_of_memory,
+       Say::is_short_of_ram, Say::spills_into_shared_memory, Say::is_unknown},
+      verdict);
 }
 
 namespace {
@@ -244,15 +239,8 @@ std::vector<Message> changes(const Outcome& was, const Outcome& is, const Machin
 }
 
 const char* to_string(FixKind kind) {
-  switch (kind) {
-    case FixKind::nothing: return "nothing";
-    case FixKind::flag: return "flag";
-    case FixKind::node: return "node";
-    case FixKind::parameter: return "parameter";
-    case FixKind::order: return "order";
-    case FixKind::version: return "version";
-  }
-  return "nothing";
+  return name_in<FixKind::version>({"nothing", "flag", "node", "parameter", "order", "version"},
+                                   kind);
 }
 
 std::vector<Fix> search_fixes(const Trial& base, const Prediction& prediction,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "report/machine_notes.h"
 #include "report/words.h"
@@ -221,16 +222,8 @@ std::string spill_words(const Report& report, const View& view) {
 }  // namespace
 
 std::string verdict_word(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::fits: return "FITS";
-    case Verdict::tight: return "TIGHT";
-    case Verdict::offloads: return "OFFLOADS";
-    case Verdict::may_run_out: return "MAY RUN OUT";
-    case Verdict::ram_short: return "RAM SHORT";
-    case Verdict::spills: return "SPILLS";
-    case Verdict::unknown: return "UNKNOWN";
-  }
-  return "UNKNOWN";
+  return name_in<Verdict::unknown>(
+      {"FITS", "TIGHT", "OFFLOADS", "MAY RUN OUT", "RAM SHORT", "SPILLS", "UNKNOWN"}, verdict);
 }
 
 std::string verdict_words(Verdict verdict, std::int64_t offloaded_bytes) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
@@ -202,29 +203,15 @@ std::string work_words(StepKind kind) {
 }
 
 std::string role_words(WeightsRole role) {
-  switch (role) {
-    case WeightsRole::diffusion: return "diffusion";
-    case WeightsRole::text_encoder: return "text encoder";
-    case WeightsRole::vae: return "VAE";
-    case WeightsRole::vision_encoder: return "vision encoder";
-    case WeightsRole::controlnet: return "ControlNet";
-    case WeightsRole::lora: return "LoRA";
-    case WeightsRole::upscaler: return "upscaler";
-    case WeightsRole::other: return "other";
-  }
-  return "other";
+  return name_in<WeightsRole::other>({"diffusion", "text encoder", "VAE", "vision encoder",
+                                      "ControlNet", "LoRA", "upscaler", "other"},
+                                     role);
 }
 
 std::string bytes_from_words(BytesFrom from) {
-  switch (from) {
-    case BytesFrom::header: return "header read";
-    case BytesFrom::known: return "known file";
-    case BytesFrom::stated: return "stated in the workflow";
-    case BytesFrom::assumed: return "assumed from its name";
-    case BytesFrom::given: return "given";
-    case BytesFrom::unknown: return "unknown";
-  }
-  return "unknown";
+  return name_in<BytesFrom::unknown>({"header read", "known file", "stated in the workflow",
+                                      "assumed from its name", "given", "unknown"},
+                                     from);
 }
 
 namespace {

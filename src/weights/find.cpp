@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "ebb/file.h"
 #include "ebb/weights.h"
@@ -26,17 +27,9 @@ namespace {
 constexpr double kSameEncoderTolerance = 0.006;  // CLIP files may lack the text projection
 
 std::string_view default_folder(WeightsRole role) {
-  switch (role) {
-    case WeightsRole::diffusion: return "diffusion_models";
-    case WeightsRole::text_encoder: return "text_encoders";
-    case WeightsRole::vae: return "vae";
-    case WeightsRole::vision_encoder: return "clip_vision";
-    case WeightsRole::controlnet: return "controlnet";
-    case WeightsRole::lora: return "loras";
-    case WeightsRole::upscaler: return "upscale_models";
-    case WeightsRole::other: break;
-  }
-  return {};
+  return name_in<WeightsRole::other>({"diffusion_models", "text_encoders", "vae", "clip_vision",
+                                      "controlnet", "loras", "upscale_models", ""},
+                                     role);
 }
 
 // ---- from a header ------------------------------------------------------------------------
@@ -304,43 +297,21 @@ void name_weights(Weights& weights, const WeightsRequest& request) {
 }  // namespace
 
 const char* to_string(WeightsRole role) {
-  switch (role) {
-    case WeightsRole::diffusion: return "diffusion";
-    case WeightsRole::text_encoder: return "text_encoder";
-    case WeightsRole::vae: return "vae";
-    case WeightsRole::vision_encoder: return "vision_encoder";
-    case WeightsRole::controlnet: return "controlnet";
-    case WeightsRole::lora: return "lora";
-    case WeightsRole::upscaler: return "upscaler";
-    case WeightsRole::other: break;
-  }
-  return "other";
+  return name_in<WeightsRole::other>({"diffusion", "text_encoder", "vae", "vision_encoder",
+                                      "controlnet", "lora", "upscaler", "other"},
+                                     role);
 }
 
 Say name_of(WeightsRole role) {
-  switch (role) {
-    case WeightsRole::diffusion: return Say::a_diffusion_model;
-    case WeightsRole::text_encoder: return Say::a_text_encoder;
-    case WeightsRole::vae: return Say::a_vae;
-    case WeightsRole::vision_encoder: return Say::a_vision_encoder;
-    case WeightsRole::controlnet: return Say::a_controlnet;
-    case WeightsRole::lora: return Say::a_lora;
-    case WeightsRole::upscaler: return Say::an_upscaler;
-    case WeightsRole::other: break;
-  }
-  return Say::a_model;
+  return name_in<WeightsRole::other>(
+      {Say::a_diffusion_model, Say::a_text_encoder, Say::a_vae, Say::a_vision_encoder,
+       Say::a_controlnet, Say::a_lora, Say::an_upscaler, Say::a_model},
+      role);
 }
 
 const char* to_string(BytesFrom from) {
-  switch (from) {
-    case BytesFrom::header: return "header";
-    case BytesFrom::known: return "known";
-    case BytesFrom::stated: return "stated";
-    case BytesFrom::assumed: return "assumed";
-    case BytesFrom::given: return "given";
-    case BytesFrom::unknown: break;
-  }
-  return "unknown";
+  return name_in<BytesFrom::unknown>({"header", "known", "stated", "assumed", "given", "unknown"},
+                                     from);
 }
 
 std::optional<Weights> find_table_weights(std::string_view name, const ComfyVersion& version) {
