@@ -261,32 +261,26 @@ int run(const Arguments& a) {
 
 }  // namespace
 
-std::function<int()> declare_apply(CLI::App& app) {
+std::function<int()> declare_apply(Options& options) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("PATH", a->paths, "workflow files or folders of them")->type_name(" ")->required();
-  app.add_option("-o,--output", a->output, "write the patched workflow to this file")
-      ->type_name("FILE");
-  app.add_option("--out", a->out, "write patched workflows into this folder")->type_name("DIR");
-  app.add_option("--svg", a->svg, "write a picture of the canvas before and after to this file")
-      ->type_name("FILE");
-  app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak");
-  app.add_flag("--force", a->force, "write over files that are there");
-  app.add_flag("--check", a->check, "write nothing, exit with 1 if a file would change");
-  app.add_flag("--json", a->json, "one line of JSON a file (docs/patch.md)");
-  app.add_option("--with", a->choice.with,
-                 "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
-                 "another, whatever the plan says")
-      ->type_name("NODE");
-  app.add_option("--only", a->choice.only, "of the plan's fixes only these, by name")
-      ->type_name("NAME")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  app.add_option("--skip", a->choice.skip, "the plan's fixes without these")
-      ->type_name("NAME")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  declare_machine(app, a->plan);
-  app.footer(kExamples);
+  options.positional("PATH", a->paths, "workflow files or folders of them");
+  options.value("-o,--output", a->output, "FILE", "write the patched workflow to this file");
+  options.value("--out", a->out, "DIR", "write patched workflows into this folder");
+  options.value("--svg", a->svg, "FILE",
+                "write a picture of the canvas before and after to this file");
+  options.flag("--in-place", a->in_place, "change the file itself and keep FILE.bak");
+  options.flag("--force", a->force, "write over files that are there");
+  options.flag("--check", a->check, "write nothing, exit with 1 if a file would change");
+  options.flag("--json", a->json, "one line of JSON a file (docs/patch.md)");
+  options.value("--with", a->choice.with, "NODE",
+                "UnloadModels or EbbCut: this node at every switch from one diffusion model to "
+                "another, whatever the plan says");
+  options.value("--only", a->choice.only, "NAME", "of the plan's fixes only these, by name")
+      .separated_by_commas();
+  options.value("--skip", a->choice.skip, "NAME", "the plan's fixes without these")
+      .separated_by_commas();
+  declare_machine(options, a->plan);
+  options.footer(kExamples);
   return [a] { return run(*a); };
 }
 

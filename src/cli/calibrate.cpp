@@ -192,19 +192,15 @@ int run(const CalibrateArguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_calibrate(CLI::App& app) {
+std::function<int()> declare_calibrate(Options& options) {
   auto arguments = std::make_shared<CalibrateArguments>();
-  app.add_option("--comfyui", arguments->comfyui, "ComfyUI folder whose model code is traced")
-      ->required()
-      ->type_name("DIR");
-  app.add_option("--python", arguments->python, "the Python that ComfyUI runs with")
-      ->required()
-      ->type_name("PY");
-  app.add_option("--only", arguments->only, "only this architecture; may be given again")
-      ->type_name("KEY");
-  app.add_option("--out", arguments->out, "also write the rows, one JSON object a line")
-      ->type_name("FILE");
-  app.footer(
+  options.value("--comfyui", arguments->comfyui, "DIR", "ComfyUI folder whose model code is traced")
+      .required();
+  options.value("--python", arguments->python, "PY", "the Python that ComfyUI runs with")
+      .required();
+  options.value("--only", arguments->only, "KEY", "only this architecture; may be given again");
+  options.value("--out", arguments->out, "FILE", "also write the rows, one JSON object a line");
+  options.footer(
       "No GPU and no weights: models are built without storage, a few minutes for all of them.\n"
       "Exit code 1: a single item differs from the table by more than 1 %. For a batch of two (*2) "
       "the\ntable doubles one item: up to 5 % more, because position tables are shared.\n\n"

@@ -95,21 +95,19 @@ int run(const Arguments& a) {
 
 }  // namespace
 
-std::function<int()> declare_clean(CLI::App& app) {
+std::function<int()> declare_clean(Options& options) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file, "a workflow")->type_name(" ")->required();
-  auto* remove = app.add_flag("--remove", a->remove, "take them out and join their links");
-  app.add_flag("--replace", a->replace, "the same, and UnloadModels at every switch of models")
-      ->excludes(remove);
-  app.add_option("--node", a->nodes, "only this node; may be given several times")
-      ->type_name("ID")
-      ->allow_extra_args(false);
-  auto* output = app.add_option("-o,--output", a->output, "write to this file")->type_name("FILE");
-  app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
-      ->excludes(output);
-  app.add_flag("--force", a->force, "write over files that are there");
-  app.add_flag("--json", a->json, "list them as JSON");
-  app.footer(kExamples);
+  options.positional("FILE", a->file, "a workflow");
+  const Option remove = options.flag("--remove", a->remove, "take them out and join their links");
+  options.flag("--replace", a->replace, "the same, and UnloadModels at every switch of models")
+      .excludes(remove);
+  options.value("--node", a->nodes, "ID", "only this node; may be given several times");
+  const Option output = options.value("-o,--output", a->output, "FILE", "write to this file");
+  options.flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
+      .excludes(output);
+  options.flag("--force", a->force, "write over files that are there");
+  options.flag("--json", a->json, "list them as JSON");
+  options.footer(kExamples);
   return [a] { return run(*a); };
 }
 

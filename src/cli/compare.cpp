@@ -148,30 +148,23 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_compare(CLI::App& app) {
+std::function<int()> declare_compare(Options& options) {
   auto arguments = std::make_shared<Arguments>();
   PlanArguments& common = arguments->common;
-  app.add_option("FILE", common.file, "a workflow, or media that carry one; - reads stdin")
-      ->required()
-      ->type_name(" ");
+  options.positional("FILE", common.file, "a workflow, or media that carry one; - reads stdin");
   for (std::size_t axis = 0; axis < std::size(kAxes); ++axis) {
-    const std::string option = kAxes[axis].option;
-    auto* added = app.add_option(option, arguments->values[axis], kAxes[axis].help);
-    added->type_name(kAxes[axis].what)->group("What varies")->allow_extra_args(false);
-    if (option != "--flags") added->delimiter(',');
+    const Axis& row = kAxes[axis];
+    Option option = options.value(row.option, arguments->values[axis], row.what, row.help);
+    option.group("What varies");
+    if (row.option != std::string_view("--flags")) option.separated_by_commas();
   }
-  app.add_option("--models", common.models, "ComfyUI's models folder; may be given again")
-      ->type_name("DIR")
-      ->allow_extra_args(false);
-  app.add_option("--input", common.input, "ComfyUI's input folder, for the sizes of pictures")
-      ->type_name("DIR");
-  app.add_option("--bytes", common.bytes, "size of a model file that is not at hand")
-      ->type_name("NAME=SIZE")
-      ->allow_extra_args(false);
-  app.add_option("--machine", common.machine_file, "read the machine from this file")
-      ->type_name("FILE");
-  app.add_flag("--json", common.json, "print everything as one JSON object (docs/json.md)");
-  app.footer(kExamples);
+  options.value("--models", common.models, "DIR", "ComfyUI's models folder; may be given again");
+  options.value("--input", common.input, "DIR",
+                "ComfyUI's input folder, for the sizes of pictures");
+  options.value("--bytes", common.bytes, "NAME=SIZE", "size of a model file that is not at hand");
+  options.value("--machine", common.machine_file, "FILE", "read the machine from this file");
+  options.flag("--json", common.json, "print everything as one JSON object (docs/json.md)");
+  options.footer(kExamples);
   return [arguments] { return run(*arguments); };
 }
 

@@ -98,26 +98,22 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_convert(CLI::App& app) {
+std::function<int()> declare_convert(Options& options) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file,
-                 "a workflow, or a picture, video or sound that carries one; - reads stdin")
-      ->type_name(" ")
-      ->required();
-  app.add_option("-o,--output", a->output, "write the prompt to this file, not to stdout")
-      ->type_name("FILE");
-  app.add_option("--comfyui", a->comfyui, kComfyuiHelp)->type_name("DIR|VERSION");
-  app.add_option("--object-info", a->object_info,
-                 "your server's address, or a saved answer to its GET /object_info, for its packs")
-      ->type_name("URL|FILE");
-  auto* graph = app.add_flag("--workflow", a->graph, "convert the graph, where a file has both");
-  app.add_flag("--prompt", a->prompt, "take the prompt that was sent, where a file has both")
-      ->excludes(graph);
-  app.add_option("--report", a->report, "write what is uncertain to this file, as JSON")
-      ->type_name("FILE");
-  app.add_flag("--strict", a->strict, "exit with 1 if anything is uncertain or refused");
-  app.add_flag("--repair", a->repair, "drop links that lead nowhere, and say which");
-  app.footer(kExamples);
+  options.positional("FILE", a->file,
+                     "a workflow, or a picture, video or sound that carries one; - reads stdin");
+  options.value("-o,--output", a->output, "FILE", "write the prompt to this file, not to stdout");
+  options.value("--comfyui", a->comfyui, "DIR|VERSION", kComfyuiHelp);
+  options.value("--object-info", a->object_info, "URL|FILE",
+                "your server's address, or a saved answer to its GET /object_info, for its packs");
+  const Option graph =
+      options.flag("--workflow", a->graph, "convert the graph, where a file has both");
+  options.flag("--prompt", a->prompt, "take the prompt that was sent, where a file has both")
+      .excludes(graph);
+  options.value("--report", a->report, "FILE", "write what is uncertain to this file, as JSON");
+  options.flag("--strict", a->strict, "exit with 1 if anything is uncertain or refused");
+  options.flag("--repair", a->repair, "drop links that lead nowhere, and say which");
+  options.footer(kExamples);
   return [a] { return run(*a); };
 }
 

@@ -70,12 +70,12 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_explain(CLI::App& app) {
+std::function<int()> declare_explain(Options& options) {
   auto arguments = std::make_shared<Arguments>();
-  declare_run(app, *arguments);
-  app.add_option("--pass", arguments->pass, "number of the pass in `ebb plan` (default: the worst)")
-      ->type_name("N");
-  app.footer(kExamples);
+  declare_run(options, *arguments);
+  options.value("--pass", arguments->pass, "N",
+                "number of the pass in `ebb plan` (default: the worst)");
+  options.footer(kExamples);
   return [arguments] { return run(*arguments); };
 }
 

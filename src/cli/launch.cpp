@@ -177,27 +177,23 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_launch(CLI::App& app) {
+std::function<int()> declare_launch(Options& options) {
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("--for", arguments->files,
-                 "a workflow to start ComfyUI for; may be given several times")
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->required();
-  app.add_option("--from", arguments->from,
-                 "an existing .bat or .sh: its flags are taken over, and what changes is said")
-      ->type_name("FILE");
-  app.add_option("--write", arguments->write, "write the script to this .bat or .sh")
-      ->type_name("FILE");
-  app.add_flag("--force", arguments->force, "replace the file of --write if it exists");
-  app.add_flag("--print", arguments->print, "print the script, with --write too");
-  app.add_option("--python", arguments->python,
-                 "the Python to start (default: python_embeded, a venv, or the one on PATH)")
-      ->type_name("PYTHON");
-  declare_machine(app, *arguments);
-  app.add_flag("--json", arguments->json, "print everything as one JSON object (docs/launch.md)");
-  app.get_option("--comfyui")->required()->description("ComfyUI's folder, a portable one too");
-  app.footer(kExamples);
+  options
+      .value("--for", arguments->files, "FILE",
+             "a workflow to start ComfyUI for; may be given several times")
+      .required();
+  options.value("--from", arguments->from, "FILE",
+                "an existing .bat or .sh: its flags are taken over, and what changes is said");
+  options.value("--write", arguments->write, "FILE", "write the script to this .bat or .sh");
+  options.flag("--force", arguments->force, "replace the file of --write if it exists");
+  options.flag("--print", arguments->print, "print the script, with --write too");
+  options.value("--python", arguments->python, "PYTHON",
+                "the Python to start (default: python_embeded, a venv, or the one on PATH)");
+  declare_machine(options, *arguments);
+  options.flag("--json", arguments->json, "print everything as one JSON object (docs/launch.md)");
+  options.declared("--comfyui").required().help("ComfyUI's folder, a portable one too");
+  options.footer(kExamples);
   return [arguments] { return run(*arguments); };
 }
 

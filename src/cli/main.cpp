@@ -8,14 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
 #include "cli/print.h"
-#include "ebb/version.h"
 
 namespace ebb::cli {
 namespace {
@@ -56,17 +54,6 @@ constexpr const char* kFooter =
     "  ebb plan my_workflow.json --comfyui ~/ComfyUI          its version, models and pictures\n"
     "  ebb help plan                                          all options, with examples";
 
-/// A word that is no command: the commands that there are.
-int fail_command(const std::string& word) {
-  std::string names;
-  for (const Command& command : kCommands) {
-    names += (names.empty() ? "" : ", ") + std::string(command.name);
-  }
-  say(fmt::format("ebb: {}\n  The commands are {}; ebb --help says what they do.\n",
-                  "there is no command \"" + word + "\"", names));
-  return kUsage;
-}
-
 /// `ebb help`, `ebb help plan` and `ebb` alone mean --help.
 std::vector<std::string> words_of(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -80,38 +67,6 @@ std::vector<std::string> words_of(int argc, char** argv) {
   if (!known) return words;
   words.push_back("--help");
   return words;
-}
-
-int run(int argc, char** argv) {
-  CLI::App app("Ebb tells a ComfyUI user, before anything is queued, what a workflow will hold.",
-               "ebb");
-  app.set_version_flag("--version", "ebb " EBB_VERSION);
-  app.require_subcommand(0, 1);
-  app.footer(kFooter);
-  std::function<int()> chosen;
-  for (const Command& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.description);
-    sub->group(command.group);
-    auto runner = command.declare(*sub);
-    sub->callback([&chosen, runner] { chosen = runner; });
-  }
-  std::vector<std::string> words = words_of(argc, argv);
-  const std::string first = words[0];
-  std::reverse(words.begin(), words.end());  // as CLI11 takes them
-  try {
-    app.parse(std::move(words));
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    const bool known = !app.get_subcommands().empty();
-    const std::string name =
-        known ? std::string("ebb ") + app.get_subcommands()[0]->get_name() : "ebb";
-    if (!known && first[0] != '-') return fail_command(first);
-    say(fmt::format("{}: {}\n  {} --help shows the arguments, with examples.\n", name, error.what(),
-                    name));
-    return kUsage;
-  }
-  return chosen();
 }
 
 }  // namespace
@@ -137,7 +92,8 @@ int main(int argc, char** argv) {
   // The library throws nothing of its own; what the standard library throws is caught here, once.
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk
   try {
-    return ebb::cli::run(argc, argv);
+    using namespace ebb::cli;
+    return parse(kCommands, words_of(argc, argv), kFooter)();
   } catch (const std::bad_alloc&) {
     std::fputs("ebb: there is not enough memory for this\n", stderr);
     return ebb::cli::kInternal;

@@ -54,9 +54,9 @@ int run(const PlanArguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_plan(CLI::App& app) {
+std::function<int()> declare_plan(Options& options) {
   auto arguments = std::make_shared<PlanArguments>();
-  declare(app, *arguments);
+  declare(options, *arguments);
   return [arguments] { return run(*arguments); };
 }
 

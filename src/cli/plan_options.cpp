@@ -24,50 +24,47 @@ constexpr const char* kExamples =
 
 }  // namespace
 
-void declare_machine(CLI::App& app, PlanArguments& a) {
+void declare_machine(Options& options, PlanArguments& a) {
   for (const OptionRow& row : option_rows()) {
     if (!row.group) continue;
     std::string name = std::string("--") + row.name;
     std::ranges::replace(name, '_', '-');
-    CLI::Option* option = std::visit(
+    Option option = std::visit(
         [&](auto place) {
-          return app.add_option(name, static_cast<RunArguments&>(a).*place, row.help);
+          return options.value(name, static_cast<RunArguments&>(a).*place, row.what, row.help);
         },
         row.place);
-    option->type_name(row.what)->group(row.group);
-    if (option->get_items_expected_max() > 1) option->allow_extra_args(false);
-    if (row.lists) option->delimiter(',');
+    option.group(row.group);
+    if (row.lists) option.separated_by_commas();
   }
 }
 
-void declare_run(CLI::App& app, PlanArguments& a) {
-  app.add_option("FILE", a.file, "a workflow, or media that carry one; - reads stdin")
-      ->required()
-      ->type_name(" ");
-  declare_machine(app, a);
-  app.add_flag("--json", a.json, "print everything as one JSON object (docs/json.md)")
-      ->group("Output");
-  app.add_option("--color", a.colour, "auto, always or never; text without a verdict has none")
-      ->type_name("WHEN")
-      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
-      ->group("Output");
+void declare_run(Options& options, PlanArguments& a) {
+  options.positional("FILE", a.file, "a workflow, or media that carry one; - reads stdin");
+  declare_machine(options, a);
+  options.flag("--json", a.json, "print everything as one JSON object (docs/json.md)")
+      .group("Output");
+  options
+      .value("--color", a.colour, "WHEN", "auto, always or never; text without a verdict has none")
+      .one_of({"auto", "always", "never"})
+      .group("Output");
 }
 
-void declare(CLI::App& app, PlanArguments& a) {
+void declare(Options& options, PlanArguments& a) {
   constexpr const char* kOutput = "Output";
-  declare_run(app, a);
+  declare_run(options, a);
   const auto add = [&](const char* name, std::string& value, const char* what, const char* help) {
-    return app.add_option(name, value, help)->type_name(what)->group(kOutput);
+    options.value(name, value, what, help).group(kOutput);
   };
   add("--html", a.html, "FILE", "write the page with picture and tables to this file");
   add("--svg", a.svg, "FILE", "write the picture alone to this file");
   add("--save-machine", a.save_machine, "FILE", "write the machine used to this file");
-  app.add_flag("--again", a.again,
-               "print what a second queue runs and reads when one value changes")
-      ->group(kOutput);
+  options
+      .flag("--again", a.again, "print what a second queue runs and reads when one value changes")
+      .group(kOutput);
   add("--fail-on", a.fail_on, "VERDICT",
       "exit with 1 if the verdict is worse than this one: fits, tight, offloads, ...");
-  app.footer(kExamples);
+  options.footer(kExamples);
 }
 
 Result<PlanOptions> understand(const PlanArguments& arguments) {

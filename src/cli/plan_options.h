@@ -2,10 +2,10 @@
 // The arguments of `ebb plan`, as typed and as understood; most are those of other commands too.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
+#include "cli/options.h"
 #include "ebb/run.h"
 
 namespace ebb::cli {
@@ -28,11 +28,11 @@ struct PlanOptions : RunOptions {
 };
 
 /// The machine and the sizes: what every command that predicts a run takes.
-void declare_machine(CLI::App& app, PlanArguments& arguments);
+void declare_machine(Options& options, PlanArguments& arguments);
 /// The same, the workflow and --json.
-void declare_run(CLI::App& app, PlanArguments& arguments);
+void declare_run(Options& options, PlanArguments& arguments);
 /// All of that and what only `ebb plan` takes.
-void declare(CLI::App& app, PlanArguments& arguments);
+void declare(Options& options, PlanArguments& arguments);
 Result<PlanOptions> understand(const PlanArguments& arguments);
 
 /// A file's run. Errors: as predict_run; an option that is not usable, a file that is no workflow.

@@ -222,17 +222,14 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_show(CLI::App& app) {
+std::function<int()> declare_show(Options& options) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILES", a->files, "workflows, or media that carry them; - reads stdin")
-      ->type_name(" ")
-      ->required();
-  app.add_option("--comfyui", a->comfyui, kComfyuiHelp)->type_name("DIR|VERSION");
-  app.add_option("--object-info", a->object_info,
-                 "your server's address, or a saved answer to its GET /object_info")
-      ->type_name("URL|FILE");
-  app.add_flag("--json", a->json, "print one JSON object");
-  app.footer(kExamples);
+  options.positional("FILES", a->files, "workflows, or media that carry them; - reads stdin");
+  options.value("--comfyui", a->comfyui, "DIR|VERSION", kComfyuiHelp);
+  options.value("--object-info", a->object_info, "URL|FILE",
+                "your server's address, or a saved answer to its GET /object_info");
+  options.flag("--json", a->json, "print one JSON object");
+  options.footer(kExamples);
   return [a] { return run(*a); };
 }
 

@@ -33,15 +33,13 @@ int run(const SimulateArguments& arguments) {
 
 }  // namespace
 
-std::function<int()> declare_simulate(CLI::App& app) {
+std::function<int()> declare_simulate(Options& options) {
   auto arguments = std::make_shared<SimulateArguments>();
-  app.add_option("FILE", arguments->file,
-                 "scenarios, one JSON object a line, plain or gzip (docs/formats/scenario.md)")
-      ->type_name(" ")
-      ->required();
-  app.add_flag("--check", arguments->check,
+  options.positional("FILE", arguments->file,
+                     "scenarios, one JSON object a line, plain or gzip (docs/formats/scenario.md)");
+  options.flag("--check", arguments->check,
                "compare with the results in the file; one line per difference");
-  app.footer(
+  options.footer(
       "Examples:\n"
       "  ebb simulate scenario.jsonl\n"
       "  ebb simulate --check recorded.jsonl.gz\n"

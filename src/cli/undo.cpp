@@ -64,17 +64,15 @@ int run(const Arguments& a) {
 
 }  // namespace
 
-std::function<int()> declare_undo(CLI::App& app) {
+std::function<int()> declare_undo(Options& options) {
   auto a = std::make_shared<Arguments>();
-  app.add_option("FILE", a->file, "a workflow that `ebb apply` patched")
-      ->type_name(" ")
-      ->required();
-  auto* output = app.add_option("-o,--output", a->output, "write to this file, not to stdout")
-                     ->type_name("FILE");
-  app.add_flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
-      ->excludes(output);
-  app.add_flag("--force", a->force, "write over files that are there");
-  app.footer(kExamples);
+  options.positional("FILE", a->file, "a workflow that `ebb apply` patched");
+  const Option output =
+      options.value("-o,--output", a->output, "FILE", "write to this file, not to stdout");
+  options.flag("--in-place", a->in_place, "change the file itself and keep FILE.bak")
+      .excludes(output);
+  options.flag("--force", a->force, "write over files that are there");
+  options.footer(kExamples);
   return [a] { return run(*a); };
 }
 
