@@ -3,17 +3,14 @@
 import asyncio
 import contextvars
 import json
-import logging
-import os
 import threading
 import time
 import uuid
 
-from . import circumstances, history, hooks, planner, processes
+from . import circumstances, history, hooks, planner, processes, routes
+from .log import log
+from .settings import APPLY, OFF, given_options, setting
 
-SETTING = "Ebb.PlanEveryPrompt"
-OFF, ADVISE, APPLY = CHOICES = ("off", "advise", "apply")
-log = logging.getLogger("ebb")
 PATCHED_BYTES_MAX = 2 << 20  # a submission waits for its patch: larger ones are only advised
 PATCH_SECONDS, ADVISE_SECONDS = 5.0, 20.0
 BYTES_MAX, WAITING_MAX = 16 << 20, 8  # of submissions that are planned later
@@ -23,41 +20,6 @@ _patches = processes.Pool(1, "ebb-patches", niceness=0)  # somebody waits for it
 _waiting = threading.BoundedSemaphore(WAITING_MAX)
 _submission = contextvars.ContextVar("ebb_submission", default=None)
 _told = {}  # ("client", id), or "" for the log: the line it was told last
-
-
-def setting():
-    """(off, advise or apply; where that comes from)."""
-    given = os.environ.get("EBB_PLAN", "").strip().lower()
-    if given in CHOICES:
-        return given, "EBB_PLAN"
-    if circumstances.has_several_users():  # settings belong to users there, prompts to nobody
-        return ADVISE, "default"
-    try:
-        with open(circumstances.settings_path(), encoding="utf-8") as file:
-            chosen = json.load(file).get(SETTING)
-        if chosen in CHOICES:
-            return chosen, "settings"
-    except (OSError, ValueError, AttributeError, TypeError):
-        pass  # nothing was chosen yet, or ComfyUI itself can't read it either
-    return ADVISE, "default"
-
-
-def given_options():
-    """Options of EBB_PLAN_OPTIONS, for a server that plans for another machine. Raises Refused."""
-    try:
-        options = json.loads(os.environ.get("EBB_PLAN_OPTIONS") or "{}")
-    except ValueError as error:
-        raise planner.Refused(f"EBB_PLAN_OPTIONS is no JSON: {error}") from error
-    if not isinstance(options, dict):
-        raise planner.Refused("EBB_PLAN_OPTIONS is no JSON object")
-    return options
-
-
-def with_given(asked):
-    """A browser's options: on top of EBB_PLAN_OPTIONS, unless they name a card of their own."""
-    if asked.get("gpu") is not None or asked.get("vram") is not None:
-        return asked
-    return {**given_options(), **asked}
 
 
 # ---- a prompt is queued ----------------------------------------------------------------------
@@ -202,8 +164,6 @@ def start():
     if server is None:
         return
     history.start()
-    from . import routes
-
     routes.add(server)
     package, why = planner.find()
     if package is None:

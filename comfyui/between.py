@@ -7,6 +7,7 @@ read files before its cut, the models that are needed only after it leave; they 
 pass comes. Where nothing has to be read before the cut, nothing happens.
 """
 from . import graph, hooks, unload
+from .log import log
 
 SMALL = 8  # a model of less than this part of what is read first may stay: a VAE
 
@@ -40,7 +41,7 @@ def _make_room():
     done.after = unload.moment()
     if done.dropped:
         done.notes.append("the run that begins reads other files first, and these after the cut")
-        hooks.log.info("[Ebb] %s", done.text())
+        log.info("[Ebb] %s", done.text())
 
 
 def _drops(node):

@@ -5,6 +5,7 @@ Rows are the library's (facts.py), for the families whose size can be read off t
 Where there is no row, live is unknown and the estimate is never lowered.
 """
 from . import facts, hooks, memory
+from .log import log
 
 MIB = memory.MIB
 PLAIN = ("t2v", "i2v")  # model types that the rows were traced for
@@ -79,7 +80,7 @@ def with_budget(patcher, decide):
                 scale = max(0.0, (wanted - fixed) / (full - fixed))
                 shape = shape[:-1] + [shape[-1] * scale]
         except Exception as error:
-            hooks.log.warning("[Ebb] budget left as it was: %s: %s", type(error).__name__, error)
+            log.warning("[Ebb] budget left as it was: %s: %s", type(error).__name__, error)
             shape = noise_shape
         return executor(model, shape, conds, *rest, **options)
 

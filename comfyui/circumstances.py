@@ -9,6 +9,7 @@ import re
 import sys
 
 from . import facts, hooks, memory
+from .log import log
 from .planner import Refused
 
 OURS = {*facts.PLACED, "VAEDecodeTiled"}  # what a patch may put in
@@ -121,7 +122,7 @@ def definitions(classes):
             try:
                 found[name] = json.loads(json.dumps(_definition(name, known[name]), default=str))
             except Exception as error:
-                hooks.log.debug("[Ebb] %s does not say what it is: %s", name, error)
+                log.debug("[Ebb] %s does not say what it is: %s", name, error)
     return found
 
 

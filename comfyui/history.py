@@ -4,6 +4,7 @@ import threading
 import time
 
 from . import hooks, journal, memory
+from .log import log
 
 RUNS_MAX = 50
 POLL_SECONDS = 0.02
@@ -85,7 +86,7 @@ def _look_out():
             elif _give_up():
                 return
         except Exception as error:
-            hooks.log.debug("[Ebb] history: %s: %s", type(error).__name__, error)
+            log.debug("[Ebb] history: %s: %s", type(error).__name__, error)
 
 
 def _look(watched):

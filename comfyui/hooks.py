@@ -5,7 +5,6 @@ Nothing of ComfyUI is replaced or patched. What a version lacks is found out by 
 answered with None, an empty list, or False. The running node's place in the executor is read from
 the Python frames above it, because no version up to 0.18 hands a node its cache.
 """
-import logging
 import os
 import sys
 import types
@@ -13,9 +12,9 @@ import weakref
 from dataclasses import dataclass, field
 
 from . import facts
+from .log import log
 from .values import PRIMITIVE, has_results, is_patcher, models_in, referrer
 
-log = logging.getLogger("ebb")
 FRAMES_MAX = 80
 MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 

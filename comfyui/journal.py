@@ -6,6 +6,7 @@ import threading
 import time
 
 from . import hooks, memory
+from .log import log
 
 LOADERS = ("Loader", "Load")  # in a class name: it reads files
 SAMPLERS = ("Sampler", "Decode", "Encode")
@@ -87,7 +88,7 @@ def _safe(function):
         try:
             function(*arguments)
         except Exception as error:
-            hooks.log.debug("[Ebb] not recorded: %s", error)
+            log.debug("[Ebb] not recorded: %s", error)
     return call
 
 
@@ -107,7 +108,7 @@ def add(event):
 
 def say(node, text, warning):
     """One line in the log and on the node."""
-    level = hooks.log.warning if warning else hooks.log.info
+    level = log.warning if warning else log.info
     level("[Ebb] %s%s", f"node {node}: " if node else "", text)
     hooks.show_on_node(node, text)
 
@@ -163,7 +164,7 @@ def finish(prefix):
             os.replace(temporary, path)
         except Exception as error:
             path = None
-            hooks.log.warning("[Ebb] the report is not saved: %s", error)
-    hooks.log.info("[Ebb] %s", text.replace("\n", "\n[Ebb] "))
+            log.warning("[Ebb] the report is not saved: %s", error)
+    log.info("[Ebb] %s", text.replace("\n", "\n[Ebb] "))
     hooks.show_on_node(hooks.node_id(), text)
     return text, report, path

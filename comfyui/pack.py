@@ -5,6 +5,7 @@ import re
 import urllib.parse
 
 from . import hooks
+from .log import log
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -18,7 +19,7 @@ def is_first():
     """False, and a line in the log, where another copy of the pack is at work already."""
     other = hooks.claim(installed())
     if other:
-        hooks.log.warning("[Ebb] this copy does nothing: %s is a second one of %s, which works. "
+        log.warning("[Ebb] this copy does nothing: %s is a second one of %s, which works. "
                           "Remove one of the two folders.", installed(), other)
     return not other
 
@@ -27,10 +28,10 @@ def start(classes):
     """Starts what there is; answers the folder of the front end's part for ComfyUI."""
     missing, taken = hooks.missing_parts(), hooks.taken_ids(classes)
     if missing:
-        hooks.log.warning("[Ebb] this ComfyUI lacks %s: the nodes pass values through and free "
+        log.warning("[Ebb] this ComfyUI lacks %s: the nodes pass values through and free "
                           "nothing", ", ".join(missing))
     for name in taken:
-        hooks.log.warning("[Ebb] %s is another pack's node here: the one loaded last is used", name)
+        log.warning("[Ebb] %s is another pack's node here: the one loaded last is used", name)
     from . import automatic
 
     automatic.start()

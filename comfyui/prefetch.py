@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads model files ahead into the system's cache, in the background, while RAM allows."""
-import logging
 import os
 import threading
 
 from . import memory
+from .log import log
 
 CHUNK = 8 << 20
 RESERVE = 2 << 30  # RAM that reading ahead leaves available
-log = logging.getLogger("ebb")
 _stop = threading.Event()
 _thread = None
 

@@ -10,7 +10,8 @@ import json
 import os
 import re
 
-from . import automatic, circumstances, history, hooks, memory, planner, processes
+from . import circumstances, history, hooks, memory, planner, processes, settings
+from .log import log
 from .planner import Refused
 
 PLANS = 2  # at once
@@ -60,7 +61,7 @@ def add(server):
             except Refused as error:
                 status, data = error.status, json.dumps({"error": error.told}).encode()
             except Exception as error:
-                hooks.log.warning("[Ebb] %s: %s: %s", request.path, type(error).__name__, error)
+                log.warning("[Ebb] %s: %s: %s", request.path, type(error).__name__, error)
                 status, data = 500, json.dumps({"error": {
                     "code": "internal", "message": f"{type(error).__name__}: {error}",
                     "hint": "This is a bug in Ebb."}}).encode()
@@ -80,7 +81,7 @@ def look_at_submissions(server, look, submission):
     @web.middleware
     async def around(request, handler):
         if request.method != "POST" or request.path not in ("/prompt", "/api/prompt") \
-                or automatic.setting()[0] == automatic.OFF:
+                or settings.setting()[0] == settings.OFF:
             return await handler(request)
         mark = submission.set(None)
         try:
@@ -118,11 +119,11 @@ async def _body(request):
 
 
 def _options(classes, asked):
-    return circumstances.options_for(classes, automatic.with_given(asked))
+    return circumstances.options_for(classes, settings.with_given(asked))
 
 
 def status():
-    chosen, origin = automatic.setting()
+    chosen, origin = settings.setting()
     here, why = circumstances.card()
     package, absent = planner.find()
     return {"schema": "ebb.status/1", "pack": _pack_version(), "library": planner.version(),

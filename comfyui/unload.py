@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import graph, hooks, memory, values
+from .log import log
 
 SEARCH_SECONDS = 0.5  # for who holds a model that should be gone
 
@@ -221,7 +222,7 @@ def cut(kind, which, action, anything, connected=()):
     try:
         _cut(done, which, action, anything, connected)
     except Exception as error:  # a cut must never break the run it sits in
-        hooks.log.exception("[Ebb] %s", kind)
+        log.exception("[Ebb] %s", kind)
         done.notes.append(f"stopped by {type(error).__name__}: {error}")
     done.after = moment()
     done.seconds = time.perf_counter() - started

@@ -25,7 +25,7 @@ logging.disable(logging.WARNING)
 
 from comfyui import automatic, circumstances, history, hooks, jobs, planner  # noqa: E402
 from comfyui import processes  # noqa: E402
-from comfyui import routes  # noqa: E402
+from comfyui import routes, settings  # noqa: E402
 from comfyui.planner import Refused  # noqa: E402
 
 FLOW = json.loads((ROOT / "examples/workflows/wan22_two_pass.json").read_text())
@@ -242,15 +242,15 @@ class Setting(Case):
             path = pathlib.Path(folder, "comfy.settings.json")
             self.now(circumstances, "settings_path", lambda: str(path))
             os.environ.pop("EBB_PLAN", None)
-            self.assertEqual(automatic.setting(), ("advise", "default"))
+            self.assertEqual(settings.setting(), ("advise", "default"))
             for text, wanted in (('{"Ebb.PlanEveryPrompt": "apply"}', ("apply", "settings")),
                                  ('{"Ebb.PlanEveryPrompt": "of"}', ("advise", "default")),
                                  ('{"Ebb.PlanEveryPrompt": []}', ("advise", "default")),
                                  ("[]", ("advise", "default")), ("{", ("advise", "default"))):
                 path.write_text(text)
-                self.assertEqual(automatic.setting(), wanted, text)
+                self.assertEqual(settings.setting(), wanted, text)
             os.environ["EBB_PLAN"] = "OFF"
-            self.assertEqual(automatic.setting(), ("off", "EBB_PLAN"))
+            self.assertEqual(settings.setting(), ("off", "EBB_PLAN"))
 
 
 class Circumstances(Case):
