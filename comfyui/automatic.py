@@ -7,9 +7,10 @@ import threading
 import time
 import uuid
 
-from . import circumstances, history, hooks, planner, processes, routes
+from . import circumstances, history, planner, processes, routes
+from .host import about, server
 from .log import log
-from .settings import APPLY, OFF, given_options, setting
+from .settings import APPLY, OFF, setting
 
 PATCHED_BYTES_MAX = 2 << 20  # a submission waits for its patch: larger ones are only advised
 PATCH_SECONDS, ADVISE_SECONDS = 5.0, 20.0
@@ -47,11 +48,7 @@ async def look(raw):
 
 
 def _made(pool, do, body, seconds):
-    return processes.told(*pool.answer(do, body, _options, seconds))
-
-
-def _options(classes, _):
-    return circumstances.options_for(classes, given_options())
+    return processes.told(*pool.answer(do, body, circumstances.options_for, seconds))
 
 
 def on_prompt(body):
@@ -151,25 +148,23 @@ def tell(made, client, advice):
     news = _is_news(("client", client), line)
     if _is_news("", line):
         log.info("[Ebb] %s", line)
-    if not client and circumstances.has_several_users():
+    if not client and about.has_several_users():
         return  # it would go to every browser
-    hooks.send("ebb.advice", {**advice, "verdict": plan["verdict"],
-                              "known_verdict": planner.known_verdict(plan),
-                              "headline": plan["headline"], "fix": fix, "news": news}, client)
+    server.send("ebb.advice", {**advice, "verdict": plan["verdict"],
+                               "known_verdict": planner.known_verdict(plan),
+                               "headline": plan["headline"], "fix": fix, "news": news}, client)
 
 
 def start():
     """Registers with the running server; one line where planning is off."""
-    server = hooks.server()
-    if server is None:
+    if not server.is_there():
         return
     history.start()
-    routes.add(server)
+    routes.add()
     package, why = planner.find()
     if package is None:
         log.info("[Ebb] nodes are ready; planning is off (%s)", why)
-    elif not hasattr(server, "add_on_prompt_handler"):
+    elif not server.add_on_prompt(on_prompt):
         log.warning("[Ebb] this ComfyUI has no handlers of prompts: only the panel plans")
     else:
-        server.add_on_prompt_handler(on_prompt)
-        routes.look_at_submissions(server, look, _submission)
+        server.look_at_submissions(lambda: setting()[0] != OFF, look, _submission)

@@ -6,7 +6,10 @@ pass's files beside them, and hold more than a run without any cut. So, as a run
 read files before its cut, the models that are needed only after it leave; they are read when their
 pass comes. Where nothing has to be read before the cut, nothing happens.
 """
-from . import graph, hooks, unload
+import os
+
+from . import graph, unload
+from .host import executor, folders, progress, survey
 from .log import log
 
 SMALL = 8  # a model of less than this part of what is read first may stay: a VAE
@@ -14,26 +17,26 @@ SMALL = 8  # a model of less than this part of what is read first may stay: a VA
 
 def watch():
     """Called for each cut as a run begins: looks again when the next run does."""
-    hooks.at_next_run(_make_room)
+    progress.at_next_run(_make_room)
 
 
 def _make_room():
-    run, coming = hooks.coming_run()
+    run, coming = executor.coming_run()
     cuts = [each for each, node in (coming or {}).items() if _drops(node)]
     if not cuts:
         return
-    node_of, seen = coming.get, hooks.survey(run)
+    node_of, seen = coming.get, survey.survey(run)
     near = graph.reached(cuts, lambda each: [source for _, source in graph.links(node_of(each))])
     available = _available(run, coming)
     runs = graph.reached(
         [source for each in cuts for name, source in graph.links(node_of(each))
          if name == "anything" and not available(source)],
         lambda each: [source for _, source in graph.links(node_of(each)) if not available(source)])
-    files = [path for each in runs for path in hooks.files_of(node_of(each))]
+    files = [path for each in runs for path in folders.files_of(node_of(each))]
     if not files:
         return
     early = set().union(*(seen.carried_by(each) for each in near))
-    least = hooks.size_of(files) / SMALL
+    least = sum(map(os.path.getsize, filter(os.path.isfile, files))) / SMALL
     done = unload.Cut(kind="between", before=unload.moment())
     gone = unload.drop(done, run, seen, {key for key, model in seen.models.items()
                                          if key not in early and model.bytes >= least}, set())
@@ -51,8 +54,7 @@ def _drops(node):
 
 def _available(run, coming):
     """Whether a node's output is there already: it and all above it are what they were."""
-    cached = {each for store in run.stores() for each, key in
-              getattr(store.cache_key_set, "keys", {}).items() if key in store.cache}
+    cached = {each for _, _, nodes, _ in run.cached() for each in nodes}
     readers = {}
     for each, node in coming.items():
         for _, source in graph.links(node):

@@ -4,8 +4,8 @@
 Rows are the library's (facts.py), for the families whose size can be read off the loaded model.
 Where there is no row, live is unknown and the estimate is never lowered.
 """
-from . import facts, hooks, memory
-from .log import log
+from . import facts, memory
+from .host import about, estimate, values
 
 MIB = memory.MIB
 PLAIN = ("t2v", "i2v")  # model types that the rows were traced for
@@ -54,48 +54,6 @@ def decide(given, config, shape, asked, version):
     return given, "as given"
 
 
-def with_budget(patcher, decide):
-    """A clone whose sampling asks `decide(model, latent shape, asked bytes)` how much to reserve.
-
-    Uses ComfyUI's own wrapper around the preparation of sampling. The estimate is linear in the
-    latent's area, so the latent's shape is scaled until the estimate is what was decided; nothing
-    of the model changes. None where a version has no such wrapper.
-    """
-    extension, helpers = hooks.module("comfy.patcher_extension"), hooks.module(
-        "comfy.sampler_helpers")
-    kind = getattr(getattr(extension, "WrappersMP", None), "PREPARE_SAMPLING", None)
-    if kind is None or not hasattr(helpers, "estimate_memory"):
-        return None
-    clone = patcher.clone()
-    if not hasattr(clone, "add_wrapper_with_key"):
-        return None
-
-    def prepare(executor, model, noise_shape, conds, *rest, **options):
-        shape = list(noise_shape)
-        try:
-            full = helpers.estimate_memory(model, shape, conds)[1]
-            fixed = helpers.estimate_memory(model, shape[:-1] + [0], conds)[1]
-            wanted = decide(model.model, shape, full)
-            if wanted is not None and full > fixed:
-                scale = max(0.0, (wanted - fixed) / (full - fixed))
-                shape = shape[:-1] + [shape[-1] * scale]
-        except Exception as error:
-            log.warning("[Ebb] budget left as it was: %s: %s", type(error).__name__, error)
-            shape = noise_shape
-        return executor(model, shape, conds, *rest, **options)
-
-    if hasattr(clone, "remove_wrappers_with_key"):
-        clone.remove_wrappers_with_key(kind, "ebb_budget")
-    clone.add_wrapper_with_key(kind, "ebb_budget", prepare)
-    return clone
-
-
-def model_config(module):
-    """The dimensions that ComfyUI read off a diffusion model's file; {} if it is none."""
-    config = getattr(getattr(module, "model_config", None), "unet_config", None)
-    return config if isinstance(config, dict) else {}
-
-
 def apply(model, budget_gib, told):
     """(clone of the model with the budget, a line of text); the model itself if that can't be.
 
@@ -104,8 +62,8 @@ def apply(model, budget_gib, told):
     given = int(budget_gib * (1 << 30))
 
     def chosen(module, shape, asked):
-        wanted, why = decide(given, model_config(module), shape, asked,
-                             hooks.comfyui_version())
+        wanted, why = decide(given, estimate.model_config(module), shape, asked,
+                             about.version())
         told({"kind": "EbbBudget", "asked_bytes": int(asked), "seconds": 0.0,
               "budget_bytes": int(asked if wanted is None else wanted),
               "text": f"{memory.text_of(asked if wanted is None else wanted)} budget for "
@@ -113,11 +71,11 @@ def apply(model, budget_gib, told):
                       f"({why})"})
         return wanted
 
-    clone = with_budget(model, chosen)
+    clone = estimate.with_budget(model, chosen)
     if clone is None:
         return model, "this ComfyUI has no way to set a budget: its own estimate stays"
     said = memory.text_of(given) if given else "Ebb's figure for this model and size"
     notes = ""
-    if getattr(model, "is_dynamic", bool)():
+    if values.is_dynamic(model):
         notes = "; dynamic VRAM places weights page by page and hardly uses it"
     return clone, f"{said} as the budget, never below what is live at the peak{notes}."

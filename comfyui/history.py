@@ -3,13 +3,13 @@
 import threading
 import time
 
-from . import hooks, journal, memory
+from . import journal, memory
+from .host import progress, server
 from .log import log
 
 RUNS_MAX = 50
 POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 60  # a prompt that is not queued by then was refused
-
 
 _lock = threading.Lock()
 _runs = {}       # prompt id: what is known of it, oldest first
@@ -68,8 +68,8 @@ def _look_out():
     while True:
         time.sleep(POLL_SECONDS)
         try:
-            prompt_id, class_of = hooks.prompt_in_progress()
-            prompt_id = prompt_id if hooks.is_busy() else None
+            prompt_id, class_of = progress.prompt_in_progress()
+            prompt_id = prompt_id if server.is_busy() else None
             over, ended = seen, watched
             if prompt_id != seen:
                 seen, watched = prompt_id, None  # first: what can't be closed is not tried again
@@ -94,7 +94,7 @@ def _look(watched):
     if journal.watches(watched.prompt_id):
         watched.report = journal.current  # has it all, to the millisecond
         return
-    running = set(hooks.running_nodes())
+    running = set(progress.running_nodes())
     watched.peak = max(watched.peak, memory.resident_bytes() or 0)
     for node in set(watched.open) - running:
         watched.finish(node)
@@ -107,8 +107,8 @@ def _give_up():
     global _thread
     with _lock:
         for prompt_id, since in list(_pending.items()):
-            status = hooks.prompt_status(prompt_id)
-            late = time.monotonic() - since > PATIENCE_SECONDS and not hooks.is_busy()
+            status = server.prompt_status(prompt_id)
+            late = time.monotonic() - since > PATIENCE_SECONDS and not server.is_busy()
             if status is not None or late:
                 _pending.pop(prompt_id)
                 _runs[prompt_id]["state"] = _ending(status) or "not run"
@@ -122,7 +122,7 @@ def _close(prompt_id, watched):
     watched = watched.report or watched
     for node in list(watched.open):
         watched.finish(node)
-    status = hooks.prompt_status(prompt_id) or {}
+    status = server.prompt_status(prompt_id) or {}
     times = {name: data.get("timestamp") for name, data in status.get("messages") or []}
     began = times.get("execution_start")
     ended = times.get("execution_success") or times.get("execution_error") \

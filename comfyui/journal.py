@@ -5,7 +5,8 @@ import os
 import threading
 import time
 
-from . import hooks, memory
+from . import memory
+from .host import about, devices, folders, progress, server
 from .log import log
 
 LOADERS = ("Loader", "Load")  # in a class name: it reads files
@@ -28,7 +29,7 @@ class Journal:
     # -- steps of the executor; never raise, they are called from inside it
     def start(self, node):
         if node not in self.open:
-            hooks.device_peaks(reset=True)
+            devices.peaks(reset=True)
             self.peak = memory.resident_bytes() or 0
             self.open[node] = (time.perf_counter(), self.peak)
 
@@ -47,14 +48,14 @@ class Journal:
                             "seconds": time.perf_counter() - started,
                             "ram_before_bytes": before, "ram_after_bytes": after,
                             "ram_peak_bytes": max(self.peak, after),
-                            "vram_peak_bytes": hooks.device_peaks(reset=False)})
+                            "vram_peak_bytes": devices.peaks(reset=False)})
 
     def sample(self):
         count = 0
         while not self.ended.wait(SAMPLE_SECONDS):
             self.peak = max(self.peak, memory.resident_bytes() or 0)
             count += 1
-            if count % 100 == 0 and not hooks.is_busy():
+            if count % 100 == 0 and not server.is_busy():
                 return  # interrupted or failed before its report
 
     def begin(self):
@@ -68,12 +69,12 @@ current = Journal()
 def watch():
     """Begins to watch the prompt that starts; a second call for the same prompt does nothing."""
     global current
-    prompt_id, class_of = hooks.prompt_in_progress()
+    prompt_id, class_of = progress.prompt_in_progress()
     if watches(prompt_id):
         return
     current.ended.set()
     journal = Journal(prompt_id, class_of)
-    if hooks.add_progress_watcher(_safe(journal.start), lambda *_: None, _safe(journal.finish)):
+    if progress.watch(_safe(journal.start), _safe(journal.finish)):
         journal.begin()
     current = journal
 
@@ -95,7 +96,7 @@ def _safe(function):
 def _this_run():
     """The journal of the prompt in progress, also where nobody watched it from its start."""
     global current
-    prompt_id, class_of = hooks.prompt_in_progress()
+    prompt_id, class_of = progress.prompt_in_progress()
     if current.prompt_id != prompt_id:
         current.ended.set()
         current = Journal(prompt_id, class_of)
@@ -110,7 +111,7 @@ def say(node, text, warning):
     """One line in the log and on the node."""
     level = log.warning if warning else log.info
     level("[Ebb] %s%s", f"node {node}: " if node else "", text)
-    hooks.show_on_node(node, text)
+    server.show_on_node(node, text)
 
 
 # ---- the report ------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def say(node, text, warning):
 def report_of(journal):
     events = [event for event in journal.events if event["kind"] != "step"]
     loads = [event for event in events if event["kind"] == "load"]
-    return {"format": FORMAT, "prompt_id": journal.prompt_id, "comfyui": hooks.comfyui_version(),
+    return {"format": FORMAT, "prompt_id": journal.prompt_id, "comfyui": about.version(),
             "events": events,
             "totals": {"ram_peak_bytes": max((event["ram_peak_bytes"] for event in journal.events
                                               if "ram_peak_bytes" in event), default=None),
@@ -157,7 +158,7 @@ def finish(prefix):
     text, path = text_of(report), None
     if prefix is not None:
         try:
-            path, _ = hooks.report_path(prefix)
+            path = folders.report_path(prefix)
             temporary = path + ".part"
             with open(temporary, "w", encoding="utf-8") as file:
                 json.dump(report, file, indent=1)
@@ -166,5 +167,5 @@ def finish(prefix):
             path = None
             log.warning("[Ebb] the report is not saved: %s", error)
     log.info("[Ebb] %s", text.replace("\n", "\n[Ebb] "))
-    hooks.show_on_node(hooks.node_id(), text)
+    server.show_on_node(progress.node_id(), text)
     return text, report, path

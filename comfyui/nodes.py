@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The four nodes. Their ids, input names and defaults are a contract: docs/nodes.md."""
-from . import between, budget, facts, hooks, journal, prefetch, unload
+from . import between, budget, facts, journal, prefetch, unload
+from .host import executor, folders, progress
 
 
 class AnyType(str):
@@ -86,8 +87,8 @@ class EbbCut(CutNode):
         return _answer(done, anything)
 
 
-def prefetch_files():
-    return prefetch.start(hooks.files_to_come(hooks.current_run()))
+def prefetch_files():  # EbbCut.run has an input of the module's name
+    return prefetch.start(folders.files_to_come(executor.current_run()))
 
 
 class EbbBudget(Node):
@@ -108,7 +109,7 @@ class EbbBudget(Node):
                            "figure, where it has one. Never below what is live at the peak."})}}
 
     def run(self, model, budget_gib=0.0):
-        node = hooks.node_id()
+        node = progress.node_id()
 
         def told(event):
             journal.add({**event, "node": node})

@@ -10,7 +10,8 @@ import json
 import os
 import re
 
-from . import circumstances, history, hooks, memory, planner, processes, settings
+from . import circumstances, history, memory, planner, processes, settings
+from .host import about, devices, progress, server
 from .log import log
 from .planner import Refused
 
@@ -22,8 +23,8 @@ _pool = processes.Pool(PLANS, "ebb-routes")
 _looking = concurrent.futures.ThreadPoolExecutor(1, "ebb-status")
 
 
-def add(server):
-    """Adds the routes to ComfyUI's server (with and without /api in front)."""
+def add():
+    """Adds the routes to ComfyUI's server."""
     from aiohttp import web
 
     places, waiting = asyncio.Semaphore(PLANS), 0
@@ -46,7 +47,7 @@ def add(server):
                 raise Refused("nobody waits for this any more", "", "gone", 499)
             body = await _body(request)
             return await asyncio.get_running_loop().run_in_executor(
-                _pool.threads, _pool.answer, do, body, _options)
+                _pool.threads, _pool.answer, do, body, circumstances.options_for)
         finally:
             places.release()
 
@@ -69,28 +70,9 @@ def add(server):
         return answer
 
     for do in ("plan", "apply", "undo"):
-        server.routes.post("/ebb/" + do)(guarded(planned, do))
-    server.routes.get("/ebb/status")(guarded(looked, status))
-    server.routes.get("/ebb/history")(guarded(looked, all_runs))
-
-
-def look_at_submissions(server, look, submission):
-    """Has `look` see each body of POST /prompt before the server reads it."""
-    from aiohttp import web
-
-    @web.middleware
-    async def around(request, handler):
-        if request.method != "POST" or request.path not in ("/prompt", "/api/prompt") \
-                or settings.setting()[0] == settings.OFF:
-            return await handler(request)
-        mark = submission.set(None)
-        try:
-            await look(await request.read())  # the server reads the same bytes again
-            return await handler(request)
-        finally:
-            submission.reset(mark)
-
-    server.app.middlewares.append(around)
+        server.add_route("post", "/ebb/" + do, guarded(planned, do))
+    server.add_route("get", "/ebb/status", guarded(looked, status))
+    server.add_route("get", "/ebb/history", guarded(looked, all_runs))
 
 
 def _busy():
@@ -118,30 +100,27 @@ async def _body(request):
         raise Refused(why, "", "usage", 408) from None
 
 
-def _options(classes, asked):
-    return circumstances.options_for(classes, settings.with_given(asked))
-
-
 def status():
     chosen, origin = settings.setting()
-    here, why = circumstances.card()
+    here, why = devices.card()
     package, absent = planner.find()
-    return {"schema": "ebb.status/1", "pack": _pack_version(), "library": planner.version(),
-            "planning_off": absent or None, "setting": chosen, "setting_from": origin,
-            "comfyui": hooks.comfyui_version(), "flags": circumstances.flags(),
+    return {"schema": "ebb.status/1", "pack": _pack_version(),
+            "library": getattr(package, "__version__", None), "planning_off": absent or None,
+            "setting": chosen, "setting_from": origin,
+            "comfyui": about.version(), "flags": about.flags(),
             "card": here and {"gpu": here["gpu"], "vram_total_bytes": here["vram"],
                               "vram_free_bytes": here["vram_free"]},
             "no_card": why or None, "ram": memory.of_machine(),
-            "devices": circumstances.devices_now(), "running": _running(),
+            "devices": devices.now(), "running": _running(),
             "last_run": history.last_done()}
 
 
 def _running():
-    if not hooks.is_busy():
+    if not server.is_busy():
         return None
-    prompt_id, class_of = hooks.prompt_in_progress()
+    prompt_id, class_of = progress.prompt_in_progress()
     return {"prompt_id": prompt_id, "nodes": [{"id": node, "class": class_of(node)}
-                                              for node in hooks.running_nodes()]}
+                                              for node in progress.running_nodes()]}
 
 
 def _pack_version():

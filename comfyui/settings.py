@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import circumstances
+from .host import about, folders
 from .planner import Refused
 
 SETTING = "Ebb.PlanEveryPrompt"
@@ -15,10 +15,10 @@ def setting():
     given = os.environ.get("EBB_PLAN", "").strip().lower()
     if given in CHOICES:
         return given, "EBB_PLAN"
-    if circumstances.has_several_users():  # settings belong to users there, prompts to nobody
+    if about.has_several_users():  # settings belong to users there, prompts to nobody
         return ADVISE, "default"
     try:
-        with open(circumstances.settings_path(), encoding="utf-8") as file:
+        with open(folders.settings_path(), encoding="utf-8") as file:
             chosen = json.load(file).get(SETTING)
         if chosen in CHOICES:
             return chosen, "settings"
@@ -36,10 +36,3 @@ def given_options():
     if not isinstance(options, dict):
         raise Refused("EBB_PLAN_OPTIONS is no JSON object")
     return options
-
-
-def with_given(asked):
-    """A browser's options: on top of EBB_PLAN_OPTIONS, unless they name a card of their own."""
-    if asked.get("gpu") is not None or asked.get("vram") is not None:
-        return asked
-    return {**given_options(), **asked}

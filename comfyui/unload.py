@@ -9,7 +9,8 @@ import gc
 import time
 from dataclasses import dataclass, field
 
-from . import graph, hooks, memory, values
+from . import graph, memory
+from .host import devices, evict, executor, survey, values
 from .log import log
 
 SEARCH_SECONDS = 0.5  # for who holds a model that should be gone
@@ -92,11 +93,11 @@ class Cut:
 def moment():
     """What is held and free right now."""
     try:
-        devices = hooks.free_on_devices()
+        free = devices.free()
     except Exception:
-        devices = {}
+        free = {}
     return {"ram_bytes": memory.resident_bytes(), "ram_available_bytes": memory.available_bytes(),
-            "vram_free_bytes": devices}
+            "vram_free_bytes": free}
 
 
 # ---- which models ----------------------------------------------------------------------------
@@ -183,12 +184,11 @@ def drop(cut, run, seen, keys, given):
     if not going:
         return set()
     for key in going:
-        hooks.release_pins(seen.models[key])
-        hooks.release_pages(seen.models[key])
+        evict.release_pages(seen.models[key])
     run.release_links()
-    restore = [hooks.evict(run, entry) for entry in entries]
+    restore = [evict.evict(run, entry) for entry in entries]
     if any(seen.models[key].alive() for key in going):
-        values.clear_gathered(hooks.is_entry)
+        evict.clear_gathered()
     if any(seen.models[key].alive() for key in going):
         gc.collect()  # a cycle, as a sampler leaves behind that was interrupted
     gone = {key for key in going if not seen.models[key].alive()}
@@ -197,8 +197,8 @@ def drop(cut, run, seen, keys, given):
         if key in gone or model.dynamic:
             cut.dropped.append((model.label, model.bytes))
         else:
-            cut.kept.append((model.label, model.bytes, hooks.holder_of(model, run,
-                                                                       SEARCH_SECONDS)))
+            cut.kept.append((model.label, model.bytes,
+                             survey.holder_of(model, run, SEARCH_SECONDS)))
     for entry, put_back in zip(entries, restore):
         if put_back is not None and not entry.models & gone:
             put_back()  # who holds the model would only read a second copy next time
@@ -209,7 +209,7 @@ def after_drop(seen, gone):
     if not gone:
         return
     if any(seen.models[key].loaded_bytes for key in gone):
-        hooks.empty_device_cache()
+        evict.empty_device_cache()
     memory.hand_back()
 
 
@@ -230,10 +230,10 @@ def cut(kind, which, action, anything, connected=()):
 
 
 def _cut(done, which, action, anything, connected):
-    run = hooks.current_run()
+    run = executor.current_run()
     if run is not None:
         done.node = run.node_id
-    seen = hooks.survey(run)
+    seen = survey.survey(run)
     given = seen.add(values.models_in(anything))  # not in the survey where nothing is cached
     keys = chosen(which, run, seen, connected)
     if run is not None:
@@ -245,22 +245,17 @@ def _cut(done, which, action, anything, connected):
         else:
             gone = drop(done, run, seen, keys, given)
             after_drop(seen, gone)
-    if action == "park" or kind_unloads_all(done.kind):
+    if action == "park" or done.kind == "UnloadModels":
         park(done, seen, keys - gone, action)
-
-
-def kind_unloads_all(kind):
-    return kind == "UnloadModels"
 
 
 def park(done, seen, keys, action):
     """Moves what was not dropped out of the devices it is on."""
     on_device = {key for key in keys if seen.models[key].loaded_bytes > 0
                  and seen.models[key].alive()}
-    moved = hooks.park(on_device)
-    for key in sorted(moved, key=lambda each: seen.models[each].label):
-        done.parked.append((seen.models[key].label, seen.models[key].loaded_bytes))
-    labels = {seen.models[key].label for key in moved}
+    moved = evict.park(on_device)
+    done.parked = sorted((seen.models[key].label, seen.models[key].loaded_bytes) for key in moved)
+    labels = {label for label, _ in done.parked}
     done.kept = [each for each in done.kept if each[0] not in labels]
     for key in on_device - moved:
         done.kept.append((seen.models[key].label, seen.models[key].loaded_bytes,

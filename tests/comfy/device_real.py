@@ -423,6 +423,7 @@ def budget(checks, bench):
     import comfy.sampler_helpers as helpers
     from comfyui import budget as rule
     from comfyui import nodes as ours
+    from comfyui.host import about
 
     module = model_class(bench.torch, sys.modules["comfy.ops"].manual_cast)()
     config = {"image_model": "wan2.1", "dim": 5120, "model_type": "t2v"}
@@ -433,7 +434,7 @@ def budget(checks, bench):
     asked, real = [], bench.manager.load_models_gpu
     bench.manager.load_models_gpu = lambda models, **given: asked.append(
         (given["memory_required"], given["minimum_memory_required"]))
-    live, reserved, most = rule.live_bytes(config, shape, rule.hooks.comfyui_version())
+    live, reserved, most = rule.live_bytes(config, shape, about.version())
     estimate = module.memory_required(shape)
     wanted = {0.0: max(reserved, most), 1.0: live, 12.0: 12 << 30, 20.0: 20 << 30}
     for given, minimum in {None: estimate, **wanted}.items():
@@ -452,16 +453,16 @@ def budget(checks, bench):
 
 def card(checks, bench):
     """What a plan is made for: the card, with what ComfyUI itself loaded counted as free."""
-    circumstances = importlib.import_module("comfyui.circumstances")
+    devices = importlib.import_module("comfyui.host.devices")
     bench.manager.get_total_memory = lambda device, **_: bench.card.total
     bench.torch.cuda.get_device_name = lambda device: "NVIDIA GeForce RTX 4090"
     bench.run(prompt(None, seed=70))
     held = bench.card.used()
-    found, why = circumstances.card()
+    found, why = devices.card()
     checks.that("a card is what its models leave, and those models", held > 0 and found == {
         "gpu": "NVIDIA GeForce RTX 4090", "vram": bench.card.total,
         "vram_free": bench.card.total}, (found, why, held))
-    now, = circumstances.devices_now()
+    now, = devices.now()
     checks.that("its memory now is less by them",
                 now["total_bytes"] - now["free_bytes"] == held, (now, held))
 

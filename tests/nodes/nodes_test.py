@@ -10,7 +10,8 @@ import unittest
 from stand_ins import (PROMPT, Executor, Module, Patcher, Raises, chain, node, running, stubs,
                        two_pass)
 
-from comfyui import graph, hooks, unload, values
+from comfyui import graph, unload
+from comfyui.host import folders, values
 
 
 # ---- links -----------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ class Files(unittest.TestCase):
     def files(self, class_type, **inputs):
         with stubs(folder_paths=types.SimpleNamespace(
                 get_full_path=lambda kind, name: f"{kind}/{name}")):
-            return hooks.files_of({"class_type": class_type, "inputs": inputs})
+            return folders.files_of({"class_type": class_type, "inputs": inputs})
 
     def test_a_loader_reads_the_folder_of_its_class(self):
         self.assertEqual(self.files("CLIPVisionLoader", clip_name="a"), ["clip_vision/a"])

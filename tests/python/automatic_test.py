@@ -23,9 +23,9 @@ os.environ["EBB_LIBRARY"] = sys.argv.pop(1)
 sys.path[:0] = [str(ROOT), str(ROOT / "python"), str(ROOT / "tests" / "comfy")]
 logging.disable(logging.WARNING)
 
-from comfyui import automatic, circumstances, history, hooks, jobs, planner  # noqa: E402
-from comfyui import processes  # noqa: E402
-from comfyui import routes, settings  # noqa: E402
+from comfyui import automatic, circumstances, history, jobs, planner, processes  # noqa: E402
+from comfyui import settings  # noqa: E402
+from comfyui.host import about, devices, folders, progress, server  # noqa: E402
 from comfyui.planner import Refused  # noqa: E402
 
 FLOW = json.loads((ROOT / "examples/workflows/wan22_two_pass.json").read_text())
@@ -66,7 +66,8 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.server = Server()
         self.now(automatic._pool.threads, "submit", lambda function, *rest: function(*rest))
-        self.now(hooks, "server", lambda: self.server)
+        self.loaded(server=types.SimpleNamespace(PromptServer=types.SimpleNamespace(
+            instance=self.server)))
         self.now(automatic, "_told", {})
         self.now(history, "_runs", {})
         self.now(history, "_pending", {})
@@ -77,6 +78,12 @@ class Case(unittest.TestCase):
 
     def now(self, place, name, value):
         change = mock.patch.object(place, name, value)
+        change.start()
+        self.addCleanup(change.stop)
+
+    def loaded(self, **modules):
+        """Stand-ins for modules of ComfyUI's."""
+        change = mock.patch.dict(sys.modules, modules)
         change.start()
         self.addCleanup(change.stop)
 
@@ -95,7 +102,7 @@ class Case(unittest.TestCase):
     def answer(self, do, **body):
         """The answer of a route's job. Raises Refused."""
         return processes.told(*processes_here.answer(do, json.dumps(body).encode(),
-                                                     routes._options))
+                                                     circumstances.options_for))
 
 
 class Prompts(Case):
@@ -125,7 +132,7 @@ class Prompts(Case):
     def test_what_nobodys_browser_queued_is_told_to_no_other_user(self):
         for several, told in ((False, 1), (True, 0)):
             self.server.sent.clear()
-            self.now(circumstances, "has_several_users", lambda several=several: several)
+            self.now(about, "has_several_users", lambda several=several: several)
             self.queue("advise", {"prompt": prompt()})
             self.assertEqual(len(self.server.sent), told)
         self.assertEqual(len(history.runs()), 2)
@@ -174,7 +181,7 @@ class Prompts(Case):
 
     def test_what_breaks_inside_is_one_line_and_the_prompt_runs(self):
         for place, name in ((circumstances, "options_for"), (automatic._pool, "answer"),
-                            (automatic, "_made"), (hooks, "send"), (history, "predict")):
+                            (automatic, "_made"), (server, "send"), (history, "predict")):
             for mode in ("advise", "apply"):
                 with mock.patch.object(place, name, side_effect=RuntimeError("on purpose")), \
                         mock.patch.object(automatic.log, "warning") as warning:
@@ -240,7 +247,7 @@ class Setting(Case):
     def test_the_environment_then_the_settings_then_advise(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "comfy.settings.json")
-            self.now(circumstances, "settings_path", lambda: str(path))
+            self.now(folders, "settings_path", lambda: str(path))
             os.environ.pop("EBB_PLAN", None)
             self.assertEqual(settings.setting(), ("advise", "default"))
             for text, wanted in (('{"Ebb.PlanEveryPrompt": "apply"}', ("apply", "settings")),
@@ -269,9 +276,8 @@ class Circumstances(Case):
         class New:
             GET_NODE_INFO_V1 = classmethod(lambda cls: {"name": "New", "output_node": False})
         classes = {"Good": Good, "Odd": Odd, "Bad": Bad, "New": New}
-        self.now(hooks, "module", lambda name: types.SimpleNamespace(
-            NODE_CLASS_MAPPINGS=classes) if name == "nodes" else None)
-        found = circumstances.definitions({*classes, "Absent"})
+        self.loaded(nodes=types.SimpleNamespace(NODE_CLASS_MAPPINGS=classes))
+        found = about.definitions({*classes, "Absent"})
         self.assertEqual(sorted(found), ["Good", "New", "Odd"])
         self.assertEqual(found["Good"]["input_order"], {"required": ["b", "a"]})
         self.assertTrue(found["Good"]["output_node"])
@@ -286,13 +292,13 @@ class Circumstances(Case):
         args = types.SimpleNamespace(reserve_vram=4.0, lowvram=True, cache_lru=0, cache_ram=[2.0],
                                      async_offload=None, port=8188)
         parser = types.SimpleNamespace(get_default=lambda name: {"cache_lru": 0}.get(name))
-        self.now(hooks, "module", lambda name: types.SimpleNamespace(args=args, parser=parser))
-        self.assertEqual(circumstances.flags(), "--reserve-vram 4.0 --lowvram --cache-ram 2.0")
+        self.loaded(**{"comfy.cli_args": types.SimpleNamespace(args=args, parser=parser)})
+        self.assertEqual(about.flags(), "--reserve-vram 4.0 --lowvram --cache-ram 2.0")
 
     def test_a_version_is_read_or_left_out(self):
         for text, wanted in (("0.18.2", "0.18.2"), ("v1.2.3+of-mine", "1.2.3"), ("main", None),
                              ("", None)):
-            self.now(hooks, "comfyui_version", lambda text=text: text)
+            self.loaded(comfyui_version=types.SimpleNamespace(__version__=text))
             self.assertEqual(circumstances.comfyui_version(), wanted)
 
     def test_a_card_holds_what_comfyui_loaded_as_free(self):
@@ -303,14 +309,13 @@ class Circumstances(Case):
         manager = types.SimpleNamespace(
             get_torch_device=lambda: cuda, get_total_memory=lambda device: 10,
             get_free_memory=lambda device: 5, current_loaded_models=[loaded, gone])
-        self.now(hooks, "management", lambda: manager)
-        self.now(hooks, "module", lambda name: types.SimpleNamespace(
-            cuda=types.SimpleNamespace(get_device_name=lambda device: "NVIDIA Card")))
-        self.assertEqual(circumstances.card(),
+        self.loaded(**{"comfy.model_management": manager, "torch": types.SimpleNamespace(
+            cuda=types.SimpleNamespace(get_device_name=lambda device: "NVIDIA Card"))})
+        self.assertEqual(devices.card(),
                          ({"gpu": "NVIDIA Card", "vram": 10, "vram_free": 8}, ""))
         for kind in ("cpu", "mps"):
             cuda.type = kind
-            self.assertIsNone(circumstances.card()[0])
+            self.assertIsNone(devices.card()[0])
 
 
 class Planner(Case):
@@ -395,7 +400,7 @@ class Processes(Case):
         self.addCleanup(lambda: getattr(self.pool.mine, "process", None) and self.pool._end())
 
     def plan(self, body, **more):
-        return processes.told(*self.pool.answer("plan", body, routes._options, **more))
+        return processes.told(*self.pool.answer("plan", body, circumstances.options_for, **more))
 
     def test_a_plan_that_is_late_is_ended_and_the_next_one_made(self):
         body = json.dumps({"workflow": FLOW}).encode()
@@ -477,7 +482,7 @@ class History(Case):
         status = {"status_str": "success", "messages": [
             ("execution_start", {"timestamp": 1000}), ("execution_cached", {"nodes": ["4"]}),
             ("execution_success", {"timestamp": 9500})]}
-        self.now(hooks, "prompt_status", lambda prompt_id: status)
+        self.now(server, "prompt_status", lambda prompt_id: status)
         watched = types.SimpleNamespace(events=events + [{"kind": "EbbCut", "text": "cut"}],
                                         open={}, report=None)
         history._close("p", watched)
@@ -502,12 +507,12 @@ class Looking(Case):
             nodes = next(looks)
             busy["now"] = nodes is not None
             return nodes or []
-        self.now(hooks, "prompt_in_progress", lambda: ("p", {"1": "LoaderA", "2": "B"}.get))
-        self.now(hooks, "is_busy", lambda: busy["now"])
-        self.now(hooks, "running_nodes", running)
-        self.now(hooks, "prompt_status", lambda prompt_id: {"status_str": "success"})
-        self.now(hooks, "device_peaks", lambda reset: {})
-        self.now(hooks, "add_progress_watcher", mock.MagicMock(side_effect=AssertionError))
+        self.now(progress, "prompt_in_progress", lambda: ("p", {"1": "LoaderA", "2": "B"}.get))
+        self.now(server, "is_busy", lambda: busy["now"])
+        self.now(progress, "running_nodes", running)
+        self.now(server, "prompt_status", lambda prompt_id: {"status_str": "success"})
+        self.now(devices, "peaks", lambda reset: {})
+        self.now(progress, "watch", mock.MagicMock(side_effect=AssertionError))
         history._look_out()
         run = history.runs()[0]
         self.assertEqual(run["state"], "success")
