@@ -6,7 +6,7 @@ the planner's options, and returns what is to be answered as JSON.
 """
 import json
 
-from . import planner
+from . import graph, planner
 from .planner import Refused
 
 OUTPUT_CHANGES = ["tile-vae"]  # fixes that never go in unasked: pictures differ in the last bits
@@ -102,13 +102,10 @@ def advise(body, options_for):
 
 def _needed_for(targets, prompt):
     """The nodes that run in a run of a part of the graph."""
-    needed, waiting = set(), list(targets)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, str) and node in prompt and node not in needed:
-            needed.add(node)
-            waiting += [value[0] for value in prompt[node]["inputs"].values()
-                        if isinstance(value, list) and value]
+    def known(ids):
+        return [each for each in ids if isinstance(each, str) and each in prompt]
+    needed = graph.reached(known(targets), lambda each: known(
+        source for _, source in graph.links(prompt[each])))
     return {node: value for node, value in prompt.items() if node in needed}
 
 
@@ -128,10 +125,10 @@ def patch(body, options_for):
         return {}
     new = json.loads(done["text"])
     after = new["prompt"]
-    graph = ((new.get("extra_data") or {}).get("extra_pnginfo") or {}).get("workflow")
+    saved = ((new.get("extra_data") or {}).get("extra_pnginfo") or {}).get("workflow")
     return {"nodes": {node: [prompt.get(node), after.get(node)] for node in {**prompt, **after}
                       if prompt.get(node) != after.get(node)},
-            "order": list(after), "graph": graph,
+            "order": list(after), "graph": saved,
             "words": [change["words"] for change in done["changes"]]}
 
 

@@ -58,10 +58,6 @@ class Journal:
             if count % 100 == 0 and not server.is_busy():
                 return  # interrupted or failed before its report
 
-    def begin(self):
-        self.thread = threading.Thread(target=self.sample, daemon=True, name="ebb-report")
-        self.thread.start()
-
 
 current = Journal()
 
@@ -75,7 +71,8 @@ def watch():
     current.ended.set()
     journal = Journal(prompt_id, class_of)
     if progress.watch(_safe(journal.start), _safe(journal.finish)):
-        journal.begin()
+        journal.thread = threading.Thread(target=journal.sample, daemon=True, name="ebb-report")
+        journal.thread.start()
     current = journal
 
 

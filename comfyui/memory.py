@@ -25,24 +25,22 @@ def resident_bytes():
 
 def available_bytes():
     """RAM that programs could still get without swapping, or None."""
-    try:
-        import psutil
-
-        return psutil.virtual_memory().available
-    except Exception:
-        return None
+    return _of_machine("available")
 
 
 def of_machine():
     """RAM in total, still to be had, and held by this process."""
+    return {"total_bytes": _of_machine("total"), "available_bytes": available_bytes(),
+            "process_bytes": resident_bytes()}
+
+
+def _of_machine(figure):
     try:
         import psutil
 
-        total = psutil.virtual_memory().total
+        return getattr(psutil.virtual_memory(), figure)
     except Exception:
-        total = None
-    return {"total_bytes": total, "available_bytes": available_bytes(),
-            "process_bytes": resident_bytes()}
+        return None
 
 
 def hand_back():

@@ -64,11 +64,6 @@ def _how_to_get():
            f'"{source}"'
 
 
-def version():
-    """Version of the library, or None."""
-    return getattr(find()[0], "__version__", None)
-
-
 def check_options(options):
     """A browser's options, or Refused."""
     if options is None:

@@ -15,7 +15,7 @@ _thread = None
 def start(paths):
     """Begins reading, in place of what an earlier call still reads. Answers what it will do."""
     global _stop, _thread
-    stop()
+    _stop.set()
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
     if not files:
         return "nothing to read ahead"
@@ -34,17 +34,6 @@ def start(paths):
     _thread.start()
     names = ", ".join(os.path.basename(path) for path in wanted)
     return f"reading ahead {names} ({memory.text_of(total)})"
-
-
-def stop():
-    _stop.set()
-
-
-def wait(seconds):
-    """For tests: True once nothing is being read."""
-    if _thread is not None:
-        _thread.join(seconds)
-    return _thread is None or not _thread.is_alive()
 
 
 def _read(paths, stop_now):
