@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Checks what a compiler does not: layers, sizes, columns, forgotten files; a line per finding."""
+import ast
+import graphlib
 import pathlib
 import re
 import shutil
@@ -16,7 +18,11 @@ BANNED = [
     (r"\bexit\(|\babort\(", "src/", "src/cli/", "the library never exits"),
     (r"\bthrow\b", "src/", None, "errors are values"),
     (r"\bsystem\(|\bpopen\(", "src/", None, "no shell"),
+    (r"\bsys\.modules\b|\b_getframe\b|\bPromptServer\b", "comfyui/",
+     ("comfyui/host/", "comfyui/worker.py"),  # the latter is a program that runs without ComfyUI
+     "only comfyui/host/ touches ComfyUI"),
 ]
+PACK_IMPORTS = {*sys.stdlib_module_names, "aiohttp", "psutil"}
 FUNCTION = re.compile(r"^( {0,4})(?!namespace|else|if|for|while|switch|class|struct|enum|do\b|try)"
                       r"\S.*[)\w>] \{$")
 STATEMENT = re.compile(r"^\s*(\} )?"
@@ -172,6 +178,40 @@ def check_file(path, layers):
         check_layers(path, lines, layers)
 
 
+def imported(path, node):
+    """The files beside or above this one that an import with dots reads."""
+    folder = path.parents[node.level - 1] / (node.module or "").replace(".", "/")
+    for name in node.names:
+        places = folder / f"{name.name}.py", folder.with_suffix(".py"), folder / "__init__.py"
+        yield from [place for place in places if place.is_file()][:1]
+
+
+def check_pack():
+    """The node pack loads nothing of ComfyUI, and its modules ask each other in no circle."""
+    asks, host = {}, ROOT / "comfyui/host"
+    for path in sorted((ROOT / "comfyui").glob("**/*.py")):
+        if any(path.is_relative_to(ROOT / built) for built in BUILT):
+            continue
+        asks[path] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                read = list(imported(path, node))
+                asks[path].update(read)
+                for other in read if path.parent == host else ():
+                    if other.parent != host and other.name not in ("facts.py", "log.py"):
+                        report(path, node.lineno, f"comfyui/host/ may not ask {other.name}")
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [getattr(node, "module", None) or each.name for each in node.names]
+                for name in sorted({name.split(".")[0] for name in names} - PACK_IMPORTS):
+                    report(path, node.lineno, f"the pack doesn't load {name}: comfyui/host/ looks "
+                                              "at what is loaded")
+    try:
+        graphlib.TopologicalSorter(asks).prepare()
+    except graphlib.CycleError as error:
+        circle = [path.relative_to(ROOT).as_posix() for path in reversed(error.args[1])]
+        report(error.args[1][-1], 1, f"a circle of imports: {' -> '.join(circle)}")
+
+
 def check_listed(folder, suffix):
     """Every source is named in the CMakeLists.txt beside it."""
     for cmake in sorted((ROOT / folder).glob("**/CMakeLists.txt")):
@@ -189,9 +229,10 @@ def main():
         if path.suffix in (".cpp", ".h", ".py", ".sh"):
             check_file(path, layers)
     check_format([path for path in paths if path.suffix in (".cpp", ".h")])
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")]:
+    for path in sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")}):
         check_paths(path)
     check_sentences()
+    check_pack()
     check_listed("src", ".cpp")
     check_listed("tests", ".cpp")
     check_listed("bench", ".cpp")
