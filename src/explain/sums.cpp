@@ -115,7 +115,8 @@ std::int64_t shown_total(const Sum& sum) {
     total += shown(term).hundredths;
     size += std::abs(term.product.value());
   }
-  constexpr double kDigits = 1e-7, kMost = 1e12;  // of factors with nine digits; absurd sizes
+  [[maybe_unused]] constexpr double kDigits = 1e-7,
+                                    kMost = 1e12;  // of factors with nine digits; absurd sizes
   assert(size > kMost || std::abs(static_cast<double>(total) - sum.total() * 100) <=
                              2.0 * static_cast<double>(sum.terms.size()) + size * kDigits);
   static_cast<void>(size);
