@@ -5,11 +5,17 @@ A workflow is a path, the bytes or the text of a file, or a graph or prompt as a
 the names of the command's options (docs/python.md): gpu, vram, vram_free, ram, os, comfyui, flags,
 models, bytes, frames, size, machine, object_info, folders, part; sizes are bytes or texts as "24G".
 """
-from . import _native
-from ._native import Error
+import sys
+
+try:
+    from . import _native
+    from ._native import Error
+    __version__ = _native.version()
+except ImportError:
+    if sys.argv[:1] != ["-m"]:  # `python -m ebb.learn` asks ComfyUI, and needs no library
+        raise
 
 __all__ = ["Error", "apply", "convert", "plan", "svg", "undo"]
-__version__ = _native.version()
 
 
 def plan(workflow, **options):

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model asks of the memory manager before a step, as forms of the latent's shape."""
+import itertools
+
+from . import forms, look
+
+SIZES = {1: [(7,), (333,), (1024,), (5000,), (44_100,)],
+         2: [(1, 1), (7, 9), (64, 64), (91, 77), (128, 96), (154, 212), (512, 300)],
+         3: [(1, 60, 104), (2, 33, 15), (5, 31, 45), (7, 90, 160), (21, 152, 104), (31, 90, 160),
+             (401, 17, 9)]}
+BATCHES = (1, 2, 3)
+START = {1: (500,), 2: (60, 104), 3: (5, 60, 104)}
+
+
+def shapes_to_check(channels, dims):
+    return [(batch, channels, *size) for size, batch in itertools.product(SIZES[dims], BATCHES)]
+
+
+def form_of(function, channels, dims):
+    """How a number of bytes follows from a latent's shape, and how exactly."""
+    return forms.fitted(lambda shape: float(function(list(shape))), (1, channels, *START[dims]),
+                        shapes_to_check(channels, dims))
+
+
+def counted_more(model, channels, dims):
+    """{conditioning: form of its shape} of those that the estimate counts beside the latent."""
+    latent = [1, channels, *START[dims]]
+    found = {}
+    for name in getattr(model, "memory_usage_factor_conds", ()):
+        alone = model.memory_required(latent)
+
+        def more(shape, name=name, alone=alone):
+            return model.memory_required(latent, {name: [list(shape)]}) - alone
+
+        for size in (3, 1, 2):  # of a video, else what a list of latents is flattened to
+            form = form_of(more, channels, size)
+            if form["form"] != "unknown":
+                break
+        found[name] = form
+    return found
+
+
+def facts_of(model, channels, dims):
+    """Both branches of the estimate, and what it counts beside the latent."""
+    found = {}
+    for name, flash in (("fused", True), ("other", False)):
+        with look.attention(flash):
+            found[name] = form_of(model.memory_required, channels, dims)
+            more = counted_more(model, channels, dims)
+        if more:
+            found[name + "_more"] = more
+    return found
