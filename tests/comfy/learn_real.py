@@ -7,7 +7,8 @@ usage: learn_real.py
 For every class of comfy/supported_models.py that can be built in its network's own dimensions:
 bytes asked, from the stored coefficients, at shapes that had no part in finding them (within a
 byte); number of values, bytes of the loaded model, and the class that detection gives for a header
-of its own tensors.
+of its own tensors. The same for a model file of each class that is recognised so, for three VAEs
+and a text encoder that ComfyUI loads with their weights.
 """
 import json
 import os
@@ -15,6 +16,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import support
 
@@ -26,21 +28,24 @@ TRUTH = pathlib.Path(__file__).with_name("learn_truth.py")
 
 def learned(checkout, python, folder):
     path = os.path.join(folder, "facts.json")
+    start = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "ebb.learn", "--comfyui", checkout, "--python",
-                           python, "--facts", path], capture_output=True, text=True, check=False,
+                           python, "--models", folder, "--facts", path], capture_output=True,
+                          text=True, check=False,
                           env={**os.environ, "PYTHONPATH": str(support.ROOT / "python")})
     if done.returncode != 0:
         sys.exit(done.stderr)
-    print(done.stdout.splitlines()[0])
-    return facts.read(path)
+    return facts.read(path), time.monotonic() - start
 
 
-def truths(checkout, python):
-    done = subprocess.run([python, "-B", str(TRUTH), checkout], capture_output=True, text=True,
-                          check=False)
+def truths(checkout, python, folder):
+    """(classes, files)"""
+    done = subprocess.run([python, "-B", str(TRUTH), checkout, folder], capture_output=True,
+                          text=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stderr[-2000:])
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return [row for row in rows if "class" in row], [row for row in rows if "file" in row]
 
 
 def asked_by_form(asked, branch, shape, more):
@@ -53,6 +58,9 @@ def asked_by_form(asked, branch, shape, more):
 
 def differences(row, real):
     """One line for each thing that the facts and the real code see differently."""
+    if "asked" not in row:
+        yield f"not traced: {row['not_traced']}"
+        return
     for key in ("values", "detected_as"):
         if row.get(key) != real[key]:
             yield f"{key} {row.get(key)}, real {real[key]}"
@@ -69,33 +77,56 @@ def differences(row, real):
             return
 
 
-def compare(rows, reals):
-    """How many classes were compared, own headers recognised, and bytes compared; failures."""
-    by_name = {row["class"]: row for row in rows}
-    compared, failed = [real for real in reals if "lacking" not in real], 0
-    for real in compared:
-        for line in differences(by_name[real["class"]], real):
-            print(f"  {real['class']}: {line}")
-            failed += 1
-    return (len(compared), sum(real["detected_as"] == real["class"] for real in compared),
-            sum("bytes" in real for real in compared), failed)
+def differences_of_file(row, real):
+    """The same of a model file, whose first part is what the real code loaded."""
+    if row is None or "not_traced" in row:
+        yield f"not traced: {row and row['not_traced']}"
+        return
+    part = row["parts"][0]
+    for key in ("class", "values", "bytes"):
+        if key in real and part.get(key) != real[key]:
+            yield f"{key} {part.get(key)}, real {real[key]}"
+    for branch, shape, more, wanted in real["asked"]:
+        found = asked_by_form(part["asked"], branch, shape, more)
+        if abs(found - wanted) > 1:
+            yield f"asked at {shape} {more} ({branch}): {found}, real {wanted}"
+            return
+
+
+def compare(found, classes, files):
+    """Failures, and a line that says what was compared."""
+    by_name = {row["class"]: row for row in found["classes"]}
+    by_file = {row["file"]: row for row in found["files"]}
+    built, failed = [real for real in classes if "lacking" not in real], []
+    for real in built:
+        failed += [f"{real['class']}: {line}"
+                   for line in differences(by_name[real["class"]], real)]
+    written = [real for real in built if real.get("written")]
+    for real in files + written:
+        name = real.get("file") or real["class"] + ".safetensors"
+        failed += [f"{name}: {line}" for line in differences_of_file(by_file.get(name), real)]
+    own = sum(real["detected_as"] == real["class"] for real in built)
+    asked = sum("asked" in row for row in found["classes"])
+    return failed, (f"{len(classes)} classes, {asked} with what they ask; {len(built)} built and "
+                    f"compared, {own} of them recognised by their own header; "
+                    f"{len(written) + len(files)} files compared")
 
 
 def main():
-    python, failed = support.comfyui_python(), 0
+    python, failures = support.comfyui_python(), 0
     for checkout in support.checkouts():
         with tempfile.TemporaryDirectory() as folder:
-            found = learned(checkout, python, folder)
-        reals = truths(checkout, python)
-        if [row["class"] for row in found["classes"]] != [real["class"] for real in reals]:
+            classes, files = truths(checkout, python, folder)
+            found, seconds = learned(checkout, python, folder)
+        if [row["class"] for row in found["classes"]] != [real["class"] for real in classes]:
             sys.exit("the classes, or their order, are not ComfyUI's")
-        compared, own, sized, wrong = compare(found["classes"], reals)
-        failed += wrong
-        asked = sum("asked" in row for row in found["classes"])
-        print(f"ComfyUI {support.version_of(checkout)}: {len(reals)} classes, {asked} with what "
-              f"they ask; {compared} built and compared ({own} recognised by their own header, "
-              f"bytes of {sized}): {wrong} differences")
-    sys.exit(1 if failed else 0)
+        failed, said = compare(found, classes, files)
+        print(f"ComfyUI {support.version_of(checkout)}: {said}, learned in {seconds:.0f} s: "
+              f"{len(failed)} differences", flush=True)
+        for line in failed:
+            print("  " + line, flush=True)
+        failures += len(failed)
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

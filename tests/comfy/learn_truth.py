@@ -3,15 +3,20 @@
 """Runs inside ComfyUI's Python for learn_real.py, and shares nothing with the collector: builds
 every class of supported_models in its network's own dimensions, and prints what it says of itself.
 
-usage: learn_truth.py CHECKOUT
+usage: learn_truth.py CHECKOUT FOLDER
 
-A line of JSON a class: name, values, and where its own tensors are detected as it, also bytes of
-the model that detection's configuration gives; asked: [branch, shape, conditionings, bytes].
+Models whose own tensors are detected as what they are, and some VAEs and text encoders, are written
+as files into FOLDER, laid out as ComfyUI's models: headers of real types and shapes, with nothing
+behind them. A line of JSON a class: name, values, and where its own tensors are detected as it,
+also bytes of the model that detection's configuration gives; asked: [branch, shape, conditionings,
+bytes].
 """
 import contextlib
 import json
 import os
+import pathlib
 import random
+import struct
 import sys
 
 # What networks without dimensions of their own are built with.
@@ -21,6 +26,10 @@ DIMENSIONS = {
     "StableAudio3": dict(timestep_features_type="expo", embed_dim=1536, depth=24, io_channels=256,
                          num_heads=24, global_cond_dim=768, project_cond_tokens=False),
 }
+
+
+# Their models are made with other tensors of the checkpoint, so that a network's own are no file.
+NO_FILES = {"StableAudio", "StableAudio3"}
 
 
 def numel(state):
@@ -77,7 +86,70 @@ def asked(model):
                 yield [branch, shape, more, float(model.memory_required(shape, more))]
 
 
-def truth(cls):
+def write_file(path, state):
+    """Weights of bf16 that hold nothing."""
+    names = {"int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
+    header, at = {}, 0
+    for name, tensor in state.items():
+        weights = tensor.is_floating_point()
+        end = at + tensor.numel() * (2 if weights else tensor.element_size())
+        header[name] = {"dtype": "BF16" if weights else names[str(tensor.dtype)[6:]],
+                        "shape": list(tensor.shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + at)
+
+
+def vaes():
+    """{name: a real VAE with weights}, small enough to be made."""
+    import comfy.ldm.models.autoencoder as autoencoder
+    import comfy.ldm.wan.vae
+    picture = {"double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3,
+               "ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [],
+               "dropout": 0.0}
+    yield "kl", autoencoder.AutoencoderKL(ddconfig=picture, embed_dim=4)
+    yield "kl16", autoencoder.AutoencoderKL(ddconfig={**picture, "z_channels": 16}, embed_dim=16)
+    yield "wan21", comfy.ldm.wan.vae.WanVAE(
+        dim=96, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=2, attn_scales=[],
+        temperal_downsample=[False, True, True], dropout=0.0)
+
+
+def vae_truth(name, network, folder):
+    """Of a VAE that ComfyUI loads with its weights, in the type that a card computes it in."""
+    import comfy.sd
+    import torch
+    state = network.state_dict()
+    write_file(folder / f"vae/{name}.safetensors", state)
+    vae = comfy.sd.VAE(sd=dict(state), dtype=torch.bfloat16)
+    draw = random.Random(5)
+    size = [draw.randint(1, 90) for _ in range(vae.latent_dim)]
+    return {"file": f"{name}.safetensors", "values": numel(vae.first_stage_model.state_dict()),
+            "bytes": sum(t.nbytes for t in vae.first_stage_model.state_dict().values()),
+            "asked": [[what, shape, {}, float(function(shape, torch.bfloat16))]
+                      for what, channels, function in (
+                          ("decode", vae.latent_channels, vae.memory_used_decode),
+                          ("encode", 3, vae.memory_used_encode))
+                      for shape in ([1, channels, *size], [2, channels, *size[::-1]])]}
+
+
+def encoder_truth(folder):
+    """The smallest text encoder, with its weights."""
+    import comfy.sd
+    import comfy.sd1_clip
+    import torch
+    model = comfy.sd1_clip.SDClipModel(dtype=torch.bfloat16)
+    state = {name.removeprefix("transformer."): tensor
+             for name, tensor in model.state_dict().items() if name.startswith("transformer.")}
+    write_file(folder / "text_encoders/clip_l.safetensors", state)
+    clip = comfy.sd.load_text_encoder_state_dicts([dict(state)])
+    return {"file": "clip_l.safetensors", "values": numel(clip.cond_stage_model.state_dict()),
+            "bytes": clip.patcher.model_size(), "asked": []}
+
+
+def truth(cls, folder):
     import comfy.model_detection
     import comfy.model_management
     model = built(cls({**cls.unet_config, **DIMENSIONS.get(cls.__name__, {})}))
@@ -91,6 +163,9 @@ def truth(cls):
             if numel(again.diffusion_model.state_dict()) == found["values"]:
                 model = again
                 found["bytes"] = comfy.model_management.module_size(model)
+                found["written"] = cls.__name__ not in NO_FILES
+                if found["written"]:
+                    write_file(folder / f"diffusion_models/{cls.__name__}.safetensors", state)
     found["asked"] = list(asked(model))
     return found
 
@@ -99,16 +174,20 @@ def main():
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     sys.path.insert(0, sys.argv[1])
+    folder = pathlib.Path(sys.argv[2])
     sys.argv = ["main.py", "--cpu"]
     import comfy.options
     comfy.options.enable_args_parsing()
     import comfy.supported_models
     for cls in comfy.supported_models.models:
         try:
-            row = truth(cls)
+            row = truth(cls, folder)
         except Exception as error:  # a network without dimensions of its own
             row = {"class": cls.__name__, "lacking": f"{type(error).__name__}: {error}"[:120]}
         out.write(json.dumps(row) + "\n")
+    for name, network in vaes():
+        out.write(json.dumps(vae_truth(name, network, folder)) + "\n")
+    out.write(json.dumps(encoder_truth(folder)) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from unittest import mock
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python/ebb"))
 from learn import __main__ as command  # noqa: E402
-from learn import checkout, facts, forms, keys, supervise  # noqa: E402
+from learn import checkout, collect, facts, forms, header, keys, supervise  # noqa: E402
 
 CLASSES = """
 import os, time
@@ -48,6 +48,11 @@ def stand_in(folder, models, version="0.33.0"):
                          'def device(name): return name\n',
              "comfy/options.py": "def enable_args_parsing(): pass\n",
              "comfy/sd.py": "", "comfy/model_detection.py": "", "comfy/model_management.py": "",
+             "folder_paths.py": "import os\n"
+                                "models_dir = os.path.join(os.path.dirname(__file__), 'models')\n"
+                                "folder_names_and_paths = {'loras': 1, 'vae': 1}\n"
+                                "def get_folder_paths(kind): "
+                                "return [os.path.join(models_dir, kind)]\n",
              "comfy/supported_models.py": CLASSES + f"models = [{', '.join(models)}]\n",
              "custom_nodes/broken/__init__.py": "import os\nos._exit(9)\n"}
     for name, text in texts.items():
@@ -230,10 +235,103 @@ class Folders(InAFolder):
         self.assertNotEqual(checkout.tree_of(folder), before)
 
 
+def model_file(path, tensors, cut=0, text=None):
+    """A safetensors file that holds nothing behind its header."""
+    at, entries = 0, {"__metadata__": {"a": "b"}}
+    for name, (kind, shape) in tensors.items():
+        end = at + math.prod(shape) * header.TYPES.get(kind, 1)
+        entries[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, end]}
+        at = end
+    data = (text or json.dumps(entries)).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(len(data).to_bytes(8, "little") + data)
+        file.truncate(8 + len(data) + at - cut)
+    return path
+
+
+class Headers(InAFolder):
+    def read(self, *words, **more):
+        data, size = header.read(model_file(self.folder / "a.safetensors", *words, **more))
+        return header.tensors_of(data, size)
+
+    def test_names_types_shapes_places_and_metadata(self):
+        tensors, metadata = self.read({"a": ("F16", [2, 3]), "b": ("U8", [0])})
+        self.assertEqual(metadata, {"a": "b"})
+        self.assertEqual({name: row[:2] for name, row in tensors.items()},
+                         {"a": ("F16", (2, 3)), "b": ("U8", (0,))})
+        self.assertEqual(tensors["a"][3], 12)
+
+    def test_what_is_no_header_says_what_is_wrong(self):
+        for words, more in (({}, {"text": "{"}), ({}, {"text": "[]"}), ({}, {"text": "[" * 99_999}),
+                            ({"a": ("F16", [2])}, {"cut": 1}), ({"a": ("X", [2])}, {}),
+                            ({}, {"text": '{"a": 3}'}), ({"a": ("F16", [1] * 9)}, {}),
+                            ({}, {"text": '{"a": {"dtype": "U8", "shape": [-1], '
+                                          '"data_offsets": [0, 1]}}'})):
+            with self.assertRaises(header.Unreadable):
+                self.read(words, **more)
+        for data in (b"", b"1234567", (1 << 60).to_bytes(8, "little") + b"{}"):
+            (self.folder / "b.safetensors").write_bytes(data)
+            with self.assertRaises(header.Unreadable):
+                header.read(self.folder / "b.safetensors")
+
+
+class Files(InAFolder):
+    def setUp(self):
+        super().setUp()
+        self.models = self.folder / "comfyui/models"
+        self.lora = model_file(self.models / "loras/sub/a.safetensors", {"x": ("F16", [2])})
+
+    def rows(self, *words):
+        self.assertEqual(self.learn([], *words)[0], 0)
+        return {row["file"]: row for row in facts.read(self.facts)["files"]}
+
+    def test_files_that_can_not_be_looked_at_are_facts(self):
+        (self.models / "vae").mkdir()
+        (self.models / "vae/b.gguf").write_bytes(b"GGUF")
+        (self.models / "vae/c.safetensors").write_bytes(b"no")
+        (self.models / "vae/notes.txt").write_bytes(b"no")
+        rows = self.rows()
+        self.assertEqual(sorted(rows), ["b.gguf", "c.safetensors", "sub/a.safetensors"])
+        self.assertIn("safetensors", rows["b.gguf"]["not_traced"])
+        self.assertIn("shorter", rows["c.safetensors"]["not_traced"])
+        self.assertEqual(len(rows["sub/a.safetensors"]["header"]), 64)
+
+    def test_one_file_can_be_asked_for(self):
+        model_file(self.models / "loras/b.safetensors", {"x": ("F16", [2])})
+        self.assertEqual(sorted(self.rows("--model", "a.safetensors")), ["sub/a.safetensors"])
+        both = ["b.safetensors", "sub/a.safetensors"]  # one is known from the run before
+        self.assertEqual(sorted(self.rows("--model", "b.safetensors")), both)
+        self.lora.unlink()
+        self.assertEqual(sorted(self.rows("--no-files")), both)
+        self.assertEqual(sorted(self.rows()), ["b.safetensors"])
+        self.refused(["--comfyui", self.folder / "comfyui", "--python", sys.executable, "--facts",
+                      self.facts, "--model", "c.safetensors"], "no model folder has a file c.")
+
+    def test_what_is_known_of_the_same_header_is_not_learned_again(self):
+        first = self.rows()["sub/a.safetensors"]
+        known = {"folder": "loras", "file": "sub/a.safetensors", "header": first["header"],
+                 "file_bytes": first["file_bytes"], "parts": [{"part": "lora"}]}
+        found = facts.read(self.facts)
+        facts.write(self.facts, {**found, "files": [known]})
+        self.assertEqual(self.rows()["sub/a.safetensors"], known)
+        self.assertIn("not_traced", self.rows("--again")["sub/a.safetensors"])
+        facts.write(self.facts, {**found, "files": [known]})
+        model_file(self.lora, {"x": ("F16", [3])})
+        self.assertIn("not_traced", self.rows()["sub/a.safetensors"])
+
+    def test_another_comfyui_knows_nothing_of_it(self):
+        self.rows()
+        found = facts.read(self.facts)
+        tree, torch = found["comfyui"]["tree"], found["made_with"]["torch"]
+        self.assertTrue(collect.earlier(self.facts, tree, torch)["files"])
+        self.assertFalse(collect.earlier(self.facts, "0" * 64, torch)["files"])
+        self.assertFalse(collect.earlier(self.facts, tree, "1")["files"])
+
+
 class Isolation(InAFolder):
     def test_classes_that_fail_are_facts_and_the_others_go_on(self):
-        with mock.patch.object(supervise, "SECONDS", 2), \
-                mock.patch.object(supervise, "MEMORY", 1 << 27):
+        with mock.patch.dict(supervise.LIMITS, seconds=2, memory=1 << 27):
             code, out, _ = self.learn(["Raises", "Hangs", "Dies", "Eats", "Prints"])
         self.assertEqual(code, 0)
         rows = {row["class"]: row["not_traced"] for row in facts.read(self.facts)["classes"]}
@@ -242,7 +340,7 @@ class Isolation(InAFolder):
         self.assertIn("died", rows["Dies"])
         self.assertIn("MiB of memory", rows["Eats"])
         self.assertEqual(rows["Prints"], "ValueError: said")
-        self.assertIn("learned 0 of 5 classes of ComfyUI 0.33.0", out)
+        self.assertIn("classes: 0 of 5", out)
 
     def test_the_checkout_is_left_as_it_was_and_no_custom_node_is_imported(self):
         folder = stand_in(self.folder / "comfyui", ["Raises"])

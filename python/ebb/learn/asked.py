@@ -50,3 +50,9 @@ def facts_of(model, channels, dims):
         if more:
             found[name + "_more"] = more
     return found
+
+
+def form_of_one(function):
+    """How a number of bytes follows from a number of tokens."""
+    return forms.fitted(lambda shape: float(function(shape)), (77,),
+                        [(n,) for n in (1, 7, 77, 100, 333, 512, 641, 642, 700, 1024, 5000)])

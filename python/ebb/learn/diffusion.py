@@ -65,7 +65,7 @@ def facts_of(patcher):
              "values": modules.values_of(state),
              "bytes": patcher.model_size(),
              "stored": look.type_name(model.get_dtype()),
-             "computed_in": look.type_name(model.get_dtype_inference()),
+             "computed_in": look.type_name(model.manual_cast_dtype or model.get_dtype()),
              **modules.facts_of(patcher)}
     found["asked"] = asked.facts_of(model, found["latent"]["channels"] or 4,
                                     found["latent"]["dimensions"] or 2)

@@ -103,13 +103,21 @@ def check_row(row, where):
     for key in ("values", "listed", "file_bytes"):
         if key in row and not is_count(row[key]):
             raise Unreadable(f"{where}: {key} is no number of values or bytes")
-    for group in row.get("modules", []):
+    groups = row.get("modules", [])
+    if not isinstance(groups, list):
+        raise Unreadable(f"{where}: modules are no list")
+    for group in groups:
         if not (isinstance(group, list) and len(group) == 4 and isinstance(group[0], str)
                 and all(is_count(n) for n in group[1:])):
             raise Unreadable(f"{where}: a group of modules is not [kind, bytes, more, count]")
     for form in forms_of(row.get("asked", {})):
         if form.get("form") == "product" and not is_form(form):
             raise Unreadable(f"{where}: a form without its numbers")
+    parts = row.get("parts", [])
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise Unreadable(f"{where}: parts are no list of objects")
+    for part in parts:
+        check_row({key: value for key, value in part.items() if key != "parts"}, where)
 
 
 def is_count(value):

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 
 GIB = 1 << 30
 # The card that ComfyUI is told about: what decides which types it computes in.
@@ -29,6 +30,7 @@ def import_checkout(folder):
     sys.argv = ["main.py", "--cpu", "--use-pytorch-cross-attention"]
     sys.dont_write_bytecode = True
     logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")  # one a tensor: that nothing is copied
     makedirs, mkdir = os.makedirs, os.mkdir
     os.makedirs = os.mkdir = lambda *_, **__: None  # folder_paths makes folders that are missing
     try:

@@ -13,7 +13,7 @@ from .checkout import Refused
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 START_SECONDS = 300
-SECONDS, MEMORY = 60, 1 << 30  # for one question
+LIMITS = {"seconds": 60, "memory": 1 << 30}  # for one question
 GRACE = 15
 
 
@@ -106,7 +106,7 @@ def ask_all(python, checkout, first_worker, questions, jobs, told):
         try:
             while True:
                 at, question = waiting.get_nowait()
-                question = {"seconds": SECONDS, "memory": MEMORY, **question}
+                question = {**LIMITS, **question}
                 try:
                     worker = worker or started(python, checkout)[0]
                     answer = worker.ask(question)
@@ -129,8 +129,6 @@ def ask_all(python, checkout, first_worker, questions, jobs, told):
         thread.start()
     for thread in threads:
         thread.join()
-    if not questions:
-        first_worker.close()
     return answers
 
 

@@ -14,14 +14,17 @@ import sys
 import time
 
 PARENT = os.getppid() if hasattr(os, "getppid") else 0
+CHECKOUT = sys.argv[1] if len(sys.argv) > 1 else ""
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def answer(question):
-    from learn import classes
+    from learn import classes, files
     if question["what"] == "class":
         return classes.facts_of(question["order"])
-    raise ValueError(question["what"])
+    if question["what"] == "folders":
+        return files.folders(CHECKOUT, question["models"])
+    return files.facts_of(question["path"], question["folder"])
 
 
 def answered(question):
@@ -94,7 +97,7 @@ def main():
 
     try:
         from learn import classes, look
-        look.import_checkout(sys.argv[1])
+        look.import_checkout(CHECKOUT)
         import torch
         names = [cls.__name__ for cls in classes.every()]
     except Exception as error:
