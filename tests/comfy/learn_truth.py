@@ -103,6 +103,32 @@ def write_file(path, state):
         file.truncate(8 + len(text) + at)
 
 
+def published(known, folder):
+    """Of the classes that `known` lacks, models of public dimensions (tools/trace_models.py)."""
+    import comfy.model_detection
+    import trace_demand
+    from model_variants import VARIANTS
+    from trace_models import MODELS
+    for key, spec in [*MODELS.items(), *((name, spec) for name, (_, spec) in VARIANTS.items())]:
+        if spec.control:
+            continue
+        try:
+            state = trace_demand.build(spec).state_dict()
+            config = comfy.model_detection.model_config_from_unet(dict(state), "")
+            name = type(config).__name__
+            if config is None or name in known or name in NO_FILES:
+                continue
+            model = built(config)
+        except Exception as error:  # an architecture that this version lacks
+            print(f"{key}: {type(error).__name__}: {error}"[:200], file=sys.stderr)
+            continue
+        known.add(name)
+        write_file(folder / f"diffusion_models/{name}.safetensors", state)
+        yield {"file": f"{name}.safetensors", "class": name, "asked": list(asked(model)),
+               "values": numel(model.diffusion_model.state_dict()),
+               "bytes": sum(t.nbytes for t in model.state_dict().values())}
+
+
 def vaes():
     """{name: a real VAE with weights}, small enough to be made."""
     import comfy.ldm.models.autoencoder as autoencoder
@@ -179,11 +205,17 @@ def main():
     import comfy.options
     comfy.options.enable_args_parsing()
     import comfy.supported_models
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+    known = set()
     for cls in comfy.supported_models.models:
         try:
             row = truth(cls, folder)
         except Exception as error:  # a network without dimensions of its own
             row = {"class": cls.__name__, "lacking": f"{type(error).__name__}: {error}"[:120]}
+        if row.get("written"):
+            known.add(cls.__name__)
+        out.write(json.dumps(row) + "\n")
+    for row in published(known, folder):
         out.write(json.dumps(row) + "\n")
     for name, network in vaes():
         out.write(json.dumps(vae_truth(name, network, folder)) + "\n")
