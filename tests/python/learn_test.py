@@ -134,7 +134,7 @@ class Forms(unittest.TestCase):
 
 
 class Facts(InAFolder):
-    GOOD = {"format": facts.FORMAT, "comfyui": {"version": "0.33.0"},
+    GOOD = {"format": facts.FORMAT, "comfyui": {"version": "0.33.0"}, "made_with": {"torch": "2"},
             "classes": [{"class": "A", "values": 7, "modules": [["Linear", 4, 0, 2]],
                          "asked": {"fused": {"form": "product", "times": [0], "along": None,
                                              "pieces": [{"from": 0, "rate": 0.1}]}}}]}
@@ -158,8 +158,10 @@ class Facts(InAFolder):
         texts = ["", "[]", "{}", deep, '{"format": NaN}',
                  json.dumps({**self.GOOD, "format": "ebb.facts/2"}),
                  json.dumps({**self.GOOD, "comfyui": 3}),
+                 json.dumps({**self.GOOD, "made_with": {}}),
                  *(json.dumps({**self.GOOD, "classes": classes}) for classes in (
                      {}, [3], [{"values": -1}], [{"values": 1 << 70}], [nan],
+                     [{"class": []}], [{"order": "1"}], [{"parts": 3}], [{"parts": [{"part": 1}]}],
                      [{**row, "modules": [["Linear", 4, 0]]}], [{**row, "modules": ["x"]}]))]
         for text in texts:
             self.folder.joinpath("bad.json").write_text(text, encoding="utf-8")
@@ -319,6 +321,12 @@ class Files(InAFolder):
         facts.write(self.facts, {**found, "files": [known]})
         model_file(self.lora, {"x": ("F16", [3])})
         self.assertIn("not_traced", self.rows()["sub/a.safetensors"])
+
+    def test_a_file_of_facts_that_is_none_is_written_anew(self):
+        first = self.rows()
+        for text in ("", "{}", '{"format": "ebb.facts/1", "comfyui": {"version": ""}}'):
+            self.facts.write_text(text)
+            self.assertEqual(self.rows(), first)
 
     def test_another_comfyui_knows_nothing_of_it(self):
         self.rows()

@@ -80,9 +80,9 @@ def check(facts):
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise Unreadable(f"its format is not {FORMAT}")
     check_depth(facts, 0)
-    comfyui = facts.get("comfyui")
-    if not isinstance(comfyui, dict) or not isinstance(comfyui.get("version"), str):
-        raise Unreadable("it does not say of which ComfyUI it is")
+    for key, name in (("comfyui", "version"), ("made_with", "torch")):
+        if not isinstance(facts.get(key), dict) or not isinstance(facts[key].get(name), str):
+            raise Unreadable(f"it does not say of which {key} it is")
     for key in ("classes", "files"):
         rows = facts.get(key, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -100,7 +100,10 @@ def check_depth(value, depth):
 
 
 def check_row(row, where):
-    for key in ("values", "listed", "file_bytes"):
+    for key in ("class", "file", "folder", "header", "not_traced", "part", "stored"):
+        if not isinstance(row.get(key, ""), (str, list) if key == "stored" else str):
+            raise Unreadable(f"{where}: {key} is no text")
+    for key in ("values", "listed", "file_bytes", "order"):
         if key in row and not is_count(row[key]):
             raise Unreadable(f"{where}: {key} is no number of values or bytes")
     groups = row.get("modules", [])
