@@ -9,7 +9,7 @@ bytes asked, from the stored coefficients, at shapes that had no part in finding
 byte); number of values, bytes of the loaded model, and the class that detection gives for a header
 of its own tensors. The same for a model file of each class that is recognised so, for one in
 public dimensions of other classes, for three VAEs and a text encoder that ComfyUI loads with their
-weights.
+weights, and of an architecture that is made up and added to a copy of the checkout.
 """
 import json
 import os
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import made_up
 import support
 
 sys.path.insert(0, str(support.ROOT / "python/ebb"))
@@ -27,12 +28,12 @@ from learn import facts, forms  # noqa: E402
 TRUTH = pathlib.Path(__file__).with_name("learn_truth.py")
 
 
-def learned(checkout, python, folder):
+def learned(checkout, python, folder, *words):
     path = os.path.join(folder, "facts.json")
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "ebb.learn", "--comfyui", checkout, "--python",
-                           python, "--models", folder, "--facts", path], capture_output=True,
-                          text=True, check=False,
+                           python, "--facts", path, *words], capture_output=True, text=True,
+                          check=False,
                           env={**os.environ, "PYTHONPATH": str(support.ROOT / "python")})
     if done.returncode != 0:
         sys.exit(done.stderr)
@@ -68,6 +69,10 @@ def differences(row, real):
     size = row.get("bytes", {}).get(row.get("stored"))
     if "bytes" in real and size != real["bytes"]:
         yield f"bytes {size}, real {real['bytes']}"
+    for name, shape, key, area in real["heard"]:
+        told = row["asked"]["conditionings"][name]
+        if told["as"] != key or abs(forms.evaluate(told["area"], shape) - area) >= 1:
+            yield f"{name} of {shape} counts {area} as {key}: {told}"
     for branch, shape, more, wanted in real["asked"]:
         if row["asked"][branch]["form"] == "unknown":
             yield f"asked: {row['asked'][branch]['why']}"
@@ -119,10 +124,13 @@ def main():
     for checkout in support.checkouts():
         with tempfile.TemporaryDirectory() as folder:
             classes, files = truths(checkout, python, folder)
-            found, seconds = learned(checkout, python, folder)
+            found, seconds = learned(checkout, python, folder, "--models", folder)
+            copy = made_up.checkout_with_it(checkout, os.path.join(folder, "copy"))
+            new, _ = learned(copy, python, copy, "--only", made_up.NAME)
         if [row["class"] for row in found["classes"]] != [real["class"] for real in classes]:
             sys.exit("the classes, or their order, are not ComfyUI's")
         failed, said = compare(found, classes, files)
+        failed += made_up.differences(new, forms.evaluate)
         print(f"ComfyUI {support.version_of(checkout)}: {said}, learned in {seconds:.0f} s: "
               f"{len(failed)} differences", flush=True)
         for line in failed:

@@ -13,6 +13,7 @@ bytes].
 """
 import contextlib
 import json
+import math
 import os
 import pathlib
 import random
@@ -86,6 +87,18 @@ def asked(model):
                 yield [branch, shape, more, float(model.memory_required(shape, more))]
 
 
+def heard(model):
+    """[conditioning, shape, what the estimate hears of it as, area that it counts]"""
+    import torch
+    latent = model.latent_format
+    channels, dims = latent.latent_channels or 4, getattr(latent, "latent_dimensions", 2)
+    shape = next(shapes(dims, channels))
+    told = model.extra_conds_shapes(reference_latents=[torch.empty(shape, device="meta")])
+    for name, size in told.items():
+        if name in getattr(model, "memory_usage_factor_conds", ()):
+            yield ["reference_latents", shape, name, size[0] * math.prod(size[2:])]
+
+
 def write_file(path, state):
     """Weights of bf16 that hold nothing."""
     names = {"int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
@@ -101,6 +114,10 @@ def write_file(path, state):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + at)
+
+
+def shapes_of(state):
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def published(known, folder):
@@ -119,6 +136,8 @@ def published(known, folder):
             if config is None or name in known or name in NO_FILES:
                 continue
             model = built(config)
+            if shapes_of(model.diffusion_model.state_dict()) != shapes_of(state):
+                raise ValueError("the model that ComfyUI makes for these tensors has others")
         except Exception as error:  # an architecture that this version lacks
             print(f"{key}: {type(error).__name__}: {error}"[:200], file=sys.stderr)
             continue
@@ -192,7 +211,7 @@ def truth(cls, folder):
                 found["written"] = cls.__name__ not in NO_FILES
                 if found["written"]:
                     write_file(folder / f"diffusion_models/{cls.__name__}.safetensors", state)
-    found["asked"] = list(asked(model))
+    found["asked"], found["heard"] = list(asked(model)), list(heard(model))
     return found
 
 

@@ -7,8 +7,10 @@ import re
 
 from . import asked, diffusion, header, keys, look, modules
 
-# Small tensors whose bytes loaders read: how a layer is quantised, and tokenizers.
-READ_NAMES = (".comfy_quant", "spiece_model", "tekken_model", "tokenizer_json")
+# Small tensors whose bytes loaders read: how a layer is quantised, tokenizers, and the one by which
+# v-prediction is told for Stable Diffusion 2.
+READ_NAMES = (".comfy_quant", "spiece_model", "tekken_model", "tokenizer_json",
+              "output_blocks.11.1.transformer_blocks.0.norm1.bias")
 READ_SCALARS = (".scale_input", ".input_scale")
 READ_MOST = 64 << 20
 TORCH_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",

@@ -44,11 +44,12 @@ def unknown(why):
     return {"form": "unknown", "why": why}
 
 
-def fitted(function, start, checks):
+def fitted(function, start, checks, fixed=()):
     """The form of a function of shapes like `start`, with how far it is from the function at
-    `checks`, shapes that had no part in finding it: "residual" in bytes."""
+    `checks`, shapes that had no part in finding it: "residual" in bytes. Axes that are `fixed`
+    are the same in all of them."""
     try:
-        form = find_form(function, tuple(start))
+        form = find_form(function, tuple(start), fixed)
         if form["form"] == "unknown":
             return form
         worst = max(abs(evaluate(form, shape) - function(shape)) for shape in checks)
@@ -60,8 +61,9 @@ def fitted(function, start, checks):
     return {**form, "residual": worst, "checked": len(checks)}
 
 
-def find_form(function, start):
-    kinds = [kind_of_axis(function, start, axis) for axis in range(len(start))]
+def find_form(function, start, fixed=()):
+    kinds = ["nothing" if axis in fixed else kind_of_axis(function, start, axis)
+             for axis in range(len(start))]
     along = [axis for axis, kind in enumerate(kinds) if kind == "other"]
     if len(along) > 1:
         return unknown(f"axes {along} each count in a way of their own")
