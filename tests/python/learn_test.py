@@ -49,6 +49,7 @@ def stand_in(folder, models, version="0.33.0"):
              "comfy/options.py": "def enable_args_parsing(): pass\n",
              "comfy/sd.py": "", "comfy/model_detection.py": "", "comfy/model_management.py": "",
              "folder_paths.py": "import os\n"
+                                "os.makedirs(os.path.join(os.path.dirname(__file__), 'input'))\n"
                                 "models_dir = os.path.join(os.path.dirname(__file__), 'models')\n"
                                 "folder_names_and_paths = {'loras': 1, 'vae': 1}\n"
                                 "def get_folder_paths(kind): "

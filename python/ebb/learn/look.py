@@ -32,7 +32,7 @@ def import_checkout(folder):
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")  # one a tensor: that nothing is copied
     makedirs, mkdir = os.makedirs, os.mkdir
-    os.makedirs = os.mkdir = lambda *_, **__: None  # folder_paths makes folders that are missing
+    os.makedirs = os.mkdir = lambda *_, **__: None
     try:
         import comfy.options
         comfy.options.enable_args_parsing()
@@ -41,6 +41,7 @@ def import_checkout(folder):
         import comfy.model_detection
         import comfy.sd
         import comfy.supported_models
+        import folder_paths  # noqa: F401  it makes folders when it is imported
     finally:
         os.makedirs, os.mkdir = makedirs, mkdir
     simulate_card()
