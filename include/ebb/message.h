@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,20 +26,25 @@ const char* to_string(Say code);
 
 struct Argument;
 
-/// A code with what its words have in their braces, in that order.
+/// A code with what its words have in their braces, in that order. Copies share the arguments:
+/// sources go with every number of every step.
 struct Message {
   Say code = Say::nothing;
-  std::vector<Argument> arguments;
 
   Message() = default;
-  Message(Say code, std::vector<Argument> arguments = {});
+  Message(Say code);
+  Message(Say code, std::vector<Argument> arguments);
   Message(std::string words);  ///< Say::text: words that came from outside; nothing if empty
   Message(const char* words) : Message(std::string(words)) {}
 
+  const std::vector<Argument>& arguments() const;
   bool empty() const { return code == Say::nothing; }
   Message& operator+=(Message more);  ///< says `more` right after
   /// The words of Say::text; empty for any other code.
   std::string text() const;
+
+ private:
+  std::shared_ptr<const std::vector<Argument>> arguments_;  // null: none
 };
 
 /// A node of the prompt, as sentences name it: `node 9 KSampler`.
@@ -69,21 +75,25 @@ struct Argument {
   bool operator==(const Argument&) const = default;
 };
 
-inline Message::Message(Say its_code, std::vector<Argument> its_arguments)
-    : code(its_code), arguments(std::move(its_arguments)) {}
+inline Message::Message(Say its_code) : code(its_code) {}
+inline Message::Message(Say its_code, std::vector<Argument> arguments)
+    : code(its_code),
+      arguments_(std::make_shared<const std::vector<Argument>>(std::move(arguments))) {}
 inline Message::Message(std::string words) {
-  if (words.empty()) return;
-  code = Say::text;
-  arguments.emplace_back(std::move(words));
+  if (!words.empty()) *this = Message(Say::text, {Argument(std::move(words))});
+}
+inline const std::vector<Argument>& Message::arguments() const {
+  static const std::vector<Argument> none;
+  return arguments_ ? *arguments_ : none;
 }
 inline std::string Message::text() const {
-  return code == Say::text ? std::get<std::string>(arguments.front().value) : std::string();
+  return code == Say::text ? std::get<std::string>(arguments().front().value) : std::string();
 }
 inline Message& Message::operator+=(Message more) {
-  return *this = {Say::one_after_the_other, {std::move(*this), std::move(more)}};
+  return *this = Message(Say::one_after_the_other, {std::move(*this), std::move(more)});
 }
 inline bool operator==(const Message& a, const Message& b) {
-  return a.code == b.code && a.arguments == b.arguments;
+  return a.code == b.code && (&a.arguments() == &b.arguments() || a.arguments() == b.arguments());
 }
 
 }  // namespace ebb

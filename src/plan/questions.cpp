@@ -14,7 +14,7 @@ void add_once(std::vector<T>& to, const T& what) {
 }
 
 bool names_a_node(const Message& message) {
-  return std::ranges::any_of(message.arguments, [](const Argument& argument) {
+  return std::ranges::any_of(message.arguments(), [](const Argument& argument) {
     const auto* inner = std::get_if<Message>(&argument.value);
     return std::holds_alternative<NodeName>(argument.value) || (inner && names_a_node(*inner));
   });

@@ -386,8 +386,9 @@ void PlanWriter::fixes() {
     text("price", fix.costs.empty() ? "-" : say(fix.costs));
     json_.key("costs").begin_array();
     for (const Message& cost : fix.costs) {
-      const auto* amount =
-          cost.arguments.empty() ? nullptr : std::get_if<std::int64_t>(&cost.arguments[0].value);
+      const auto* amount = cost.arguments().empty()
+                               ? nullptr
+                               : std::get_if<std::int64_t>(&cost.arguments()[0].value);
       json_.begin_object().member("kind", to_string(cost.code));
       json_.member("amount", amount ? *amount : 0).end_object();
     }

@@ -106,7 +106,7 @@ void write_argument(JsonWriter& json, const Argument& argument) {
 void write_code(JsonWriter& json, const Message& message) {
   json.begin_object().member("code", to_string(message.code));
   json.key("arguments").begin_array();
-  for (const Argument& argument : message.arguments) write_argument(json, argument);
+  for (const Argument& argument : message.arguments()) write_argument(json, argument);
   json.end_array().end_object();
 }
 
@@ -123,11 +123,11 @@ std::string say(const Message& message, const ShortNames& names) {
     const auto close = words.find('}', open);
     text += words.substr(done, open - done);
     done = close + 1;
-    assert(next < message.arguments.size());
+    assert(next < message.arguments().size());
     text += std::visit(Speaker(words.substr(open + 1, close - open - 1), names),
-                       message.arguments[next++].value);
+                       message.arguments()[next++].value);
   }
-  assert(next == message.arguments.size());
+  assert(next == message.arguments().size());
   return text += words.substr(done);
 }
 

@@ -134,7 +134,7 @@ std::string fix_words(const Fix& fix) {
 /// The reason in `nothing: ...`; any other message as it is.
 Message because(const Message& why) {
   const bool nothing = why.code == Say::nothing_because;
-  return nothing ? std::get<Message>(why.arguments.front().value) : why;
+  return nothing ? std::get<Message>(why.arguments().front().value) : why;
 }
 
 Message why_nothing(const std::vector<Fix>& fixes, Verdict before) {
