@@ -108,18 +108,20 @@ Shown shown(const Term& term) {
   return out;
 }
 
+/// Whether what is printed differs from what was computed by rounding alone.
+[[maybe_unused]] static bool closes(const Sum& sum, std::int64_t hundredths) {
+  constexpr double kDigits = 1e-7;  // of factors with nine digits
+  constexpr double kAbsurd = 1e12;
+  double size = 0;
+  for (const Term& term : sum.terms) size += std::abs(term.product.value());
+  return size > kAbsurd || std::abs(static_cast<double>(hundredths) - sum.total() * 100) <=
+                               2.0 * static_cast<double>(sum.terms.size()) + size * kDigits;
+}
+
 std::int64_t shown_total(const Sum& sum) {
   std::int64_t total = 0;
-  double size = 0;
-  for (const Term& term : sum.terms) {
-    total += shown(term).hundredths;
-    size += std::abs(term.product.value());
-  }
-  [[maybe_unused]] constexpr double kDigits = 1e-7,
-                                    kMost = 1e12;  // of factors with nine digits; absurd sizes
-  assert(size > kMost || std::abs(static_cast<double>(total) - sum.total() * 100) <=
-                             2.0 * static_cast<double>(sum.terms.size()) + size * kDigits);
-  static_cast<void>(size);
+  for (const Term& term : sum.terms) total += shown(term).hundredths;
+  assert(closes(sum, total));
   return total;
 }
 

@@ -133,8 +133,11 @@ std::int64_t Simulation::ram_of_weights() const {
 }
 
 void Simulation::count_ram() {
-  for (const WeightsIndex w : held_.indices()) ram_each_[w] = ram_bytes(w);
-  ram_now_ = ram_of_weights();
+  ram_now_ = 0;
+  for (const WeightsIndex w : held_.indices()) {
+    ram_each_[w] = ram_bytes(w);
+    ram_now_ = plus(ram_now_, ram_each_[w]);
+  }
 }
 
 void Simulation::add_ram(WeightsIndex w, std::int64_t bytes) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
 
 #include "ebb/bytes.h"
 #include "report/words.h"
@@ -41,9 +42,8 @@ std::string some_of(std::vector<std::string> names) {
   return join_and(names);
 }
 
-/// One argument as the braces around it ask for it: `{mib}`, `{gib}`, `{count}`, `{list}`,
-/// `{some}`,
-/// `{model}`, a format of numbers, or as it is.
+/// One argument as the braces around it ask for it: a size ({mib}, {gib}), a {count}, a {list} or
+/// {some} of it, a {model}, a format of fractions, or as it is.
 class Speaker {
  public:
   Speaker(std::string_view how, const ShortNames& names) : how_(how), names_(names) {}
@@ -54,6 +54,8 @@ class Speaker {
     return how_ == "count" ? format_count(number) : std::to_string(number);
   }
   std::string operator()(double number) const {
+    const bool size = how_ == "mib" || how_ == "gib" || how_ == "count";
+    if (size) return (*this)(std::int64_t{std::llround(number)});
     return fmt::format(fmt::runtime(fmt::format("{{:{}}}", how_)), number);
   }
   std::string operator()(const std::string& text) const {
@@ -117,17 +119,20 @@ const char* to_string(Say code) { return words_of(code).code; }
 std::string say(const Message& message, const ShortNames& names) {
   const std::string_view words = words_of(message.code).text;
   std::string text;
+  const std::vector<Argument>& arguments = message.arguments();
   std::size_t next = 0;
   std::size_t done = 0;
   for (auto open = words.find('{'); open != std::string_view::npos; open = words.find('{', done)) {
     const auto close = words.find('}', open);
     text += words.substr(done, open - done);
     done = close + 1;
-    assert(next < message.arguments().size());
-    text += std::visit(Speaker(words.substr(open + 1, close - open - 1), names),
-                       message.arguments()[next++].value);
+    if (next < arguments.size()) {
+      const Speaker speaker(words.substr(open + 1, close - open - 1), names);
+      text += std::visit(speaker, arguments[next].value);
+    }
+    ++next;
   }
-  assert(next == message.arguments().size());
+  assert(next == arguments.size());
   return text += words.substr(done);
 }
 

@@ -46,6 +46,11 @@ TEST(Say, AnArgumentIsWrittenAsItsBracesAskForIt) {
             "Ebb has no rule yet for a, b, c and 2 more");
 }
 
+TEST(Say, AFractionOfBytesIsASizeAsWell) {
+  EXPECT_EQ(say(Message(Say::offloaded_changes, {1536.0 * 1024 * 1024, 0.0})),
+            "offloaded 1,536 -> 0 MiB");
+}
+
 TEST(Say, MessagesNestAndAreJoined) {
   const Message inner = {Say::node_will_not_run, {"node 1 A", "input b", "no link"}};
   EXPECT_EQ(say(Message(Say::in_pass, {2, std::vector<Message>{inner, Say::is_unknown}})),
